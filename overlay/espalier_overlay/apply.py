@@ -1,0 +1,203 @@
+"""The overlay itself: a pure function from settings and environment to settings."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import django
+
+from espalier_overlay.database import default_database, parse_url
+from espalier_overlay.logs import logging_config
+
+HEALTH_MIDDLEWARE = "espalier_overlay.health.middleware"
+STATIC_STORAGE = "espalier_overlay.storage.StaticStorage"
+FILE_SYSTEM_STORAGE = "django.core.files.storage.FileSystemStorage"
+# The two spellings under which projects name Django's own file storage.
+FILE_SYSTEM_STORAGES = (
+    FILE_SYSTEM_STORAGE,
+    "django.core.files.storage.filesystem.FileSystemStorage",
+)
+# Packages whose static storages only place files on this machine's disk, as the overlay's does.
+LOCAL_STATIC_PACKAGES = ("django.contrib.staticfiles.", "whitenoise.")
+
+Settings = dict[str, Any]
+
+
+def apply(
+    settings: Mapping[str, Any],
+    environ: Mapping[str, str],
+    django_version: tuple[Any, ...] = django.VERSION,
+) -> Settings:
+    """Return the settings to run with; neither argument is changed.
+
+    Args:
+        settings: the project's UPPERCASE settings, by name.
+        environ: the environment; only `ESPALIER_*` names are read. A name that is absent or empty
+            leaves what the project says.
+        django_version: such as `(5, 2, 0)`; decides between `STORAGES` and the settings before it.
+
+    Raises:
+        ImproperlyConfigured: `ESPALIER_DATABASE_URL` is not a PostgreSQL URL.
+    """
+    result = {**settings, "DEBUG": False}
+    _secret_key(result, environ)
+    _hosts(result, environ)
+    _https(result, environ)
+    _database(result, environ)
+    _static(result, environ, django_version)
+    _media(result, environ, django_version)
+    _logging(result)
+    _add_apps(result, _split(environ.get("ESPALIER_EXTRA_APPS")))
+    # First, so that a probe is answered before host checking and redirects to HTTPS.
+    others = [name for name in result.get("MIDDLEWARE") or () if name != HEALTH_MIDDLEWARE]
+    result["MIDDLEWARE"] = [HEALTH_MIDDLEWARE, *others]
+    return result
+
+
+def _secret_key(settings: Settings, environ: Mapping[str, str]) -> None:
+    own, given = settings.get("SECRET_KEY"), environ.get("ESPALIER_SECRET_KEY")
+    unfit = not own or (isinstance(own, str) and own.startswith("django-insecure-"))
+    if given and unfit:
+        settings["SECRET_KEY"] = given
+
+
+def _hosts(settings: Settings, environ: Mapping[str, str]) -> None:
+    given = _split(environ.get("ESPALIER_ALLOWED_HOSTS"))
+    if not given:
+        return
+    own = list(settings.get("ALLOWED_HOSTS") or ())
+    settings["ALLOWED_HOSTS"] = _unique(given + ([] if "*" in own else own))
+    # Origins of the machine's hosts only: the project's list often holds "localhost", and whatever
+    # runs on a visitor's own machine must not be trusted to post forms.
+    origins = [origin for host in given for origin in _https_origins(host)]
+    settings["CSRF_TRUSTED_ORIGINS"] = _unique(
+        [*(settings.get("CSRF_TRUSTED_ORIGINS") or ()), *origins]
+    )
+
+
+def _https_origins(host: str) -> list[str]:
+    """Return the CSRF origins of one entry of ALLOWED_HOSTS; `.a.b` means a.b and below it."""
+    if host == "*":
+        return []
+    if host.startswith("."):
+        return [f"https://{host[1:]}", f"https://*{host}"]
+    return [f"https://{host}"]
+
+
+def _https(settings: Settings, environ: Mapping[str, str]) -> None:
+    if environ.get("ESPALIER_HTTPS") != "1":
+        return
+    settings.update(
+        SECURE_PROXY_SSL_HEADER=("HTTP_X_FORWARDED_PROTO", "https"),
+        SESSION_COOKIE_SECURE=True,
+        CSRF_COOKIE_SECURE=True,
+        SECURE_SSL_REDIRECT=False,  # nginx redirects; twice is a loop when the two disagree
+    )
+
+
+def _database(settings: Settings, environ: Mapping[str, str]) -> None:
+    url = environ.get("ESPALIER_DATABASE_URL")
+    if not url:
+        return
+    databases = settings.get("DATABASES") or {}
+    default = default_database(
+        databases.get("default") or {},
+        parse_url(url),
+        persistent=environ.get("ESPALIER_INTERFACE") != "asgi",
+    )
+    settings["DATABASES"] = {**databases, "default": default}
+    # Wagtail and others use its lookups on PostgreSQL and only there, so projects that are
+    # developed on SQLite leave it out. It has no models.
+    _add_apps(settings, ["django.contrib.postgres"])
+
+
+def _static(
+    settings: Settings, environ: Mapping[str, str], django_version: tuple[Any, ...]
+) -> None:
+    root, url = environ.get("ESPALIER_STATIC_ROOT"), environ.get("ESPALIER_STATIC_URL")
+    backend = _storage(settings, "staticfiles", "STATICFILES_STORAGE", django_version)
+    local = backend == "" or backend.startswith(LOCAL_STATIC_PACKAGES) or backend == STATIC_STORAGE
+    if url and (local or "//" not in str(settings.get("STATIC_URL") or "")):
+        settings["STATIC_URL"] = _ends_with_slash(url)
+    if not root:
+        return
+    settings["STATIC_ROOT"] = root
+    _readable_by_nginx(settings)
+    if not local:
+        return
+    if _old_style(settings, django_version):
+        settings["STATICFILES_STORAGE"] = STATIC_STORAGE
+    else:
+        storages = settings.get("STORAGES") or {"default": {"BACKEND": FILE_SYSTEM_STORAGE}}
+        # Without the project's OPTIONS: a `location` in them would win over STATIC_ROOT.
+        settings["STORAGES"] = {**storages, "staticfiles": {"BACKEND": STATIC_STORAGE}}
+
+
+def _media(settings: Settings, environ: Mapping[str, str], django_version: tuple[Any, ...]) -> None:
+    root, url = environ.get("ESPALIER_MEDIA_ROOT"), environ.get("ESPALIER_MEDIA_URL")
+    backend = _storage(settings, "default", "DEFAULT_FILE_STORAGE", django_version)
+    if not (root or url) or (backend and backend not in FILE_SYSTEM_STORAGES):
+        return
+    ruled_out = set()
+    if root:
+        settings["MEDIA_ROOT"] = root
+        ruled_out.add("location")
+        _readable_by_nginx(settings)
+    if url:
+        settings["MEDIA_URL"] = _ends_with_slash(url)
+        ruled_out.add("base_url")
+    storages = settings.get("STORAGES") or {}
+    default = storages.get("default") or {}
+    if "OPTIONS" in default:  # they would win over MEDIA_ROOT and MEDIA_URL
+        options = {k: v for k, v in default["OPTIONS"].items() if k not in ruled_out}
+        settings["STORAGES"] = {**storages, "default": {**default, "OPTIONS": options}}
+
+
+def _storage(
+    settings: Settings, alias: str, old_setting: str, django_version: tuple[Any, ...]
+) -> str:
+    """Return the dotted path of the project's storage backend, "" for Django's default."""
+    if _old_style(settings, django_version):
+        return settings.get(old_setting) or ""
+    backend = ((settings.get("STORAGES") or {}).get(alias) or {}).get("BACKEND") or ""
+    return backend if isinstance(backend, str) else f"{backend.__module__}.{backend.__qualname__}"
+
+
+def _old_style(settings: Settings, django_version: tuple[Any, ...]) -> bool:
+    """Tell whether the settings before STORAGES count: Django 5.1 ignores them; 4.2 wants one."""
+    old = "STATICFILES_STORAGE" in settings or "DEFAULT_FILE_STORAGE" in settings
+    return django_version < (5, 1) and old and "STORAGES" not in settings
+
+
+def _readable_by_nginx(settings: Settings) -> None:
+    # Large uploads are moved from a 0600 temporary file, and directories follow the umask: nginx,
+    # another user, has to read both whatever the project or the unit says.
+    settings["FILE_UPLOAD_PERMISSIONS"] = 0o644
+    if settings.get("FILE_UPLOAD_DIRECTORY_PERMISSIONS") is None:
+        settings["FILE_UPLOAD_DIRECTORY_PERMISSIONS"] = 0o755
+
+
+def _logging(settings: Settings) -> None:
+    # Another LOGGING_CONFIG (None, or a function) means that the project sets logging up itself.
+    if settings.get("LOGGING_CONFIG", "logging.config.dictConfig") == "logging.config.dictConfig":
+        settings["LOGGING"] = logging_config(settings.get("LOGGING") or {})
+
+
+def _add_apps(settings: Settings, apps: Iterable[str]) -> None:
+    """Append the apps that INSTALLED_APPS holds neither by name nor by their AppConfig."""
+    installed = list(settings.get("INSTALLED_APPS") or ())
+    for app in apps:
+        if not any(name == app or name.startswith(f"{app}.apps.") for name in installed):
+            installed.append(app)
+    settings["INSTALLED_APPS"] = installed
+
+
+def _split(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def _unique(values: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(values))
+
+
+def _ends_with_slash(url: str) -> str:
+    return url if url.endswith("/") else f"{url}/"

@@ -1,0 +1,1 @@
+"""The tiny project: what `startproject` makes."""
