@@ -1,0 +1,69 @@
+# Two commands matter: `make up` and `make test`. `make help` lists all.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+BIN := .venv/bin
+ENV ?= lab
+INVENTORY := inventories/$(ENV)
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/sbin:/sbin
+# A host's own settings must not change what these commands do.
+export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
+
+.PHONY: help
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+.PHONY: prerequisites
+prerequisites: .venv/.installed
+	@lab/prerequisites $(SUDO)
+
+.venv/.installed: requirements.txt lab/prerequisites
+	@lab/prerequisites $(SUDO)
+	@echo "set-up: Python packages into .venv …"
+	@python3 -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+.PHONY: up
+up: prerequisites  ## make a local machine and deploy PROJECT on it (a directory, git URL or package; default: the example)
+	@lab/up "$(PROJECT)"
+
+.PHONY: down
+down: .venv/.installed  ## remove what `make up` made
+	@$(BIN)/python lab/lab.py down -i inventories/lab
+
+.PHONY: clean
+clean: .venv/.installed  ## remove every lab of the kit on this machine, images included
+	@$(BIN)/python lab/lab.py clean
+
+.PHONY: site
+site: .venv/.installed  ## converge the machines of ENV=<inventory> (ansible-playbook site.yml)
+	@ansible-playbook site.yml -i $(INVENTORY)
+
+.PHONY: check
+check: .venv/.installed  ## show what `make site` would change, without changing it
+	@ansible-playbook site.yml -i $(INVENTORY) --check --diff
+
+.PHONY: test
+test: lint unit molecule  ## everything that CI runs
+
+.PHONY: lint
+lint: .venv/.installed  ## ansible-lint, yamllint, ruff
+	yamllint --strict .
+	ruff check .
+	ruff format --check .
+	ansible-lint --offline --profile production
+
+.PHONY: unit
+unit: .venv/.installed  ## unit tests: no machine is touched
+	pytest
+
+.PHONY: molecule
+molecule: prerequisites  ## converge, check again, verify and break lab machines
+	molecule test --scenario-name default
+	molecule test --scenario-name wagtail
+
+.PHONY: test-all
+test-all: test  ## and every other scenario
+	molecule test --scenario-name large

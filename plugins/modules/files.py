@@ -1,0 +1,159 @@
+#!/usr/bin/python
+"""Write many small files in one round trip."""
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+module: files
+short_description: Write many small files and directories in one round trip
+description:
+  - What C(ansible.builtin.template) and C(ansible.builtin.file) do one file a task, this does for all
+    the files of a role at once, because every task costs a round trip to every machine.
+  - Files are replaced atomically, after their C(validate) command, and only where they differ.
+options:
+  directories:
+    description: Directories to make, as C(path), C(mode) and optionally C(owner) and C(group).
+    type: list
+    elements: dict
+    default: []
+  files:
+    description:
+      - Files to write, as C(path), C(content), and optionally C(mode), C(owner), C(group).
+      - C(validate) is a command in which C(%s) stands for the file; it must succeed before the file
+        takes its place.
+      - C(secret) keeps the content out of C(--diff).
+    type: list
+    elements: dict
+    default: []
+  absent:
+    description: Paths of files to remove.
+    type: list
+    elements: path
+    default: []
+notes:
+  - The content reaches neither the machine's log nor the controller's output, except as a difference.
+author: Espalier
+"""
+
+EXAMPLES = """
+- name: Configure
+  files:
+    directories:
+      - {path: /etc/site, mode: "0755"}
+    files:
+      - path: /etc/site/site.conf
+        content: "{{ lookup('ansible.builtin.template', 'site.conf.j2') }}"
+        validate: site --check %s
+"""
+
+RETURN = """
+changed_paths:
+  description: The paths that were changed, or would be in check mode.
+  type: list
+  returned: always
+"""
+
+import os
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+
+OWNERSHIP = {
+    "path": {"type": "path", "required": True},
+    "mode": {"type": "str"},
+    "owner": {"type": "str"},
+    "group": {"type": "str"},
+}
+FILE = {
+    **OWNERSHIP,
+    "content": {"type": "str", "required": True},
+    "validate": {"type": "str"},
+    "secret": {"type": "bool", "default": False},
+}
+
+
+def set_attributes(module: AnsibleModule, item: dict, mode: str) -> bool:
+    """Give a path the mode, owner and group of ``item``; says whether that changed anything."""
+    arguments = {**item, "mode": item["mode"] or mode}
+    return module.set_fs_attributes_if_different(
+        module.load_file_common_arguments(arguments, path=item["path"]), False
+    )
+
+
+def make_directory(module: AnsibleModule, item: dict) -> bool:
+    """Make a directory; says whether it was missing or differed."""
+    path = item["path"]
+    if not os.path.isdir(path):
+        if not module.check_mode:
+            os.makedirs(path)
+            set_attributes(module, item, "0755")
+        return True
+    return set_attributes(module, item, "0755")
+
+
+def write_file(module: AnsibleModule, item: dict, diffs: list[dict]) -> bool:
+    """Write a file; says whether it was missing or differed, and appends the difference."""
+    path, after = item["path"], item["content"].encode()
+    before = None
+    if os.path.exists(path):
+        with open(path, "rb") as stream:
+            before = stream.read()
+    if before == after:
+        return set_attributes(module, item, "0644")
+    hidden = item["secret"]
+    diffs.append(
+        {
+            "before_header": path,
+            "after_header": path,
+            "before": "(secret)\n" if hidden else (before or b"").decode(errors="replace"),
+            "after": "(secret, changed)\n" if hidden else after.decode(),
+        }
+    )
+    if module.check_mode:
+        return True
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    handle, staged = tempfile.mkstemp(dir=module.tmpdir)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(after)
+    if item["validate"]:
+        status, out, err = module.run_command(item["validate"].replace("%s", staged))
+        if status:
+            module.fail_json(
+                msg=f"{path} would not be valid, so it was left as it is: {(err or out).strip()}",
+                invocation={},
+            )
+    module.atomic_move(staged, path)
+    set_attributes(module, item, "0644")
+    return True
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        {
+            "directories": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": OWNERSHIP,
+            },
+            "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
+            "absent": {"type": "list", "elements": "path", "default": []},
+        },
+        supports_check_mode=True,
+        no_log=True,  # whole files do not belong into the machine's log
+    )
+    diffs: list[dict] = []
+    changed = [i["path"] for i in module.params["directories"] if make_directory(module, i)]
+    changed += [i["path"] for i in module.params["files"] if write_file(module, i, diffs)]
+    for path in module.params["absent"]:
+        if os.path.lexists(path):
+            changed.append(path)
+            if not module.check_mode:
+                os.remove(path)
+    # `invocation` would repeat all contents, secrets too, in verbose output.
+    module.exit_json(changed=bool(changed), changed_paths=changed, diff=diffs, invocation={})
+
+
+if __name__ == "__main__":
+    main()
