@@ -1,0 +1,142 @@
+"""What the tests of a real site share: the topology they expect, and a visitor to the site.
+
+Run alone: ``pytest --ansible-inventory=inventories/<env> tests/infra``. Every expectation about what
+runs where comes from the topology of that inventory.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "load"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Use the kit's Ansible settings, wherever the tests are started from."""
+    os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
+
+
+@pytest.fixture(scope="session")
+def inventory_path(request: pytest.FixtureRequest) -> str:
+    """The inventory that was named on the command line."""
+    path = request.config.option.ansible_inventory
+    if not path:
+        pytest.exit("say which site to test: pytest --ansible-inventory=inventories/<env> tests/infra")
+    return str(Path(path).resolve())
+
+
+@pytest.fixture(scope="session")
+def hostvars(inventory_path: str) -> dict[str, Any]:
+    """The variables of every machine, as ``ansible-inventory --list`` gives them."""
+    command = [str(Path(sys.executable).with_name("ansible-inventory"))]
+    done = subprocess.run(
+        [*command, "-i", inventory_path, "--list"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)["_meta"]["hostvars"]
+
+
+@pytest.fixture(scope="session")
+def topology(hostvars: dict[str, Any]) -> dict[str, Any]:
+    """The computed map: which service on which machine, who talks to whom."""
+    return next(iter(hostvars.values()))["topology"]
+
+
+@pytest.fixture(scope="session")
+def is_lab(hostvars: dict[str, Any]) -> bool:
+    """Whether the machines are throw-away: only those are broken on purpose."""
+    return "lab" in next(iter(hostvars.values()))
+
+
+class Visitor:
+    """A browser's stand-in: asks the site's web machine for pages, whatever DNS says."""
+
+    def __init__(self, address: str, domain: str) -> None:
+        """Visit the machine at ``address`` under the name ``domain``."""
+        self.address, self.domain = address, domain
+
+    def connection(self, scheme: str = "https", timeout: float = 30) -> HTTPConnection:
+        """Open a connection that certifies nothing, as the lab's certificate is self-signed."""
+        if scheme == "http":
+            return HTTPConnection(self.address, timeout=timeout)
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        return HTTPSConnection(self.address, timeout=timeout, context=context)
+
+    def get(
+        self, path: str, scheme: str = "https", method: str = "GET", **headers: str
+    ) -> tuple[HTTPResponse, bytes]:
+        """Ask for a page; gives the answer and its body."""
+        connection = self.connection(scheme)
+        sent = {"Host": self.domain} | {k.replace("_", "-"): v for k, v in headers.items()}
+        connection.request(method, path, headers=sent)
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        return response, body
+
+
+@pytest.fixture(scope="session")
+def site(topology: dict[str, Any], hostvars: dict[str, Any]) -> Visitor:
+    """The site as its visitors see it."""
+    web = topology["services"]["nginx"][0]
+    address = topology["machines"][web]["public_address"]
+    domains = hostvars[web]["project"].get("domains") or [address]
+    return Visitor(address, domains[0])
+
+
+@pytest.fixture(scope="session")
+def machine(inventory_path: str) -> Callable[[str], Any]:
+    """Give a testinfra host by its inventory name."""
+    import testinfra
+
+    def get(name: str) -> Any:
+        return testinfra.get_host(f"ansible://{name}", ansible_inventory=inventory_path)
+
+    return get
+
+
+@pytest.fixture(scope="session")
+def app(machine: Callable[[str], Any], topology: dict[str, Any]) -> Any:
+    """The first machine that runs Django."""
+    return machine(topology["services"]["django"][0])
+
+
+@pytest.fixture(scope="session")
+def project(app: Any) -> str:
+    """The name of the project that runs on the site."""
+    return json.loads(app.file("/etc/ansible/facts.d/espalier.fact").content_string)["projects"][0]
+
+
+@pytest.fixture
+def release(app: Any, project: str) -> Callable[..., dict[str, Any]]:
+    """Run the release command on the app machine; gives what it says as JSON, and its status."""
+
+    def run(*arguments: str) -> dict[str, Any]:
+        done = app.run("release --project %s --json " + " ".join(["%s"] * len(arguments)), project, *arguments)
+        answer = json.loads(done.stdout) if done.stdout.strip() else {}
+        return answer | {"status": done.rc, "stderr": done.stderr}
+
+    return run
+
+
+@pytest.fixture
+def uninterrupted(site: Visitor) -> Iterator[Any]:
+    """Keep asking for pages while a test runs, and fail it if one answer was missing or an error."""
+    from requester import Requester
+
+    with Requester(site, socket.gethostname()) as requester:
+        yield requester
+    requester.verify()

@@ -1,0 +1,69 @@
+"""What PostgreSQL does and refuses."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+testinfra_hosts = ["ansible://postgresql_primary"]
+
+
+def query(host: Any, sql: str, database: str = "postgres") -> str:
+    """Ask PostgreSQL as its administrator."""
+    return host.check_output("runuser -u postgres -- psql -X -A -t -d %s -c %s", database, sql).strip()
+
+
+def test_checksums_guard_the_data(host: Any) -> None:
+    assert query(host, "SHOW data_checksums") == "on"
+
+
+def test_django_is_connected_under_its_own_name(host: Any, project: str, site: Any) -> None:
+    site.get("/")
+    rows = query(host, f"SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = '{project}'")
+    assert project in rows.splitlines()
+
+
+def test_password_is_needed_and_checked(host: Any, project: str) -> None:
+    connect = "psql -X -h /run/postgresql -U %s -d %s -c 'SELECT 1'"
+    assert host.run(f"PGPASSWORD=wrong {connect}", project, project).rc != 0
+    assert host.run(f"runuser -u nobody -- {connect} -w", project, project).rc != 0
+
+
+def test_django_s_role_is_no_administrator(host: Any, project: str) -> None:
+    flags = query(
+        host, f"SELECT rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = '{project}'"
+    )
+    assert flags == "f|f|f"
+    verifier = query(host, f"SELECT rolpassword FROM pg_authid WHERE rolname = '{project}'")
+    assert verifier.startswith("SCRAM-SHA-256$")
+
+
+def test_queries_are_counted(host: Any, project: str) -> None:
+    mark = f"m{uuid.uuid4().hex}"
+    query(host, f"SELECT 1 AS {mark}", project)
+    counted = query(host, f"SELECT calls FROM pg_stat_statements WHERE query LIKE '%{mark}%'", project)
+    assert counted.splitlines()[0] == "1"
+
+
+def test_slow_queries_are_logged(host: Any) -> None:
+    mark = f"m{uuid.uuid4().hex}"
+    query(host, f"SELECT pg_sleep(0.7) AS {mark}")
+    assert mark in host.check_output("cat /var/log/postgresql/*.log")
+
+
+def test_memory_settings_fit_the_machine(host: Any, hostvars: Any) -> None:
+    name = host.backend.host
+    memory = hostvars[name].get("memory_mb")
+    if memory:
+        buffers = int(query(host, "SELECT setting::bigint * 8 / 1024 FROM pg_settings WHERE name = 'shared_buffers'"))
+        assert memory // 10 <= buffers <= memory // 4
+
+
+def test_no_setting_waits_for_a_restart(host: Any) -> None:
+    assert query(host, "SELECT count(*) FROM pg_settings WHERE pending_restart") == "0"
+
+
+def test_listens_only_where_the_topology_says(host: Any, topology: Any) -> None:
+    endpoints = topology["machines"][host.backend.host]["listens"]["postgresql_primary"]
+    expected = ",".join(e["address"] for e in endpoints if not e["address"].startswith("/"))
+    assert query(host, "SHOW listen_addresses") == expected

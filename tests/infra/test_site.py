@@ -1,0 +1,147 @@
+"""What a visitor gets from the site."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import subprocess
+import time
+import uuid
+from typing import Any
+
+testinfra_hosts = ["ansible://nginx"]
+
+
+def hashed_stylesheet(site: Any) -> str:
+    """Find a style sheet of the front page, or of the admin, that carries a hash in its name."""
+    for page in ("/", "/admin/login/", "/django-admin/login/"):
+        found = re.findall(r'href="(/[^"]*\.[0-9a-f]{12}\.css)"', site.get(page)[1].decode())
+        if found:
+            return found[0]
+    raise AssertionError("no page links to a style sheet with a hashed name")
+
+
+def test_front_page_answers_over_https(site: Any) -> None:
+    response, body = site.get("/")
+    assert response.status == 200
+    assert b"</html>" in body
+
+
+def test_http_is_sent_to_https(site: Any) -> None:
+    response, _ = site.get("/some/page/?q=1", scheme="http")
+    assert response.status == 308
+    assert response.headers["Location"] == f"https://{site.domain}/some/page/?q=1"
+
+
+def test_http2_is_spoken(site: Any) -> None:
+    done = subprocess.run(
+        ["openssl", "s_client", "-alpn", "h2", "-connect", f"{site.address}:443"],
+        input="",
+        capture_output=True,
+        text=True,
+    )
+    assert "ALPN protocol: h2" in done.stdout
+
+
+def test_old_tls_is_refused(site: Any) -> None:
+    done = subprocess.run(
+        ["openssl", "s_client", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0", "-connect", f"{site.address}:443"],
+        input="",
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+
+
+def test_hashed_static_files_are_cached_for_ever_and_compressed_before(site: Any) -> None:
+    path = hashed_stylesheet(site)
+    plain, content = site.get(path)
+    assert plain.status == 200
+    assert plain.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    packed, body = site.get(path, Accept_Encoding="gzip")
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(body) == content
+    # Only a file that was compressed before has a length; nginx streams what it compresses itself.
+    assert int(packed.headers["Content-Length"]) == len(body)
+
+
+def test_pages_are_compressed(site: Any) -> None:
+    response, body = site.get("/", Accept_Encoding="gzip")
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert b"</html>" in gzip.decompress(body)
+
+
+def test_each_security_header_is_sent_once(site: Any) -> None:
+    response, _ = site.get("/")
+    for header in ("X-Content-Type-Options", "X-Frame-Options", "Referrer-Policy"):
+        assert len(response.headers.get_all(header, [])) == 1, header
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert response.headers["Server"] == "nginx"
+
+
+def test_cookies_are_for_https_only(site: Any) -> None:
+    for page in ("/admin/login/", "/django-admin/login/"):
+        response, _ = site.get(page)
+        if response.status == 200:
+            assert "Secure" in response.headers["Set-Cookie"]
+            return
+    raise AssertionError("no login page found")
+
+
+def test_too_large_a_body_is_refused_before_django_sees_it(site: Any, host: Any, hostvars: Any) -> None:
+    limit = next(iter(hostvars.values()))["project"].get("upload_limit_mb", 25)
+    response, _ = site.get("/", method="POST", Content_Length=str((limit + 1) * 1024 * 1024))
+    assert response.status == 413
+
+
+def test_health_is_for_the_machine_itself(site: Any, host: Any) -> None:
+    assert site.get("/-/ready")[0].status == 403
+    inside = host.run("curl -sk https://127.0.0.1/-/ready")
+    if inside.rc == 127:
+        inside = host.run(
+            "python3 -c 'import ssl, urllib.request as u; "
+            'print(u.urlopen("https://127.0.0.1/-/ready", context=ssl._create_unverified_context())'
+            ".read().decode())'"
+        )
+    assert json.loads(inside.stdout)["status"] == "ready"
+
+
+def test_wrong_host_name_is_refused(site: Any) -> None:
+    assert site.get("/", Host="elsewhere.example")[0].status == 400
+
+
+def test_access_log_tells_what_django_took(site: Any, host: Any) -> None:
+    marker = uuid.uuid4().hex
+    site.get(f"/?marker={marker}")
+    for _ in range(20):
+        lines = host.run(f"grep {marker} /var/log/nginx/access.log").stdout.splitlines()
+        if lines:
+            break
+        time.sleep(0.5)
+    entry = json.loads(lines[0])
+    assert entry["status"] == 200
+    assert 0 <= float(entry["upstream_time"]) <= entry["request_time"] + 0.01
+    assert entry["uri"] == f"/?marker={marker}"
+
+
+def test_nothing_listens_but_what_the_topology_says(host: Any, topology: Any) -> None:
+    name = host.backend.get_hostname() if hasattr(host.backend, "get_hostname") else host.backend.host
+    expected = {("*", 22)}
+    for endpoints in topology["machines"][name]["listens"].values():
+        expected |= {(e["address"], e["port"]) for e in endpoints if "/" not in e["address"] and e["port"]}
+    listening = set()
+    for line in host.check_output("ss -H -l -t -n").splitlines():
+        address, port = line.split()[3].rsplit(":", 1)
+        if not address.startswith(("127.", "[::1]")):
+            listening.add((address.replace("0.0.0.0", "*").replace("[::]", "*"), int(port)))
+    assert listening == expected
+
+
+def test_nginx_counts_its_connections_for_the_machine_itself(site: Any, host: Any) -> None:
+    status = host.check_output(
+        "python3 -c 'import urllib.request as u; "
+        'print(u.urlopen("http://127.0.0.1:8081/nginx_status").read().decode())\''
+    )
+    assert "Active connections" in status
+    assert site.get("/nginx_status")[0].status == 404
