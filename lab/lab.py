@@ -7,9 +7,9 @@
     lab.py clean                         remove every lab of this kit, and its images
 
 The inventory is the whole specification. It says ``lab: {name: …, network: …/24}`` for all, and for
-each machine ``ansible_host`` and, optionally, ``lab_image`` (debian-13 or debian-12), ``memory_mb``,
-``cores`` and ``lab_tmpfs`` (mount point: size). Machines are podman containers; a machine whose
-specification has not changed is kept, anything left over by a killed run is replaced.
+each machine ``ansible_host`` and, optionally, ``lab_image`` (debian-13 or debian-12),
+``memory_mb``, ``cores`` and ``lab_tmpfs`` (mount point: size). Machines are podman containers; a
+machine whose specification has not changed is kept, what a killed run left over is replaced.
 
 Only the standard library is used, as this runs before anything else is installed.
 """
@@ -42,10 +42,10 @@ DEFAULT_MIRROR = "http://mirror.example/debian"
 DEFAULT_SECURITY_MIRROR = "http://mirror.example/debian-security"
 TOOLS = ("podman", "mmdebstrap", "ssh", "ssh-keygen", "iptables")
 # What a VPS image of any provider has, and not more: the roles must bring the rest.
-PACKAGES = (
-    "systemd systemd-sysv dbus openssh-server python3 python3-apt ca-certificates apt-utils "
-    "iproute2 procps sudo nftables"
-).split()
+PACKAGES = [
+    *("systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "procps", "iproute2"),
+    *("python3", "python3-apt", "apt-utils", "ca-certificates", "nftables"),
+]
 
 
 class LabError(Exception):
@@ -94,7 +94,7 @@ def parse_lab(inventory: Mapping[str, Any]) -> Lab:
     if not isinstance(settings, dict) or not {"name", "network"} <= settings.keys():
         raise LabError(
             "This inventory is not a lab: its hosts.yml has no `lab: {name: …, network: …}` under "
-            "`all: vars:`. The lab makes and removes machines, so it never touches other inventories."
+            "`all: vars:`. The lab makes and removes machines, so it touches no other inventory."
         )
     network = ipaddress.ip_network(settings["network"])
     if not network.subnet_of(ipaddress.ip_network("198.18.0.0/15")):
@@ -132,7 +132,9 @@ def run(command: Sequence[str], *, check: bool = True, **options: Any) -> str:
     """Run a command and give its standard output; LabError with its error output if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, **options)
     if check and done.returncode:
-        raise LabError(f"`{' '.join(command[:4])} …` failed:\n{(done.stderr or done.stdout).strip()}")
+        raise LabError(
+            f"`{' '.join(command[:4])} …` failed:\n{(done.stderr or done.stdout).strip()}"
+        )
     return done.stdout.strip()
 
 
@@ -176,7 +178,7 @@ def apt_sources(codename: str) -> str:
         check=False,
     )
     for line in targets.splitlines():
-        _site, release, origin, uri = (line.split("|") + ["", "", "", ""])[:4]
+        _site, release, origin, uri = [*line.split("|"), "", "", "", ""][:4]
         if origin != "Debian":
             continue
         if release.endswith("-security") or "/debian-security" in uri:
@@ -251,39 +253,43 @@ def image_files(codename: str) -> dict[str, str]:
     return files
 
 
+def build_image(name: str, codename: str, files: Mapping[str, str], folder: Path) -> None:
+    """Make a file system from packages and files, and import it as the image ``name``."""
+    root, archive, sources = folder / "files", folder / "image.tar", folder / "sources.list"
+    for path, content in files.items():
+        target = root / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(content)
+    sources.write_text(files["/etc/apt/sources.list"])
+    bootstrap = [
+        *("mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
+        f"--customize-hook=cp -r {root}/. $1/",
+        "--customize-hook=chroot $1 update-ca-certificates",
+        "--customize-hook=rm -f $1/etc/ssh/ssh_host_* && : > $1/etc/machine-id",
+        # The copied tree's own root directory may be private; the machine's must not be.
+        "--customize-hook=chmod 755 $1",
+    ]
+    if files["/etc/apt/apt.conf.d/90controller"]:
+        bootstrap.append(f"--aptopt={root}/etc/apt/apt.conf.d/90controller")
+    run(as_root([*bootstrap, codename, str(archive), str(sources)]))
+    # Imported under its final name in one step: a killed build leaves no half image behind.
+    podman("import", "--quiet", str(archive), name)
+
+
 def ensure_image(distribution: str) -> str:
-    """Build the image of a distribution unless one with the same content is there; give its name."""
+    """Build the image of a distribution unless one of the same content is there; give its name."""
     codename = CODENAMES[distribution]
     files = image_files(codename)
     recipe = json.dumps([codename, PACKAGES, files], sort_keys=True).encode()
     name = f"localhost/espalier-lab-{distribution}:{hashlib.sha256(recipe).hexdigest()[:12]}"
-    if subprocess.run(as_root(["podman", "image", "exists", name]), check=False).returncode == 0:
+    found = subprocess.run(as_root(["podman", "image", "exists", name]), check=False)
+    if found.returncode == 0:
         return name
-    with step(f"build the {distribution} image from Debian packages (once)"):
-        with tempfile.TemporaryDirectory(prefix="espalier-lab-") as folder:
-            root, archive = Path(folder, "files"), Path(folder, "image.tar")
-            for path, content in files.items():
-                target = root / path.lstrip("/")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(content)
-            bootstrap = [
-                "mmdebstrap",
-                "--quiet",
-                "--variant=minbase",
-                f"--include={','.join(PACKAGES)}",
-                f"--customize-hook=cp -r {root}/. $1/",
-                "--customize-hook=chroot $1 update-ca-certificates",
-                "--customize-hook=rm -f $1/etc/ssh/ssh_host_* $1/etc/machine-id",
-                "--customize-hook=touch $1/etc/machine-id",
-                "--customize-hook=chmod 755 $1",
-            ]
-            if files["/etc/apt/apt.conf.d/90controller"]:
-                bootstrap.append(f"--aptopt={root}/etc/apt/apt.conf.d/90controller")
-            sources = Path(folder, "sources.list")
-            sources.write_text(files["/etc/apt/sources.list"])
-            run(as_root([*bootstrap, codename, str(archive), str(sources)]))
-            # Imported under its final name in one step: a killed build leaves no half image behind.
-            podman("import", "--quiet", str(archive), name)
+    with (
+        step(f"build the {distribution} image from Debian packages (once)"),
+        tempfile.TemporaryDirectory(prefix="espalier-lab-") as folder,
+    ):
+        build_image(name, codename, files, Path(folder))
     return name
 
 
@@ -311,7 +317,7 @@ def specification(lab: Lab, machine: Machine, image: str) -> list[str]:
     options = [
         *("--hostname", machine.name),
         *("--network", lab.network_name, "--ip", machine.address),
-        *("--systemd", "always", "--cap-add", "SYS_ADMIN,NET_ADMIN"),
+        *("--systemd", "always", "--cap-add", "SYS_ADMIN,NET_ADMIN,SYS_PTRACE"),
         *limits(),
     ]
     if machine.memory_mb:
@@ -396,7 +402,20 @@ def ensure_key() -> None:
     """Make the SSH key that opens lab machines, once."""
     if not SSH_KEY.exists():
         CACHE.mkdir(parents=True, exist_ok=True, mode=0o700)
-        run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "espalier-lab", "-f", str(SSH_KEY)])
+        run(
+            [
+                "ssh-keygen",
+                "-q",
+                "-t",
+                "ed25519",
+                "-N",
+                "",
+                "-C",
+                "espalier-lab",
+                "-f",
+                str(SSH_KEY),
+            ]
+        )
 
 
 def containers(label: str) -> list[str]:

@@ -7,8 +7,8 @@ DOCUMENTATION = """
 module: files
 short_description: Write many small files and directories in one round trip
 description:
-  - What C(ansible.builtin.template) and C(ansible.builtin.file) do one file a task, this does for all
-    the files of a role at once, because every task costs a round trip to every machine.
+  - What C(ansible.builtin.template) and C(ansible.builtin.file) do one file a task, this does for
+    all the files of a role at once, because every task costs a round trip to every machine.
   - Files are replaced atomically, after their C(validate) command, and only where they differ.
 options:
   directories:
@@ -31,7 +31,7 @@ options:
     elements: path
     default: []
 notes:
-  - The content reaches neither the machine's log nor the controller's output, except as a difference.
+  - The content reaches neither the machine's log nor the controller's output, but for a difference.
 author: Espalier
 """
 

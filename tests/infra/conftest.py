@@ -1,7 +1,7 @@
 """What the tests of a real site share: the topology they expect, and a visitor to the site.
 
-Run alone: ``pytest --ansible-inventory=inventories/<env> tests/infra``. Every expectation about what
-runs where comes from the topology of that inventory.
+Run alone: ``pytest --ansible-inventory=inventories/<env> tests/infra``. Every expectation about
+what runs where comes from the topology of that inventory.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ def inventory_path(request: pytest.FixtureRequest) -> str:
     """The inventory that was named on the command line."""
     path = request.config.option.ansible_inventory
     if not path:
-        pytest.exit("say which site to test: pytest --ansible-inventory=inventories/<env> tests/infra")
+        pytest.exit(
+            "say which site to test: pytest --ansible-inventory=inventories/<env> tests/infra"
+        )
     return str(Path(path).resolve())
 
 
@@ -125,7 +127,9 @@ def release(app: Any, project: str) -> Callable[..., dict[str, Any]]:
     """Run the release command on the app machine; gives what it says as JSON, and its status."""
 
     def run(*arguments: str) -> dict[str, Any]:
-        done = app.run("release --project %s --json " + " ".join(["%s"] * len(arguments)), project, *arguments)
+        done = app.run(
+            "release --project %s --json " + " ".join(["%s"] * len(arguments)), project, *arguments
+        )
         answer = json.loads(done.stdout) if done.stdout.strip() else {}
         return answer | {"status": done.rc, "stderr": done.stderr}
 
@@ -134,7 +138,7 @@ def release(app: Any, project: str) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def uninterrupted(site: Visitor) -> Iterator[Any]:
-    """Keep asking for pages while a test runs, and fail it if one answer was missing or an error."""
+    """Keep asking for pages while a test runs; fail it if one answer was missing or an error."""
     from requester import Requester
 
     with Requester(site, socket.gethostname()) as requester:

@@ -33,18 +33,17 @@ def wait_for_the_site(site: Any, seconds: float = 60) -> None:
 
 
 def test_runs_as_its_own_user(host: Any, project: str) -> None:
-    assert host.check_output(f"ps -o user= -p {master(host, project)}").strip() == project[:8].ljust(
-        1
-    ) or host.check_output(f"stat -c %U /proc/{master(host, project)}") == project
+    assert host.check_output(f"stat -c %U /proc/{master(host, project)}") == project
 
 
 def test_cannot_write_where_it_has_no_business(host: Any, project: str) -> None:
-    enter = f"nsenter --target {master(host, project)} --mount --"
+    # Through the process's own view of the file system, as its sandbox left it.
+    view = f"/proc/{master(host, project)}/root"
     for path in ("/etc", "/usr/local", f"/srv/{project}/releases", f"/srv/{project}/venvs"):
-        attempt = host.run(f"{enter} touch {path}/intruder")
+        attempt = host.run(f"touch {view}{path}/intruder")
         assert attempt.rc != 0, path
         assert "Read-only file system" in attempt.stderr, path
-    assert host.run(f"{enter} touch /srv/{project}/media/.writable").rc == 0
+    assert host.run(f"touch {view}/srv/{project}/media/.writable").rc == 0
     host.run(f"rm /srv/{project}/media/.writable")
 
 

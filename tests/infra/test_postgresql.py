@@ -10,7 +10,9 @@ testinfra_hosts = ["ansible://postgresql_primary"]
 
 def query(host: Any, sql: str, database: str = "postgres") -> str:
     """Ask PostgreSQL as its administrator."""
-    return host.check_output("runuser -u postgres -- psql -X -A -t -d %s -c %s", database, sql).strip()
+    return host.check_output(
+        "runuser -u postgres -- psql -X -A -t -d %s -c %s", database, sql
+    ).strip()
 
 
 def test_checksums_guard_the_data(host: Any) -> None:
@@ -31,7 +33,8 @@ def test_password_is_needed_and_checked(host: Any, project: str) -> None:
 
 def test_django_s_role_is_no_administrator(host: Any, project: str) -> None:
     flags = query(
-        host, f"SELECT rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = '{project}'"
+        host,
+        f"SELECT rolsuper, rolcreaterole, rolcreatedb FROM pg_roles WHERE rolname = '{project}'",
     )
     assert flags == "f|f|f"
     verifier = query(host, f"SELECT rolpassword FROM pg_authid WHERE rolname = '{project}'")
@@ -41,7 +44,9 @@ def test_django_s_role_is_no_administrator(host: Any, project: str) -> None:
 def test_queries_are_counted(host: Any, project: str) -> None:
     mark = f"m{uuid.uuid4().hex}"
     query(host, f"SELECT 1 AS {mark}", project)
-    counted = query(host, f"SELECT calls FROM pg_stat_statements WHERE query LIKE '%{mark}%'", project)
+    counted = query(
+        host, f"SELECT calls FROM pg_stat_statements WHERE query LIKE '%{mark}%'", project
+    )
     assert counted.splitlines()[0] == "1"
 
 
@@ -55,7 +60,12 @@ def test_memory_settings_fit_the_machine(host: Any, hostvars: Any) -> None:
     name = host.backend.host
     memory = hostvars[name].get("memory_mb")
     if memory:
-        buffers = int(query(host, "SELECT setting::bigint * 8 / 1024 FROM pg_settings WHERE name = 'shared_buffers'"))
+        buffers = int(
+            query(
+                host,
+                "SELECT setting::bigint * 8 / 1024 FROM pg_settings WHERE name = 'shared_buffers'",
+            )
+        )
         assert memory // 10 <= buffers <= memory // 4
 
 

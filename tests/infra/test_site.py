@@ -46,7 +46,15 @@ def test_http2_is_spoken(site: Any) -> None:
 
 def test_old_tls_is_refused(site: Any) -> None:
     done = subprocess.run(
-        ["openssl", "s_client", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0", "-connect", f"{site.address}:443"],
+        [
+            "openssl",
+            "s_client",
+            "-tls1_1",
+            "-cipher",
+            "ALL:@SECLEVEL=0",
+            "-connect",
+            f"{site.address}:443",
+        ],
         input="",
         capture_output=True,
         text=True,
@@ -89,7 +97,9 @@ def test_cookies_are_for_https_only(site: Any) -> None:
     raise AssertionError("no login page found")
 
 
-def test_too_large_a_body_is_refused_before_django_sees_it(site: Any, host: Any, hostvars: Any) -> None:
+def test_too_large_a_body_is_refused_before_django_sees_it(
+    site: Any, host: Any, hostvars: Any
+) -> None:
     limit = next(iter(hostvars.values()))["project"].get("upload_limit_mb", 25)
     response, _ = site.get("/", method="POST", Content_Length=str((limit + 1) * 1024 * 1024))
     assert response.status == 413
@@ -126,10 +136,14 @@ def test_access_log_tells_what_django_took(site: Any, host: Any) -> None:
 
 
 def test_nothing_listens_but_what_the_topology_says(host: Any, topology: Any) -> None:
-    name = host.backend.get_hostname() if hasattr(host.backend, "get_hostname") else host.backend.host
+    name = (
+        host.backend.get_hostname() if hasattr(host.backend, "get_hostname") else host.backend.host
+    )
     expected = {("*", 22)}
     for endpoints in topology["machines"][name]["listens"].values():
-        expected |= {(e["address"], e["port"]) for e in endpoints if "/" not in e["address"] and e["port"]}
+        expected |= {
+            (e["address"], e["port"]) for e in endpoints if "/" not in e["address"] and e["port"]
+        }
     listening = set()
     for line in host.check_output("ss -H -l -t -n").splitlines():
         address, port = line.split()[3].rsplit(":", 1)

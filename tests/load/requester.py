@@ -18,7 +18,9 @@ MAX_REQUESTS = 50_000
 class Requester:
     """Threads that ask a site for pages until told to stop."""
 
-    def __init__(self, site: Any, name: str, paths: tuple[str, ...] = ("/",), threads: int = 3) -> None:
+    def __init__(
+        self, site: Any, name: str, paths: tuple[str, ...] = ("/",), threads: int = 3
+    ) -> None:
         """Ask ``site`` (with ``connection()`` and ``domain``) for ``paths`` in turn."""
         self.site, self.name, self.paths, self.threads = site, name, paths, threads
         self.sent, self.failures, self.slowest = 0, [], 0.0
@@ -28,7 +30,9 @@ class Requester:
     def __enter__(self) -> Requester:
         """Start asking."""
         self._deadline = time.monotonic() + MAX_SECONDS
-        self._running = [threading.Thread(target=self._ask, daemon=True) for _ in range(self.threads)]
+        self._running = [
+            threading.Thread(target=self._ask, daemon=True) for _ in range(self.threads)
+        ]
         for thread in self._running:
             thread.start()
         return self

@@ -68,19 +68,22 @@ class Systemd:
     """Plays systemctl, ss and journalctl: a started slot is an HTTP server on its real socket."""
 
     def __init__(self, machine):
+        """Nothing runs yet."""
         self.machine, self.running, self.enabled = machine, {}, set()
         self.calls, self.broken = [], False
 
     def __call__(self, *argv, timeout=None):
+        """Answer one command; takes the place of release.system."""
         self.calls.append(" ".join(argv))
         code, out = 0, ""
         if argv[0] == "journalctl":
             out = "Traceback: the project's own words\n"
-        if argv[0] == "systemctl":
+        if argv[0] == "systemctl" and argv[1] != "daemon-reload":
             code, out = self.systemctl(argv[1], argv[2:])
         return subprocess.CompletedProcess(argv, code, out, "")
 
     def systemctl(self, verb, rest):
+        """Return code and stdout of one systemctl verb."""
         unit = next(word for word in rest if word.endswith(".service"))
         slot = unit.split("@")[1].removesuffix(".service")
         if verb == "start" and not self.broken:
@@ -101,6 +104,7 @@ class serve:
     """An HTTP server on a unix socket that answers with one status and JSON body."""
 
     def __init__(self, path, body, status=200):
+        """Listen at `path` until closed."""
         requests = self.requests = []
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -121,6 +125,7 @@ class serve:
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
 
     def close(self):
+        """Stop listening."""
         self.server.shutdown()
         self.server.server_close()
 
