@@ -1,0 +1,87 @@
+"""The module that writes many files in one round trip, run as Ansible runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(arguments: dict[str, Any], *flags: str) -> tuple[dict[str, Any], str]:
+    """Run the module on this machine; gives its result and all that Ansible printed."""
+    ansible = str(Path(sys.executable).with_name("ansible"))
+    python = f"ansible_python_interpreter={sys.executable}"
+    done = subprocess.run(
+        [
+            *(ansible, "localhost", "-i", "localhost,", "-c", "local", "-e", python),
+            *("-m", "files", "-a", json.dumps(arguments), *flags),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ
+        | {
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+        },
+    )
+    printed = done.stdout + done.stderr
+    start = done.stdout.index("=> ") + 3 if "=> " in done.stdout else 0
+    return json.JSONDecoder().raw_decode(done.stdout, start)[0], printed
+
+
+def test_writes_once_and_then_has_nothing_to_do(tmp_path: Path) -> None:
+    arguments = {
+        "directories": [{"path": f"{tmp_path}/a/b", "mode": "0700"}],
+        "files": [{"path": f"{tmp_path}/c/d.conf", "content": "one\n", "mode": "0600"}],
+    }
+    first, _ = run(arguments)
+    assert first["changed_paths"] == [f"{tmp_path}/a/b", f"{tmp_path}/c/d.conf"]
+    assert (tmp_path / "c/d.conf").read_text() == "one\n"
+    assert (tmp_path / "c/d.conf").stat().st_mode & 0o777 == 0o600
+    assert (tmp_path / "a/b").stat().st_mode & 0o777 == 0o700
+    assert run(arguments)[0]["changed"] is False
+
+
+def test_check_mode_shows_the_difference_and_writes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.conf"
+    path.write_text("before\n")
+    arguments = {"files": [{"path": str(path), "content": "after\n"}]}
+    result, printed = run(arguments, "--check", "--diff")
+    assert result["changed"] is True
+    assert "-before" in printed and "+after" in printed
+    assert path.read_text() == "before\n"
+
+
+def test_invalid_file_is_not_put_in_place(tmp_path: Path) -> None:
+    path = tmp_path / "x.json"
+    path.write_text("{}")
+    validate = f"{sys.executable} -m json.tool %s"
+    broken = {"files": [{"path": str(path), "content": "{", "validate": validate}]}
+    result, _ = run(broken)
+    assert "left as it is" in result["msg"]
+    assert path.read_text() == "{}"
+    sound = {"files": [{"path": str(path), "content": "[]", "validate": validate}]}
+    assert run(sound)[0]["changed"] is True
+
+
+def test_secret_is_in_no_output(tmp_path: Path) -> None:
+    secret = {"path": f"{tmp_path}/s", "content": "hunter22", "secret": True, "mode": "0600"}
+    _, printed = run({"files": [secret]}, "--diff", "-vvv")
+    assert (tmp_path / "s").read_text() == "hunter22"
+    # The command line of this test itself is not part of what Ansible prints at -vvv.
+    assert "hunter22" not in printed
+
+
+def test_absent_removes_only_what_is_named(tmp_path: Path) -> None:
+    (tmp_path / "old").write_text("")
+    (tmp_path / "kept").write_text("")
+    assert run({"absent": [f"{tmp_path}/old", f"{tmp_path}/never"]})[0]["changed_paths"] == [
+        f"{tmp_path}/old"
+    ]
+    assert (tmp_path / "kept").exists()

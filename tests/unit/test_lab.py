@@ -1,0 +1,73 @@
+"""What the lab reads from an inventory, and what it refuses to touch."""
+
+from __future__ import annotations
+
+import importlib.util
+import resource
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def lab() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("lab", ROOT / "lab" / "lab.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["lab"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def listing(**machine: Any) -> dict[str, Any]:
+    variables = {"lab": {"name": "t", "network": "198.18.9.0/24"}, "ansible_host": "198.18.9.11"}
+    return {"_meta": {"hostvars": {"vps1": variables | machine}}}
+
+
+def test_reads_machines(lab: ModuleType) -> None:
+    read = lab.parse_lab(listing(memory_mb=512, cores=0.5, lab_image="debian-12"))
+    assert read == lab.Lab(
+        "t", "198.18.9.0/24", (lab.Machine("vps1", "198.18.9.11", "debian-12", 512, 0.5, {}),)
+    )
+    assert read.container(read.machines[0]) == "espalier-t-vps1"
+
+
+@pytest.mark.parametrize(
+    ("inventory", "sentence"),
+    [
+        ({"_meta": {"hostvars": {}}}, "lists no machine"),
+        ({"_meta": {"hostvars": {"vps1": {"ansible_host": "203.0.113.10"}}}}, "is not a lab"),
+        (listing(lab={"name": "t", "network": "10.0.0.0/24"}), "outside 198.18.0.0/15"),
+        (listing(ansible_host="203.0.113.10"), "not in the lab's network"),
+        (listing(lab_image="ubuntu"), "one of debian-12, debian-13"),
+    ],
+)
+def test_refuses(lab: ModuleType, inventory: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(lab.LabError, match=sentence):
+        lab.parse_lab(inventory)
+
+
+def test_limits_stay_within_this_machine_s_own(
+    lab: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hard = {resource.RLIMIT_NOFILE: 20000, resource.RLIMIT_NPROC: resource.RLIM_INFINITY}
+    monkeypatch.setattr(lab.resource, "getrlimit", lambda which: (0, hard[which]))
+    assert lab.limits() == ["--ulimit", "nofile=20000:20000", "--ulimit", "nproc=32768:32768"]
+
+
+def test_a_changed_specification_is_another_machine(lab: ModuleType) -> None:
+    small = lab.parse_lab(listing(memory_mb=512))
+    large = lab.parse_lab(listing(memory_mb=1024))
+    assert lab.specification(small, small.machines[0], "image") != lab.specification(
+        large, large.machines[0], "image"
+    )
+
+
+def test_sources_are_for_the_wanted_release(lab: ModuleType) -> None:
+    lines = lab.apt_sources("trixie").splitlines()
+    assert [line.split()[2] for line in lines] == ["trixie", "trixie-updates", "trixie-security"]
