@@ -62,6 +62,7 @@ unit: .venv/.installed  ## unit tests: no machine is touched
 .PHONY: molecule
 molecule: prerequisites  ## converge, check again, verify and break lab machines
 	molecule test --scenario-name default
+	molecule test --scenario-name debian12
 	molecule test --scenario-name wagtail
 
 .PHONY: test-all

@@ -61,19 +61,21 @@ STYLED_BY = """() => {
 
 @dataclass
 class Tab:
-    """A page of the browser, with all that came from the site and all that went wrong."""
+    """A page of the browser, with all that was received and all that went wrong."""
 
     page: Page
     origin: str
     received: list[Response] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    # Browsers ask for it unasked where a page, such as Django's admin, names no icon.
+    harmless: str = r"/favicon\.ico\b"
 
     def __post_init__(self) -> None:
         """Listen from the beginning, so that nothing is missed."""
         self.page.on("response", self._on_response)
-        self.page.on("requestfailed", lambda r: self._problem(r.url, f"{r.failure}: {r.url}"))
+        self.page.on("requestfailed", lambda r: self._problem(f"{r.failure}: {r.url}"))
         self.page.on("console", self._on_console)
-        self.page.on("pageerror", lambda error: self.problems.append(f"script: {error}"))
+        self.page.on("pageerror", lambda error: self._problem(f"script: {error}"))
 
     def open(self, path: str) -> None:
         """Go to a page and wait until all that belongs to it is loaded."""
@@ -100,19 +102,16 @@ class Tab:
         return [r for r in self.received if urlsplit(r.url).path == path][-1]
 
     def _on_response(self, response: Response) -> None:
-        if response.url.startswith(self.origin):
-            self.received.append(response)
+        self.received.append(response)
         if response.status >= 400:
-            self._problem(response.url, f"{response.status}: {response.url}")
+            self._problem(f"{response.status}: {response.url}")
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type == "error":
-            # A resource that did not load is reported with its own address.
-            self._problem(message.location["url"], f"console: {message.text}")
+            self._problem(f"console: {message.text} ({message.location['url']})")
 
-    def _problem(self, url: str, what: str) -> None:
-        # Other people's servers, such as one for avatars, are out of reach on purpose.
-        if url.startswith(self.origin) or not url.startswith("http"):
+    def _problem(self, what: str) -> None:
+        if not re.search(self.harmless, what):
             self.problems.append(what)
 
 
@@ -329,8 +328,8 @@ def test_photo_that_is_uploaded_is_shown_but_never_run(
     assert address.path.startswith("/media/")
     headers = tab.answer(address.path).all_headers()
     assert headers["content-type"] == "image/png"
-    assert headers["x-content-type-options"] == "nosniff"
-    assert "script-src 'none'" in headers["content-security-policy"]
+    assert headers.get("x-content-type-options") == "nosniff"
+    assert "script-src 'none'" in headers.get("content-security-policy", "")
 
 
 # --- a project that uses Wagtail ------------------------------------------------------------------
@@ -341,6 +340,8 @@ def test_wagtail_s_admin_lets_in_and_is_styled(
 ) -> None:
     if b"wagtailadmin" not in site.get("/admin/login/")[1]:
         pytest.skip("the project does not use Wagtail")
+    # It asks other people's servers for news and avatars; they are out of reach on purpose.
+    tab.harmless += r"|\breleases\.wagtail\.org\b|\bgravatar\.com\b"
     log_in(tab, account)
     assert_styled(tab)
     # Drawn by Wagtail's scripts, from pieces that they load.
