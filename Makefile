@@ -58,12 +58,21 @@ lint: .venv/.installed  ## ansible-lint, yamllint, ruff
 .PHONY: unit
 unit: .venv/.installed  ## unit tests: no machine is touched
 	pytest
+	cd examples/orchard && python manage.py test
 
 .PHONY: molecule
 molecule: prerequisites  ## converge, check again, verify and break lab machines
 	molecule test --scenario-name default
 	molecule test --scenario-name debian12
 	molecule test --scenario-name wagtail
+
+.PHONY: screenshot
+screenshot: .venv/.installed  ## take the README's picture of the site of ENV
+	ESPALIER_SCREENSHOTS=docs/images pytest --ansible-inventory=$(INVENTORY) tests/infra/test_browser.py -k front_page
+
+.PHONY: bench
+bench: prerequisites  ## measure: from bare machine to first page, serving against the usual set-up, memory at rest
+	python bench/run.py
 
 .PHONY: test-all
 test-all: test  ## and every other scenario

@@ -112,12 +112,13 @@ def write_file(module: AnsibleModule, item: dict, diffs: list[dict]) -> bool:
     if module.check_mode:
         return True
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    handle, staged = tempfile.mkstemp(dir=module.tmpdir)
+    handle, staged = tempfile.mkstemp()
     with os.fdopen(handle, "wb") as stream:
         stream.write(after)
     if item["validate"]:
         status, out, err = module.run_command(item["validate"].replace("%s", staged))
         if status:
+            os.unlink(staged)
             module.fail_json(
                 msg=f"{path} would not be valid, so it was left as it is: {(err or out).strip()}",
                 invocation={},
