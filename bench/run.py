@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Measure the kit against the usual way, side by side on two equal lab machines, in one run.
 
-    bench/run.py                    everything; prints ratios
-    bench/run.py converge           from bare machine to the first page, and a run with nothing to change
-    bench/run.py serving memory     requests per second on a page with one query; memory at rest
+    bench/run.py                  everything; prints ratios
+    bench/run.py converge         from bare machine to the first page; a run with nothing to change
+    bench/run.py serving memory   requests per second on a page with one query; memory at rest
 
-Each machine has one core and 1 GiB; the load comes from the other core. Rounds alternate between the
-two machines, and medians are compared, as absolute numbers of a shared machine mean little.
+Each machine has one core and 1 GiB; the load comes from the other core. Rounds alternate between
+the two machines, and medians are compared, as absolute numbers of a shared machine mean little.
 """
 
 from __future__ import annotations

@@ -449,7 +449,7 @@ def down(lab: Lab) -> None:
     for name in containers(f"{LABEL}={lab.name}"):
         with step(f"remove {name}"):
             podman("rm", "--force", "--time", "0", "--volumes", name)
-    if podman("network", "inspect", lab.network_name, check=False).startswith("[{"):
+    if json.loads(podman("network", "inspect", lab.network_name, check=False) or "[]"):
         podman("network", "rm", "--force", lab.network_name)
 
 

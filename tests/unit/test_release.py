@@ -55,7 +55,12 @@ esac
 FAKE_PYTHON = """#!/bin/sh
 case "$*" in
 -c*) if [ -e "{root}/settings.fail" ]; then cat "{root}/settings.fail" >&2; exit 1; fi
-  printf '{{"staticfiles": true, "static_root": "%s"}}\\n' "$ESPALIER_STATIC_ROOT";;
+  printf '{{"staticfiles": true, "static_root": "%s", "shipped": "%s", "compress": %s}}\\n' \\
+    "$ESPALIER_STATIC_ROOT" "$(cat "{root}/shipped" 2>/dev/null)" \\
+    "$([ -e "{root}/compress" ] && echo true || echo false)";;
+*compress*) [ -e "$ESPALIER_STATIC_ROOT/vite/app.js" ] || exit 1
+  mkdir "$ESPALIER_STATIC_ROOT/CACHE"; echo "c{{}}" > "$ESPALIER_STATIC_ROOT/CACHE/out.css"
+  echo "Compressed 1 block(s).";;
 *collectstatic*) mkdir -p "$ESPALIER_STATIC_ROOT"; cp -r static/. "$ESPALIER_STATIC_ROOT"
   echo "1 static file copied.";;
 *espalier_overlay.migrate*) if [ -e "{root}/migrate.wait" ]; then sleep 30; fi
@@ -491,6 +496,22 @@ def test_probe_of_nothing_is_an_answer_too(machine):
     assert "no answer" in str(answer)
 
 
+@pytest.mark.parametrize(("status", "refused"), [(200, False), (404, False), (500, True)])
+def test_front_page_that_is_a_server_error_is_refused(machine, monkeypatch, status, refused):
+    monkeypatch.setattr(release, "unit_log", lambda unit, since: "ValueError: no such tree")
+    server = serve(machine.socket("blue"), {}, status)
+    try:
+        if refused:
+            with pytest.raises(release.ReleaseError, match="front page answers 500") as caught:
+                release.warm_up(machine, "blue", 0)
+            assert "no such tree" in caught.value.detail
+        else:
+            release.warm_up(machine, "blue", 0)
+    finally:
+        server.close()
+    assert {path for path, _ in server.requests} == {"/"}
+
+
 # --- slots, systemd's words, clean's choice
 
 
@@ -672,6 +693,51 @@ def test_a_run_killed_after_its_switch_is_finished_by_the_next(machine, tmp_path
     assert (status, result["action"]) == (0, "unchanged")
     assert set(machine.systemd.running) == machine.systemd.enabled == {"green"}
     assert os.readlink(machine.current) == "releases/r2"
+
+
+def test_what_a_package_ships_collected_is_served_and_compressed_too(machine, tmp_path, capsys):
+    shipped = tmp_path / "static.dist"
+    for name, text in {"vite/app.js": "built", "site.css": "as built for others"}.items():
+        (shipped / name).parent.mkdir(parents=True, exist_ok=True)
+        (shipped / name).write_text(text)
+    (tmp_path / "shipped").write_text(str(shipped))
+    (tmp_path / "compress").touch()
+    assert deploy(capsys, tmp_path, "r1", "1" * 16)[0] == 0
+    assert (machine.static / "vite/app.js").read_text() == "built"
+    assert (machine.static / "site.css").read_text() == "a{}" * 1000
+    assert (machine.static / "CACHE/out.css").read_text() == "c{}\n"
+
+
+CRASH = """\
+[2026-11-23 05:37:27 +0000] [3940] [ERROR] Exception in worker process
+Traceback (most recent call last):
+  File "/usr/lib/python3.13/logging/config.py", line 608, in configure
+OSError: [Errno 30] Read-only file system: '/srv/shop/releases/r1/code/data/logs/csp.log'
+
+The above exception was the direct cause of the following exception:
+
+Traceback (most recent call last):
+  File "/srv/shop/venvs/feed/lib/python3.13/site-packages/shop/wsgi.py", line 37, in <module>
+ValueError: Unable to configure handler 'csp_file'
+Unable to configure handler 'csp_file'
+[2026-11-23 05:37:27 +0000] [3940] [INFO] Worker exiting (pid: 3940)
+[2026-11-23 05:37:27 +0000] [3933] [ERROR] Worker (pid:3939) exited with code 3.
+Traceback (most recent call last):
+gunicorn.errors.HaltServer: <HaltServer 'Worker failed to boot.' 3>
+"""
+
+
+def test_a_worker_that_cannot_start_gives_its_own_reason():
+    log, cause = release.explain_start(CRASH)
+    assert log.startswith("Traceback (most recent call last):")
+    assert log.endswith("Unable to configure handler 'csp_file'")
+    assert "HaltServer" not in log
+    assert cause == (
+        ": ValueError: Unable to configure handler 'csp_file' (it cannot write to "
+        "/srv/shop/releases/r1/code/data/logs: have the project write to a directory outside of "
+        "the release, and name that under `writable:` in project.yml)"
+    )
+    assert release.explain_start("Main process exited\n") == ("Main process exited", "")
 
 
 def test_undo_never_touches_a_release_that_went_live(machine, tmp_path):

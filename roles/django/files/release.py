@@ -71,14 +71,21 @@ WARM_REQUESTS = 8
 MEGABYTE = 1 << 20
 VENV_SPACE = 300 * MEGABYTE  # a Django project with a database driver and a few libraries
 SETTINGS_CHECK = """
-import json, django
+import importlib, json, os, sys, django
 django.setup()
 from django.apps import apps
 from django.conf import settings
+own = importlib.import_module(os.environ["ESPALIER_SETTINGS"])
 root = getattr(settings, "STATIC_ROOT", None)
+shipped = os.path.realpath(getattr(own, "STATIC_ROOT", None) or "/")
+if not shipped.startswith(os.path.realpath(sys.prefix) + "/"):
+    shipped = ""
 print()
 print(json.dumps({"staticfiles": apps.is_installed("django.contrib.staticfiles"),
-                  "static_root": str(root) if root else ""}))
+                  "static_root": str(root) if root else "",
+                  "shipped": shipped,
+                  "compress": bool(apps.is_installed("compressor") and
+                              settings.COMPRESS_ENABLED and settings.COMPRESS_OFFLINE)}))
 """
 
 
@@ -298,6 +305,27 @@ def explain_django(what: str) -> Callable[[str], str]:
         return f"{what}: {cause}{hint}"
 
     return explain
+
+
+def explain_start(log: str) -> tuple[str, str]:
+    """What matters of a unit's log (40 lines at most), and the cause as the end of a sentence.
+
+    A worker's traceback is the project's; what gunicorn's master prints after it hides it.
+    """
+    parts = log.split("Exception in worker process\n")
+    if len(parts) == 1:
+        return "\n".join(log.splitlines()[-40:]), ""
+    own = re.split(r"^\[", parts[1], maxsplit=1, flags=re.MULTILINE)[0].rstrip()
+    # The line after the last frame; below it the worker repeats the message alone.
+    errors = re.findall(r"^[A-Za-z_][\w.]*: .+", own, re.MULTILINE)
+    cause = f": {errors[-1] if errors else last_line(own)}"
+    if denied := re.search(r"(?:Read-only file system|Permission denied): '(.+)'", own):
+        where = os.path.dirname(denied[1])
+        cause += (
+            f" (it cannot write to {where}: have the project write to a directory outside of the "
+            "release, and name that under `writable:` in project.yml)"
+        )
+    return "\n".join(own.splitlines()[-40:]), cause
 
 
 # --- the machine -----------------------------------------------------------------------------
@@ -898,17 +926,38 @@ def publish_static(folder: Path, store: Path, replace: bool) -> int:
     return count
 
 
+def add_missing(shipped: Path, folder: Path) -> int:
+    """Copy the files of `shipped` that `folder` lacks; returns how many."""
+    missing = [name for name in static_files(shipped) if not (folder / name).exists()]
+    for name in missing:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(shipped / name, folder / name)
+    return len(missing)
+
+
 def collect_static(machine: Machine, release: Release, found: Mapping[str, Any]) -> str:
     """Run collectstatic and publish; returns the static folder inside the release, or ""."""
+
+    def manage(*command: str) -> None:
+        argv = [release.python, release.record["manage"], *command]
+        explain = explain_django(f"{command[0]} failed")
+        out = machine.run(argv, "static", explain, machine.environment(release), release.workdir)
+        machine.progress.note(last_line(out))
+
     if not found["staticfiles"] or not found["static_root"]:
         lacking = "STATIC_ROOT" if found["staticfiles"] else "django.contrib.staticfiles"
         machine.progress.note(f"skipped: the project's settings have no {lacking}")
         return ""
-    argv = [release.python, release.record["manage"], "collectstatic", "--noinput"]
-    explain = explain_django("collectstatic failed")
-    out = machine.run(argv, "static", explain, machine.environment(release), release.workdir)
-    machine.progress.note(last_line(out))
+    manage("collectstatic", "--noinput")
     folder = Path(found["static_root"])
+    # A package may ship what its build (Vite, webpack) made in the place where it collects static
+    # files, inside the virtualenv, and only there.
+    if found["shipped"] and folder.is_relative_to(release.path):
+        with machine.as_user():
+            count = add_missing(Path(found["shipped"]), folder)
+        machine.progress.note(f"{count} more that the package ships collected")
+    if found["compress"]:  # django-compressor, told to serve only what was compressed before
+        manage("compress")
     if not folder.is_relative_to(release.path):
         machine.progress.note(f"not published: the project collects into {folder} by itself")
         return ""
@@ -1072,11 +1121,15 @@ class Answer:
         return f"{self.status} {self.body.strip()[:500]}" if self.status else self.body
 
 
-def probe(machine: Machine, slot: str, release: Release, timeout: float = 5) -> Answer:
-    """Ask the slot once, as nginx would; never raises for a slot that does not answer."""
+def probe(machine: Machine, slot: str, release: Release) -> Answer:
+    """Ask the slot once whether it is ready."""
+    return ask(machine, slot, machine.config.probe_path if release.record["overlay"] else "/")
+
+
+def ask(machine: Machine, slot: str, path: str, timeout: float = 5) -> Answer:
+    """Ask the slot for a page, as nginx would; never raises for a slot that does not answer."""
     connection = UnixConnection(machine.socket(slot), timeout)
     headers = {"Host": machine.config.probe_host, "X-Forwarded-Proto": "https"}
-    path = machine.config.probe_path if release.record["overlay"] else "/"
     try:
         connection.request("GET", path, headers=headers)
         response = connection.getresponse()
@@ -1155,9 +1208,32 @@ def wait_until_ready(machine: Machine, slot: str, release: Release, since: int) 
         if time.monotonic() > deadline:
             break
         time.sleep(0.2)
-    log = system("journalctl", "-u", unit, "--since", f"@{since}", "-n", "40", "-o", "cat").stdout
-    detail = f"{log.rstrip()}\nlast answer to the probe: {answer}"
-    raise ReleaseError("switch", f"{sentence}; its last answer and its log follow.", detail)
+    log, cause = explain_start(unit_log(unit, since))
+    detail = f"{log}\nlast answer to the probe: {answer}"
+    raise ReleaseError("switch", f"{sentence}{cause}; its log and last answer follow.", detail)
+
+
+def unit_log(unit: str, since: int) -> str:
+    """What the unit wrote since a moment (Unix seconds), 400 lines at most."""
+    wanted = ("-u", unit, "--since", f"@{since}", "-n", "400", "-o", "cat")
+    return system("journalctl", *wanted).stdout
+
+
+def warm_up(machine: Machine, slot: str, since: int) -> None:
+    """Ask for the front page in every worker, so that the first visitor need not wait.
+
+    Raises ReleaseError if it is a server error: a release can be ready, and all its pages broken.
+    """
+    with concurrent.futures.ThreadPoolExecutor(WARM_REQUESTS) as pool:
+        pages = pool.map(lambda _: ask(machine, slot, "/", timeout=30), range(WARM_REQUESTS))
+        broken = [page.status for page in pages if page.status >= 500]
+    if broken:
+        time.sleep(0.5)  # the journal is a moment behind
+        log = "\n".join(unit_log(machine.unit(slot), since).splitlines()[-40:])
+        sentence = (
+            f"the front page answers {broken[0]}, though the release is ready; its log follows."
+        )
+        raise ReleaseError("switch", sentence, log)
 
 
 def switch(machine: Machine, release: Release, undo: ExitStack) -> None:
@@ -1178,8 +1254,7 @@ def switch(machine: Machine, release: Release, undo: ExitStack) -> None:
         if started.returncode:
             raise ReleaseError("switch", f"systemctl start {unit} failed.", started.stderr)
         wait_until_ready(machine, slot, release, since)
-        with concurrent.futures.ThreadPoolExecutor(WARM_REQUESTS) as pool:
-            list(pool.map(lambda _: probe(machine, slot, release), range(WARM_REQUESTS)))
+        warm_up(machine, slot, since)
     with machine.progress.step("switch", "send visitors to it"):
         if folder := release.record["static"]:
             with machine.as_user():
@@ -1313,6 +1388,9 @@ def do_deploy(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
         live = machine.live()
         same = live is not None and live.record["identity"] == build["identity"]
         if live and same and live.record["python"] == python_version(machine, build):
+            state = live_state(machine)
+            if state and not state["healthy"]:
+                migrate(machine, live)  # its database may have been made anew since
             action, release = put_live(machine, live, undo), live
         else:
             release, _ = prepare(machine, args.archive, args.id, undo)

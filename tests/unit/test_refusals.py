@@ -1,0 +1,246 @@
+"""Bad input through the real ``ansible-playbook site.yml``: refused in a sentence, nothing changed.
+
+No machine is touched. The inventories name addresses of the range kept for tests, or a closed port
+of this machine. What has to look at a machine looks at this one, and then only ``preflight.yml``
+runs, the part of the site that changes nothing: check mode would not be enough, as a few tasks of
+the site run in it too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
+VPS = {"ansible_host": "198.18.99.9"}
+OTHER = {"ansible_host": "198.18.99.10"}
+EXAMPLE = {"directory": "examples/orchard"}
+# This machine in place of one behind SSH: only for `look_at_this_machine`.
+HERE = {"ansible_host": "localhost", "ansible_connection": "local", "ansible_become": False}
+
+
+def write_inventory(
+    directory: Path,
+    project: Mapping[str, Any] = EXAMPLE,
+    tiers: Sequence[str] = (),
+    machines: Mapping[str, Any] | None = None,
+    **duties: Sequence[str],
+) -> None:
+    """Write an inventory; every duty that is not given is the first machine's.
+
+    JSON is YAML, so no library is needed.
+    """
+    machines = machines or {"vps1": VPS}
+    duties = {duty: [next(iter(machines))] for duty in ("web", "app", "db")} | duties
+    everything = {
+        "vars": {"tiers": list(tiers), "ansible_ssh_common_args": "-o ConnectTimeout=2"},
+        "hosts": machines,
+        "children": {
+            duty: {"hosts": dict.fromkeys(names)} for duty, names in duties.items() if names
+        },
+    }
+    (directory / "group_vars/all").mkdir(parents=True)
+    (directory / "hosts.yml").write_text(json.dumps({"all": everything}))
+    (directory / "topology.yml").write_text("plugin: topology\n")
+    (directory / "group_vars/all/project.yml").write_text(json.dumps({"project": project}))
+
+
+def run_site(inventory: Path) -> subprocess.CompletedProcess[str]:
+    """Run the site's playbook as a person does."""
+    return run_playbook("site.yml", inventory)
+
+
+def look_at_this_machine(
+    inventory: Path, supported: str = "{{ ansible_facts['distribution_release'] }}"
+) -> subprocess.CompletedProcess[str]:
+    """Run the checks that the site's playbook begins with, and nothing after them."""
+    known = json.dumps({"distributions_supported": [supported]})
+    return run_playbook("playbooks/preflight.yml", inventory, "--check", "-e", known)
+
+
+def run_playbook(playbook: str, inventory: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a playbook, with a home directory that forgets."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("ANSIBLE_")}
+    environment |= {
+        "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+        "HOME": str(inventory.parent),
+        "NO_COLOR": "1",
+    }
+    return subprocess.run(
+        [str(PLAYBOOK), playbook, "-i", str(inventory), *options],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def assert_refused(done: subprocess.CompletedProcess[str], *phrases: str) -> None:
+    """Check that the run said all the phrases in one message, and that nothing was changed."""
+    said = done.stdout + done.stderr
+    assert done.returncode != 0, said
+    assert "Traceback" not in said
+    assert re.findall(r"changed=(\d+)", said) in ([], ["0"], ["0", "0"]), said
+    messages = re.findall(r"(?m)^\[(?:ERROR|WARNING)\]: (.*(?:\n(?!Origin|\[).*)*)", said)
+    assert any(all(phrase in message for phrase in phrases) for message in messages), said
+
+
+def git(*arguments: str, cwd: Path) -> str:
+    """Run git as nobody in particular; gives what it says."""
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    command = ["git", *identity, *arguments]
+    done = subprocess.run(command, cwd=cwd, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("inventory", "phrases"),
+    [
+        pytest.param(
+            {"tiers": ["pgbuncer"]},
+            ("`tiers` in hosts.yml", "'pgbuncer'", "Did you mean `pgbouncer`?"),
+            id="unknown tier",
+        ),
+        pytest.param(
+            {"tiers": ["replicas"]},
+            ("`replicas` needs two machines", "`db`", "(vps1)", "remove `replicas`"),
+            id="replicas with one db machine",
+        ),
+        pytest.param(
+            {"tiers": ["redis"]},
+            ("`tiers` in hosts.yml names redis", "not switch on yet", "Write `tiers: []`"),
+            id="tier that this version cannot switch on",
+        ),
+        pytest.param(
+            {"db": []},
+            ("No machine has the duty `db`", "hosts.yml", "db: {hosts: {vps1: }}"),
+            id="no machine for a duty",
+        ),
+        pytest.param(
+            {"machines": {"vps1": VPS, "vps2": OTHER}, "app": ["vps2"]},
+            ("`web` (vps1)", "`app` (vps2)", "hosts.yml", "write the same machine into both"),
+            id="web and app on different machines",
+        ),
+        pytest.param(
+            {"project": EXAMPLE | {"domain": ["shop.example.com"]}},
+            ("group_vars/all/project.yml", "project.domain", "did you mean `domains`?"),
+            id="misspelt key",
+        ),
+        pytest.param(
+            {"project": EXAMPLE | {"domains": ["https://shop.example.com/"]}},
+            ("project.yml", "project.domains", "https://", "write the host name alone"),
+            id="domain with a scheme",
+        ),
+        pytest.param(
+            {"project": EXAMPLE | {"domains": ["my shop"]}},
+            ("project.yml", "project.domains", "my shop"),
+            id="domain that is no host name",
+        ),
+        pytest.param(
+            {"project": EXAMPLE | {"upload_limit_mb": "lots"}},
+            ("project.yml", "project.upload_limit_mb", "lots"),
+            id="limit that is no number",
+        ),
+    ],
+)
+def test_what_the_inventory_says_wrongly(
+    tmp_path: Path, inventory: dict[str, Any], phrases: tuple[str, ...]
+) -> None:
+    write_inventory(tmp_path / "inventory", **inventory)
+    assert_refused(run_site(tmp_path / "inventory"), *phrases)
+
+
+def test_missing_git_repository(tmp_path: Path) -> None:
+    write_inventory(tmp_path / "inventory", {"git": f"{tmp_path}/shop.git"})
+    done = run_site(tmp_path / "inventory")
+    assert_refused(done, "project.yml", "project.git", f"{tmp_path}/shop.git", "check the spelling")
+
+
+def test_missing_version(tmp_path: Path) -> None:
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    git("init", "--quiet", "--initial-branch=main", cwd=shop)
+    git("commit", "--quiet", "--allow-empty", "--message=Open the shop", cwd=shop)
+    git("tag", "v1.2", cwd=shop)
+    write_inventory(tmp_path / "inventory", {"git": str(shop), "version": "v1.3"})
+    done = run_site(tmp_path / "inventory")
+    assert_refused(done, "project.yml", "project.version", "v1.3", "v1.2")
+
+
+@pytest.mark.parametrize(
+    ("places", "phrases"),
+    [
+        pytest.param([], ("no manage.py was found", "check `directory:`"), id="none"),
+        pytest.param(["shop", "blog"], ("shop", "blog", "`path:"), id="several"),
+    ],
+)
+def test_manage_py_that_cannot_be_found(
+    tmp_path: Path, places: list[str], phrases: tuple[str, ...]
+) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/README.md").write_text("A project.\n")
+    for place in places:
+        (tmp_path / "code" / place).mkdir()
+        (tmp_path / "code" / place / "manage.py").write_text(
+            f'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "{place}.settings")\n'
+        )
+    write_inventory(tmp_path / "inventory", {"directory": str(tmp_path / "code")})
+    assert_refused(run_site(tmp_path / "inventory"), "project.yml", *phrases)
+
+
+def test_machine_that_cannot_be_reached(tmp_path: Path) -> None:
+    closed = {"ansible_host": "127.0.0.1", "ansible_port": 9, "ansible_user": "root"}
+    write_inventory(tmp_path / "inventory", machines={"vps1": closed})
+    done = run_site(tmp_path / "inventory")
+    assert_refused(
+        done,
+        "vps1 cannot be reached at 127.0.0.1: connect to host",
+        "Check `ansible_host` and `ansible_user` in hosts.yml",
+        "`ssh root@127.0.0.1 -p 9`",
+        "Nothing was changed.",
+    )
+
+
+def test_one_unreachable_machine_ends_the_run_for_all(tmp_path: Path) -> None:
+    closed = {"ansible_host": "127.0.0.1", "ansible_port": 9}
+    write_inventory(tmp_path / "inventory", machines={"vps1": HERE, "spare": closed})
+    done = look_at_this_machine(tmp_path / "inventory")
+    assert_refused(done, "spare cannot be reached", "Nothing was changed.")
+    assert "Refuse a distribution" not in done.stdout
+
+
+def test_machine_on_which_we_may_not_be_root(tmp_path: Path) -> None:
+    sudo = {"ansible_become": True, "ansible_become_user": "daemon"}
+    locked = HERE | sudo | {"ansible_become_exe": "/bin/false"}
+    write_inventory(tmp_path / "inventory", machines={"vps1": locked})
+    done = look_at_this_machine(tmp_path / "inventory")
+    assert_refused(done, "vps1", "not work as root", "hosts.yml", "Nothing was changed.")
+
+
+def test_distribution_that_the_kit_does_not_know(tmp_path: Path) -> None:
+    write_inventory(tmp_path / "inventory", machines={"vps1": HERE})
+    done = look_at_this_machine(tmp_path / "inventory", supported="sarge")
+    assert_refused(done, "vps1 runs ", "The kit knows Debian 12", "Nothing was changed.")
+
+
+def test_value_that_a_role_cannot_take(tmp_path: Path) -> None:
+    machines = {"vps1": HERE | {"nginx_upload_limit_mb": "lots"}}
+    write_inventory(tmp_path / "inventory", machines=machines)
+    done = look_at_this_machine(tmp_path / "inventory")
+    assert_refused(
+        done,
+        "vps1: argument 'nginx_upload_limit_mb'",
+        "'lots'",
+        "hosts.yml or group_vars/",
+        "Nothing was changed.",
+    )
