@@ -296,6 +296,14 @@ class Migration(migrations.Migration):
             ),
             id="project that crashes at its start",
         ),
+        pytest.param(
+            {"orchard/urls.py": "\nurlpatterns.insert(0, path('', lambda request: 1 / 0))\n"},
+            (
+                "switch failed: the front page answers 500",
+                "ZeroDivisionError: division by zero",
+            ),
+            id="front page that is an error",
+        ),
     ],
 )
 def test_failed_release_leaves_the_old_one_serving_and_nothing_behind(
