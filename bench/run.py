@@ -5,7 +5,7 @@
     bench/run.py converge         from bare machine to the first page; a run with nothing to change
     bench/run.py serving memory   requests per second on a page with one query; memory at rest
 
-Each machine may use two cores and has 1 GiB. Rounds alternate between
+Each machine has one core and 1 GiB; the load comes from the other core. Rounds alternate between
 the two machines, and medians are compared, as absolute numbers of a shared machine mean little.
 """
 
