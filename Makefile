@@ -14,12 +14,14 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-.PHONY: prerequisites
+.PHONY: prerequisites test-prerequisites
 prerequisites: .venv/.installed
-	@lab/prerequisites $(SUDO)
+	@lab/prerequisites up $(SUDO)
+test-prerequisites: .venv/.installed
+	@lab/prerequisites test $(SUDO)
 
-.venv/.installed: requirements.txt lab/prerequisites
-	@lab/prerequisites $(SUDO)
+.venv/.installed: requirements.txt
+	@lab/prerequisites up $(SUDO)
 	@echo "set-up: Python packages into .venv …"
 	@python3 -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
@@ -61,17 +63,17 @@ unit: .venv/.installed  ## unit tests: no machine is touched
 	cd examples/orchard && python manage.py test
 
 .PHONY: molecule
-molecule: prerequisites  ## converge, check again, verify and break lab machines
+molecule: test-prerequisites  ## converge, check again, verify and break lab machines
 	molecule test --scenario-name default
 	molecule test --scenario-name debian12
 	molecule test --scenario-name wagtail
 
 .PHONY: screenshot
-screenshot: .venv/.installed  ## take the README's picture of the site of ENV
+screenshot: test-prerequisites  ## take the README's picture of the site of ENV
 	ESPALIER_SCREENSHOTS=docs/images pytest --ansible-inventory=$(INVENTORY) tests/infra/test_browser.py -k front_page
 
 .PHONY: bench
-bench: prerequisites  ## measure: from bare machine to first page, serving against the usual set-up, memory at rest
+bench: test-prerequisites  ## measure: from bare machine to first page, serving against the usual set-up, memory at rest
 	python bench/run.py
 
 .PHONY: test-all
