@@ -57,7 +57,7 @@ RESERVED_NAMES = _word_set(
     root daemon bin sys sync games man lp mail news uucp proxy backup list irc gnats nobody nogroup
     adm tty disk kmem dialout fax voice cdrom floppy tape sudo audio dip operator src shadow utmp
     video sasl plugdev staff users input sgx kvm render crontab netdev ssh sshd messagebus polkitd
-    systemd syslog dbus tss postfix admin debian ubuntu vagrant ansible espalier
+    systemd syslog dbus tss postfix admin debian ubuntu deploy vagrant ansible espalier
     postgres template0 template1 public none user current_user session_user
     nginx www_data www redis valkey pgbouncer prometheus grafana etcd patroni haproxy keepalived
     """
@@ -1589,6 +1589,8 @@ def _record(
         "application": detected.application.value,
         "interface": detected.interface,
         "overlay": project.overlay,
+        # Apps bring migrations and static files, so that another list is another release.
+        "apps": list(project.apps),
         "requirements": {
             "kind": detected.requirements_kind,
             "path": "" if package else f"code/{requirements}",

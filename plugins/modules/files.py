@@ -55,6 +55,7 @@ changed_paths:
 
 import os
 import tempfile
+from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -121,8 +122,10 @@ def write_file(module: AnsibleModule, item: dict, diffs: list[dict]) -> bool:
             os.unlink(staged)
             module.fail_json(
                 msg=f"{path} would not be valid, so it was left as it is: {(err or out).strip()}",
-                invocation={},
             )
+    if before is None:
+        # Made closed and opened afterwards, so that a secret is at no moment for everyone to read.
+        os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
     module.atomic_move(staged, path)
     set_attributes(module, item, "0644")
     return True
@@ -136,6 +139,10 @@ class QuietModule(AnsibleModule):
 
     def _log_invocation(self) -> None:
         pass
+
+    def fail_json(self, msg: str, **result: Any) -> NoReturn:
+        """Fail without the arguments, which verbose output would show."""
+        super().fail_json(msg, **(result | {"invocation": {}}))
 
 
 def main() -> None:
@@ -153,6 +160,7 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
+    os.umask(0o022)  # a hardened login's would close parent directories to the users that need them
     diffs: list[dict] = []
     changed = [i["path"] for i in module.params["directories"] if make_directory(module, i)]
     changed += [i["path"] for i in module.params["files"] if write_file(module, i, diffs)]

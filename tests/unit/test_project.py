@@ -911,6 +911,7 @@ def test_archive_content(tmp_path, overlay):
         "application": "mysite.wsgi:application",
         "interface": "wsgi",
         "overlay": True,
+        "apps": [],
         "requirements": {"kind": "requirements", "path": "code/requirements.txt", "spec": ""},
         "extra_requirements": ["psycopg[binary]==3.3.9", "django-storages[s3]", "Gunicorn==23"],
         "python": "",

@@ -462,6 +462,22 @@ def test_the_store_gets_new_files_at_once_and_changed_ones_at_the_switch(tmp_pat
     assert sorted(release.static_files(store)) == ["a.js", "js/a.1.js", "of-an-older-release.js"]
 
 
+def test_a_compressed_file_never_stands_beside_another_content(tmp_path):
+    new, store = tmp_path / "new", tmp_path / "store"
+    new.mkdir()
+    store.mkdir()
+    for path, text in (("site.css", "new"), ("site.css.gz", "new packed"), ("old.css", "shrunk")):
+        (new / path).write_text(text)
+    for path, text in (("site.css", "old"), ("old.css", "large"), ("old.css.gz", "large packed")):
+        (store / path).write_text(text)
+    release.publish_static(new, store, replace=False)
+    assert not (store / "site.css.gz").exists()
+    release.publish_static(new, store, replace=True)
+    assert (store / "site.css.gz").read_text() == "new packed"
+    assert (store / "old.css").read_text() == "shrunk"
+    assert not (store / "old.css.gz").exists()
+
+
 # --- probing
 
 
@@ -592,6 +608,13 @@ def test_the_life_of_a_machine(machine, tmp_path, capsys):
 
     status, result = deploy(capsys, tmp_path, "again", "1" * 16)
     assert (status, result["action"], result["id"]) == (0, "unchanged", "r1")
+
+    (machine.root / "archives").mkdir()
+    for identity in ("1" * 16, "9" * 16):
+        (machine.root / f"archives/orchard-{identity}.tar.gz").write_text("")
+    status, result = run_json(capsys, "clean")
+    assert result["removed"] == [f"archives/orchard-{'9' * 16}.tar.gz"]
+    assert (machine.root / f"archives/orchard-{'1' * 16}.tar.gz").exists()
 
     installs = (tmp_path / "uv.log").read_text().count("pip install")
     css = {"code/static/site.css": "b{}" * 1000}

@@ -902,18 +902,28 @@ def compress_static(folder: Path) -> int:
     return count
 
 
+def differs(one: Path, other: Path) -> bool:
+    """Whether both files exist and have different content."""
+    return one.exists() and other.exists() and not filecmp.cmp(one, other, shallow=False)
+
+
 def publish_static(folder: Path, store: Path, replace: bool) -> int:
     """Link files of `folder` that the shared `store` lacks; returns how many.
 
     With `replace` also those whose content differs. Each appears by an atomic rename.
     """
     count = 0
-    for name in static_files(folder):
+    for name in sorted(static_files(folder)):  # a plain file before its compressed one
         source, target = folder / name, store / name
+        plain = name.removesuffix(".gz")
+        if not replace and plain != name and differs(folder / plain, store / plain):
+            continue  # it would stand beside another content, and nginx would serve it for that
         if target.exists() and not replace:
             continue
         if target.exists() and filecmp.cmp(source, target, shallow=False):
             continue
+        if replace:  # nginx must not serve what was compressed of the content before
+            target.with_name(f"{target.name}.gz").unlink(missing_ok=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = target.with_name(f"{target.name}.espalier-new")
         fresh.unlink(missing_ok=True)
@@ -1111,7 +1121,8 @@ class Answer:
     def is_good(self, release: Release) -> bool:
         """Whether it is this release that answers, and is ready."""
         if not release.record["overlay"]:
-            return 0 < self.status < 500
+            # 400 is what Django answers to a host that ALLOWED_HOSTS lacks.
+            return 0 < self.status < 500 and self.status != 400
         with suppress(ValueError, AttributeError):
             return self.status == 200 and json.loads(self.body).get("release") == release.id
         return False
@@ -1340,6 +1351,12 @@ def clean(machine: Machine) -> list[str]:
         for path in old:
             machine.discard(path)
             removed.append(f"{path.parent.name}/{path.name}")
+        # Archives are named <project>-<identity>.tar.gz by who brought them.
+        wanted = {release.record["identity"] for release in releases if release.id in keep}
+        for path in (machine.root / "archives").glob("*.tar.gz"):
+            if path.name.removesuffix(".tar.gz").rpartition("-")[2] not in wanted:
+                path.unlink()
+                removed.append(f"archives/{path.name}")
         for name in removed:
             machine.progress.note(f"removed {name}")
     return removed
@@ -1389,8 +1406,8 @@ def do_deploy(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
         same = live is not None and live.record["identity"] == build["identity"]
         if live and same and live.record["python"] == python_version(machine, build):
             state = live_state(machine)
-            if state and not state["healthy"]:
-                migrate(machine, live)  # its database may have been made anew since
+            if state and (not state["healthy"] or machine.is_stale()):
+                migrate(machine, live)  # its database may be another one, or made anew, since
             action, release = put_live(machine, live, undo), live
         else:
             release, _ = prepare(machine, args.archive, args.id, undo)

@@ -1,0 +1,93 @@
+"""What playbooks/group_vars makes of an inventory, asked of Ansible itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+HOSTS = {
+    "all": {
+        "vars": {
+            "tiers": [],
+            "project_found": {"project_build": {"name": "shop", "build": {"overlay": True}}},
+            "project": {"domains": ["shop.example", "2001:db8::1"]},
+            "ansible_facts": {"distribution_release": "trixie"},
+        },
+        "hosts": {
+            "app1": {"ansible_host": "198.18.99.1", "memory_mb": 16384, "cores": 8},
+            "db1": {"ansible_host": "198.18.99.2", "memory_mb": 2048, "cores": 1},
+        },
+        "children": {
+            "web": {"hosts": {"app1": {}}},
+            "app": {"hosts": {"app1": {}}},
+            "db": {"hosts": {"db1": {}}},
+        },
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("inventory")
+    (folder / "hosts.yml").write_text(yaml.safe_dump(HOSTS, sort_keys=False))
+    (folder / "topology.yml").write_text("plugin: topology\n")
+    return folder
+
+
+def value(inventory: Path, machine: str, expression: str) -> Any:
+    """Evaluate a variable on a machine, without reaching it."""
+    done = subprocess.run(
+        [
+            *(str(Path(sys.executable).with_name("ansible")), machine, "-i", str(inventory)),
+            *(
+                "-m",
+                "ansible.builtin.debug",
+                "-a",
+                f"var={expression}",
+                "--playbook-dir",
+                "playbooks",
+            ),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env=os.environ
+        | {
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
+        },
+    )
+    assert "SUCCESS" in done.stdout, done.stdout + done.stderr
+    return json.loads(done.stdout.split("=>", 1)[1])[expression]
+
+
+def test_connections_are_counted_where_django_runs_not_where_the_database_does(
+    inventory: Path,
+) -> None:
+    # 9 processes of 4 threads on the app machine, twice while a release is switched, and a reserve.
+    assert int(value(inventory, "db1", "postgresql_max_connections")) == 9 * 4 * 2 + 20
+
+
+def test_database_elsewhere_is_reached_over_tls(inventory: Path) -> None:
+    url = value(inventory, "app1", "django_environment")["ESPALIER_DATABASE_URL"]
+    assert url.endswith("@198.18.99.2:5432/shop?sslmode=require")
+
+
+def test_ipv6_address_is_bracketed_for_django(inventory: Path) -> None:
+    hosts = value(inventory, "app1", "django_environment")["ESPALIER_ALLOWED_HOSTS"]
+    assert hosts == "shop.example,[2001:db8::1]"
+
+
+def test_nginx_connects_to_the_project_s_socket(inventory: Path) -> None:
+    assert value(inventory, "app1", "nginx_upstreams") == [
+        {"address": "/srv/shop/web.sock", "port": 0}
+    ]
