@@ -468,11 +468,13 @@ def clean() -> None:
 
 
 def status(lab: Lab) -> None:
-    """Say of each machine whether it runs."""
+    """Say of each machine whether it runs; LabError unless all do."""
     running = set(podman("ps", "--format", "{{.Names}}").splitlines())
     for machine in lab.machines:
         state = "runs" if lab.container(machine) in running else "does not run"
         print(f"{machine.name:<12} {machine.image:<10} {machine.address:<15} {state}")
+    if not {lab.container(machine) for machine in lab.machines} <= running:
+        raise LabError("Not every machine of this lab runs: `lab.py up` with the same -i makes it.")
 
 
 def tool_path() -> str:

@@ -178,7 +178,7 @@ def variant(
 
 
 def test_changed_release_goes_live_and_back_without_a_failed_request(
-    server: Machine, site: Any, uninterrupted: Any, variant: Any, release: Any
+    server: Machine, site: Any, variant: Any, uninterrupted: Any, release: Any
 ) -> None:
     old, archive = server.live(), variant({EVERY_PAGE: "<p>The quinces are ripe.</p>"})
     assert b"The quinces are ripe." not in site.get("/")[1]
@@ -308,8 +308,8 @@ class Migration(migrations.Migration):
 )
 def test_failed_release_leaves_the_old_one_serving_and_nothing_behind(
     server: Machine,
-    uninterrupted: Any,
     variant: Any,
+    uninterrupted: Any,
     machine: Any,
     topology: Any,
     additions: Mapping[str, str],
@@ -358,7 +358,7 @@ def small_disk(server: Machine, options: str) -> Iterator[None]:
     ],
 )
 def test_full_disk_leaves_the_old_release_serving_and_nothing_behind(
-    server: Machine, uninterrupted: Any, variant: Any, options: str, said: str
+    server: Machine, variant: Any, uninterrupted: Any, options: str, said: str
 ) -> None:
     archive = variant({EVERY_PAGE: "<p>No room for one more tree.</p>"})
     with small_disk(server, options):
@@ -385,7 +385,7 @@ def assert_tidy(server: Machine) -> None:
 
 
 def test_release_killed_while_it_is_built(
-    server: Machine, uninterrupted: Any, variant: Any, release: Any
+    server: Machine, variant: Any, uninterrupted: Any, release: Any
 ) -> None:
     old, archive = server.live(), variant({EVERY_PAGE: "<p>Never finished.</p>"})
     deploy_and_kill(server, archive, f"[ -d {server.root}/releases/test-killed ]")
@@ -398,7 +398,7 @@ def test_release_killed_while_it_is_built(
 
 
 def test_release_killed_while_it_starts(
-    server: Machine, uninterrupted: Any, variant: Any, release: Any
+    server: Machine, variant: Any, uninterrupted: Any, release: Any
 ) -> None:
     old, archive = server.live(), variant({"orchard/wsgi.py": "\nimport time\ntime.sleep(2)\n"})
     kept, unit = server.archive(), server.unit(server.idle())
@@ -418,7 +418,7 @@ def test_release_killed_while_it_starts(
 
 
 def test_release_killed_after_it_went_live(
-    server: Machine, uninterrupted: Any, variant: Any, release: Any
+    server: Machine, variant: Any, uninterrupted: Any, release: Any
 ) -> None:
     archive, idle = variant({EVERY_PAGE: "<p>Just in time.</p>"}), server.idle()
     deploy_and_kill(server, archive, f"readlink {server.root}/web.sock | grep -q {idle}")
@@ -432,7 +432,7 @@ def test_release_killed_after_it_went_live(
 
 
 def test_second_release_at_the_same_time_is_refused(
-    server: Machine, uninterrupted: Any, variant: Any
+    server: Machine, variant: Any, uninterrupted: Any
 ) -> None:
     traces = server.traces()
     archive = variant({"orchard/settings.py": "\nimport time\ntime.sleep(2)\n"})
