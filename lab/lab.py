@@ -38,8 +38,6 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "espal
 SSH_KEY = CACHE / "id_ed25519"
 LABEL = "espalier.lab"
 CODENAMES = {"debian-12": "bookworm", "debian-13": "trixie"}
-DEFAULT_MIRROR = "http://mirror.example/debian"
-DEFAULT_SECURITY_MIRROR = "http://mirror.example/debian-security"
 TOOLS = ("podman", "mmdebstrap", "ssh", "ssh-keygen", "iptables")
 # What a VPS image of any provider has, and not more: the roles must bring the rest.
 PACKAGES = [
@@ -171,8 +169,11 @@ def step(what: str) -> Iterator[None]:
 
 
 def apt_sources(codename: str) -> str:
-    """Give the apt sources for a Debian release, from the mirrors that this machine itself uses."""
-    mirror, security = DEFAULT_MIRROR, DEFAULT_SECURITY_MIRROR
+    """Give the apt sources for a Debian release, from the mirrors that this machine itself uses.
+
+    Empty where it uses none of Debian's (Ubuntu, say): mmdebstrap then knows a public one.
+    """
+    mirror = security = ""
     targets = run(
         ["apt-get", "indextargets", "--format", "$(SITE)|$(RELEASE)|$(ORIGIN)|$(REPO_URI)"],
         check=False,
@@ -192,6 +193,7 @@ def apt_sources(codename: str) -> str:
             (mirror, f"{codename}-updates"),
             (security, f"{codename}-security"),
         )
+        if where
     )
 
 
@@ -257,6 +259,8 @@ def build_image(name: str, codename: str, files: Mapping[str, str], folder: Path
     """Make a file system from packages and files, and import it as the image ``name``."""
     root, archive, sources = folder / "files", folder / "image.tar", folder / "sources.list"
     for path, content in files.items():
+        if not content:
+            continue
         target = root / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(content)
@@ -271,7 +275,8 @@ def build_image(name: str, codename: str, files: Mapping[str, str], folder: Path
     ]
     if files["/etc/apt/apt.conf.d/90controller"]:
         bootstrap.append(f"--aptopt={root}/etc/apt/apt.conf.d/90controller")
-    run(as_root([*bootstrap, codename, str(archive), str(sources)]))
+    own = [str(sources)] if files["/etc/apt/sources.list"] else []
+    run(as_root([*bootstrap, codename, str(archive), *own]))
     # Imported under its final name in one step: a killed build leaves no half image behind.
     podman("import", "--quiet", str(archive), name)
 

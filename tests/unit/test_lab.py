@@ -68,6 +68,25 @@ def test_a_changed_specification_is_another_machine(lab: ModuleType) -> None:
     )
 
 
-def test_sources_are_for_the_wanted_release(lab: ModuleType) -> None:
-    lines = lab.apt_sources("trixie").splitlines()
-    assert [line.split()[2] for line in lines] == ["trixie", "trixie-updates", "trixie-security"]
+def test_sources_are_for_the_wanted_release_from_this_machine_s_mirrors(
+    lab: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    targets = (
+        "a|bookworm|Debian|http://mirror.example/debian/\n"
+        "a|bookworm-updates|Debian|http://mirror.example/debian/\n"
+        "b|bookworm-security|Debian|http://mirror.example/security/\n"
+        "c|stable|Another|http://another.example/\n"
+    )
+    monkeypatch.setattr(lab, "run", lambda *command, **options: targets)
+    assert lab.apt_sources("trixie").splitlines() == [
+        "deb http://mirror.example/debian trixie main",
+        "deb http://mirror.example/debian trixie-updates main",
+        "deb http://mirror.example/security trixie-security main",
+    ]
+
+
+def test_no_sources_where_this_machine_has_none_of_debian(
+    lab: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab, "run", lambda *command, **options: "c|noble|Ubuntu|http://u.example/")
+    assert lab.apt_sources("trixie") == ""
