@@ -276,6 +276,8 @@ def build_image(name: str, codename: str, files: Mapping[str, str], folder: Path
     if files["/etc/apt/apt.conf.d/90controller"]:
         bootstrap.append(f"--aptopt={root}/etc/apt/apt.conf.d/90controller")
     own = [str(sources)] if files["/etc/apt/sources.list"] else []
+    if own:  # which mmdebstrap also writes there, for a second time
+        bootstrap.append("--customize-hook=rm -f $1/etc/apt/sources.list.d/0000sources.list")
     run(as_root([*bootstrap, codename, str(archive), *own]))
     # Imported under its final name in one step: a killed build leaves no half image behind.
     podman("import", "--quiet", str(archive), name)
