@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -148,6 +147,6 @@ def uninterrupted(site: Visitor) -> Iterator[Any]:
     """Keep asking for pages while a test runs; fail it if one answer was missing or an error."""
     from requester import Requester
 
-    with Requester(site, socket.gethostname()) as requester:
+    with Requester(site) as requester:
         yield requester
     requester.verify()

@@ -18,11 +18,9 @@ MAX_REQUESTS = 50_000
 class Requester:
     """Threads that ask a site for pages until told to stop."""
 
-    def __init__(
-        self, site: Any, name: str, paths: tuple[str, ...] = ("/",), threads: int = 3
-    ) -> None:
+    def __init__(self, site: Any, paths: tuple[str, ...] = ("/",), threads: int = 3) -> None:
         """Ask ``site`` (with ``connection()`` and ``domain``) for ``paths`` in turn."""
-        self.site, self.name, self.paths, self.threads = site, name, paths, threads
+        self.site, self.paths, self.threads = site, paths, threads
         self.sent, self.failures, self.slowest = 0, [], 0.0
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._running: list[threading.Thread] = []
