@@ -12,7 +12,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from ansible.errors import AnsibleParserError
 from ansible.inventory.helpers import get_group_vars
@@ -67,16 +67,23 @@ SERVICES: dict[str, Service] = {
     "etcd": Service("db", 2379, "127.0.0.1"),
     "patroni": Service("db", 8008, ""),
 }
+# Wherever the machine has a private network, these listen there from the start: PostgreSQL
+# and pgbouncer could not add an address later without a restart.
+PRIVATE_SERVICES = ("pgbouncer", "postgresql_primary", "postgresql_replica", "redis")
 NGINX_HTTPS_PORT = 443
 ETCD_PEER_PORT = 2380
 ETCD_MEMBERS = 3
 
 
 class Machine(TypedDict):
-    """A machine as the user wrote it: its private address and the address Ansible connects to."""
+    """A machine as the user wrote it: its private address and the address Ansible connects to.
+
+    `private` says whether `private_address` was written, rather than taken from `ansible_host`.
+    """
 
     address: str
     public_address: str
+    private: NotRequired[bool]
 
 
 class Endpoint(TypedDict):
@@ -480,7 +487,7 @@ def _placed(
         "public_address": machine["public_address"],
         "duties": [duty for duty in DUTIES if name in members[duty]],
         "services": here,
-        "listens": {service: _listens(service, incoming[service]) for service in here},
+        "listens": {service: _listens(service, machine, incoming[service]) for service in here},
         "clients": {
             service: _unique(machines[link["source"]["machine"]]["address"] for link in links_in)
             for service, links_in in incoming.items()
@@ -488,13 +495,15 @@ def _placed(
     }
 
 
-def _listens(service: str, incoming: Sequence[Link]) -> list[Endpoint]:
-    """Return the endpoints of a service: its local one, and those other machines connect to."""
+def _listens(service: str, machine: Machine, incoming: Sequence[Link]) -> list[Endpoint]:
+    """Return the endpoints of a service: its local one, and those other machines may use."""
     fixed = SERVICES[service]
     local = [(fixed.local, fixed.port)] if fixed.local else []
     if service == "nginx":
         local.append((fixed.local, NGINX_HTTPS_PORT))
     remote = [(link["address"], link["port"]) for link in incoming]
+    if machine.get("private") and service in PRIVATE_SERVICES:
+        remote.append((machine["address"], fixed.port))
     return [{"address": address, "port": port} for address, port in dict.fromkeys(local + remote)]
 
 
@@ -570,7 +579,11 @@ class InventoryModule(BaseInventoryPlugin):
             variables = self._variables([everyone, *host.get_groups()], host)
             public = variables.get("ansible_host", name)
             private = variables.get("private_address", public)
-            machines[name] = {"address": private, "public_address": public}
+            machines[name] = {
+                "address": private,
+                "public_address": public,
+                "private": "private_address" in variables,
+            }
         groups = {
             name: [host.name for host in group.get_hosts()]
             for name, group in self.inventory.groups.items()

@@ -325,6 +325,25 @@ def test_pgbouncer_and_redis_on_one_machine_open_no_port_to_the_network() -> Non
     assert not any(result["machines"]["vps1"]["clients"].values())
 
 
+def test_a_private_network_that_was_written_is_listened_on_from_the_start() -> None:
+    vps1 = {"address": "10.0.0.1", "public_address": "203.0.113.1", "private": True}
+    result = topology.compute({"vps1": vps1}, on_one(), ["pgbouncer", "redis"])
+    assert result["machines"]["vps1"]["listens"] == {
+        "nginx": [{"address": "*", "port": 80}, {"address": "*", "port": 443}],
+        "django": [{"address": "web.sock", "port": 0}],
+        "pgbouncer": [
+            {"address": "/run/pgbouncer", "port": 6432},
+            {"address": "10.0.0.1", "port": 6432},
+        ],
+        "postgresql_primary": [
+            {"address": "/run/postgresql", "port": 5432},
+            {"address": "10.0.0.1", "port": 5432},
+        ],
+        "redis": [{"address": "127.0.0.1", "port": 6379}, {"address": "10.0.0.1", "port": 6379}],
+    }
+    assert set(map(tuple, result["machines"]["vps1"]["clients"].values())) == {()}
+
+
 def test_every_tier_on_six_machines() -> None:
     result = compute(SIX, SIX_DUTIES, topology.TIERS)
     assert result["services"] == {
@@ -790,7 +809,7 @@ def test_graph_shows_every_service_and_keeps_the_order_of_hosts_yml(tmp_path: Pa
 def test_list_is_the_same_map_as_plain_data(tmp_path: Path) -> None:
     expected = compute(
         {
-            "zeta": {"address": "10.0.0.1", "public_address": "203.0.113.1"},
+            "zeta": {"address": "10.0.0.1", "public_address": "203.0.113.1", "private": True},
             "alpha": {"address": "203.0.113.2", "public_address": "203.0.113.2"},
             "middle": {"address": "middle", "public_address": "middle"},
         },

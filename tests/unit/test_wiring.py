@@ -23,7 +23,7 @@ HOSTS = {
             "ansible_facts": {"distribution_release": "trixie"},
         },
         "hosts": {
-            "app1": {"ansible_host": "198.18.99.1", "memory_mb": 16384, "cores": 8},
+            "app1": {"ansible_host": "198.18.99.1", "memory_mb": 16384, "cores": 32},
             "db1": {"ansible_host": "198.18.99.2", "memory_mb": 2048, "cores": 1},
         },
         "children": {
@@ -73,8 +73,8 @@ def value(inventory: Path, machine: str, expression: str) -> Any:
 def test_connections_are_counted_where_django_runs_not_where_the_database_does(
     inventory: Path,
 ) -> None:
-    # 9 processes of 4 threads on the app machine, twice while a release is switched, and a reserve.
-    assert int(value(inventory, "db1", "postgresql_max_connections")) == 9 * 4 * 2 + 20
+    # 33 processes of 4 threads on the app machine, twice during a switch, and a reserve.
+    assert int(value(inventory, "db1", "postgresql_max_connections")) == 33 * 4 * 2 + 20
 
 
 def test_database_elsewhere_is_reached_over_tls(inventory: Path) -> None:
