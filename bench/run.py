@@ -106,11 +106,11 @@ def wait_for_page(address: str) -> None:
         time.sleep(0.1)
 
 
-def over_ssh(side: str, command: str) -> str:
-    """Run a command on a side's machine."""
+def over_ssh(address: str, command: str) -> str:
+    """Run a command on a lab machine."""
     key = Path("~/.cache/espalier/lab/id_ed25519").expanduser()
     options = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null")
-    target = f"root@{ADDRESSES[side]}"
+    target = f"root@{address}"
     return run("ssh", "-i", str(key), *options, "-o", "LogLevel=ERROR", target, command)
 
 
@@ -197,9 +197,10 @@ def measure_memory(folder: Path) -> None:
     for side in SIDES:
         lab("down", side)
         lab("up", side)
-        bare = float(over_ssh(side, script))
+        bare = float(over_ssh(ADDRESSES[side], script))
         converge(side, orchard(), folder)
-        print(f"{side:>6}: {float(over_ssh(side, script)):.0f} MiB at rest, bare {bare:.0f} MiB")
+        whole = float(over_ssh(ADDRESSES[side], script))
+        print(f"{side:>6}: {whole:.0f} MiB at rest, bare {bare:.0f} MiB")
 
 
 def main() -> None:

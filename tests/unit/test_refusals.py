@@ -244,3 +244,18 @@ def test_value_that_a_role_cannot_take(tmp_path: Path) -> None:
         "hosts.yml or group_vars/",
         "Nothing was changed.",
     )
+
+
+def test_private_address_that_the_machine_does_not_have(tmp_path: Path) -> None:
+    machines = {"vps1": HERE | {"private_address": "198.18.99.77"}}
+    write_inventory(tmp_path / "inventory", machines=machines)
+    done = look_at_this_machine(tmp_path / "inventory")
+    assert_refused(done, "vps1 does not have the `private_address` 198.18.99.77", "it has ")
+
+
+def test_database_machine_that_was_taken_out_of_the_inventory(tmp_path: Path) -> None:
+    # What the machine recorded at the last run, when db1 was still there.
+    record = {"services": ["django", "nginx"], "projects": ["orchard"], "primary": "db1"}
+    write_inventory(tmp_path / "inventory", machines={"vps1": HERE | {"recorded": record}})
+    done = look_at_this_machine(tmp_path / "inventory")
+    assert_refused(done, "The database of this site is on db1", "Put db1 back into hosts.yml")
