@@ -2,14 +2,29 @@
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import django
+from django.core.exceptions import ImproperlyConfigured
 
-from espalier_overlay.database import default_database, parse_url
+from espalier_overlay.database import (
+    default_database,
+    parse_replicas,
+    parse_url,
+    pooled,
+    replica_database,
+)
 from espalier_overlay.logs import logging_config
 
 HEALTH_MIDDLEWARE = "espalier_overlay.health.middleware"
+REPLICA_MIDDLEWARE = "espalier_overlay.router.Middleware"
+ROUTER = "espalier_overlay.router.Router"
+CACHE = "espalier_overlay.cache.Cache"
+SESSIONS = "django.contrib.sessions"
+SHARED_STORAGE = "espalier_overlay.media.SharedStorage"
+S3_STORAGE = "storages.backends.s3.S3Storage"
 STATIC_STORAGE = "espalier_overlay.storage.StaticStorage"
+PLAIN_STATIC_STORAGE = "django.contrib.staticfiles.storage.StaticFilesStorage"
 FILE_SYSTEM_STORAGE = "django.core.files.storage.FileSystemStorage"
 # The two spellings under which projects name Django's own file storage.
 FILE_SYSTEM_STORAGES = (
@@ -36,20 +51,24 @@ def apply(
         django_version: such as `(5, 2, 0)`; decides between `STORAGES` and the settings before it.
 
     Raises:
-        ImproperlyConfigured: `ESPALIER_DATABASE_URL` is not a PostgreSQL URL.
+        ImproperlyConfigured: a variable is not of its form, or the project's settings cannot work
+            with what the machine has. The sentence says what to write instead.
     """
     result = {**settings, "DEBUG": False}
     _secret_key(result, environ)
     _hosts(result, environ)
     _https(result, environ)
     _database(result, environ)
+    _cache(result, environ)
     _static(result, environ, django_version)
     _media(result, environ, django_version)
     _logging(result)
     _add_apps(result, _split(environ.get("ESPALIER_EXTRA_APPS")))
-    # First, so that a probe is answered before host checking and redirects to HTTPS.
-    others = [name for name in result.get("MIDDLEWARE") or () if name != HEALTH_MIDDLEWARE]
-    result["MIDDLEWARE"] = [HEALTH_MIDDLEWARE, *others]
+    # First, so that a probe is answered before host checking and redirects to HTTPS; and the
+    # replicas' next, because sessions are written when all others are done.
+    first = [HEALTH_MIDDLEWARE, *([REPLICA_MIDDLEWARE] if "ESPALIER_REPLICAS" in result else [])]
+    others = [name for name in result.get("MIDDLEWARE") or () if name not in first]
+    result["MIDDLEWARE"] = [*first, *others]
     return result
 
 
@@ -104,10 +123,92 @@ def _database(settings: Settings, environ: Mapping[str, str]) -> None:
         parse_url(url),
         persistent=environ.get("ESPALIER_INTERFACE") != "asgi",
     )
-    settings["DATABASES"] = {**databases, "default": default}
+    replicas = {
+        alias: replica_database(default, given)
+        for alias, given in parse_replicas(environ.get("ESPALIER_REPLICA_URLS") or "").items()
+    }
+    ours = {"default": default, **replicas}
+    if environ.get("ESPALIER_POOLER") == "transaction":
+        prepared = environ.get("ESPALIER_PREPARED_STATEMENTS") == "1"
+        ours = {alias: pooled(entry, prepared=prepared) for alias, entry in ours.items()}
+    settings["DATABASES"] = {**databases, **ours}
+    if replicas:
+        settings["ESPALIER_REPLICAS"] = tuple(replicas)
+        settings["ESPALIER_REPLICA_MAX_LAG"] = _max_lag(environ)
+        # Last: the project's own routers decide where they have an opinion.
+        settings["DATABASE_ROUTERS"] = [*(settings.get("DATABASE_ROUTERS") or ()), ROUTER]
     # Wagtail and others use its lookups on PostgreSQL and only there, so projects that are
     # developed on SQLite leave it out. It has no models.
     _add_apps(settings, ["django.contrib.postgres"])
+
+
+def _max_lag(environ: Mapping[str, str]) -> float:
+    text = environ.get("ESPALIER_REPLICA_MAX_LAG") or "10"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise ImproperlyConfigured(
+            f"ESPALIER_REPLICA_MAX_LAG, in the machine's environment file, is {text!r}, but it is "
+            "the number of seconds that a replica may be behind. Write 10, for example."
+        )
+    return seconds
+
+
+def _cache(settings: Settings, environ: Mapping[str, str]) -> None:
+    url = environ.get("ESPALIER_CACHE_URL")
+    if not url:
+        return
+    own = settings.get("CACHES") or {}
+    # The project's name; the kit gives each project a user of its own in redis.
+    user = unquote(urlsplit(url).username or "")
+    prefix = user or environ.get("ESPALIER_SETTINGS", "").partition(".")[0]
+    shared = {
+        alias: _shared_cache(own.get(alias) or {}, url, prefix, alias)
+        for alias in {"default": None, **own}
+        if _is_djangos(own.get(alias) or {}) and (alias == "default" or _is_local(own[alias]))
+    }
+    settings["CACHES"] = {**own, **shared}
+    if "default" in shared:
+        _sessions(settings)
+
+
+def _shared_cache(own: Mapping[str, Any], url: str, prefix: str, alias: str) -> dict[str, Any]:
+    """Return a cache in the kit's redis that is used as the project's own."""
+    # One redis for all: without the alias, two caches of the project would share their keys.
+    parts = (prefix, "" if alias == "default" else alias, str(own.get("KEY_PREFIX") or ""))
+    kept = ("TIMEOUT", "VERSION", "KEY_FUNCTION")
+    return {
+        **{key: own[key] for key in kept if key in own},
+        "BACKEND": CACHE,
+        "LOCATION": url,
+        "KEY_PREFIX": ":".join(part for part in parts if part),
+    }
+
+
+def _is_djangos(cache: Mapping[str, Any]) -> bool:
+    """Tell whether nothing of a cache backend is used but Django's own interface."""
+    return str(cache.get("BACKEND") or "django.core.cache.").startswith("django.core.cache.")
+
+
+def _is_local(cache: Mapping[str, Any]) -> bool:
+    return str(cache.get("BACKEND")).endswith(".LocMemCache")
+
+
+def _sessions(settings: Settings) -> None:
+    """Keep sessions in the cache and in the database, if one of Django's own does either now."""
+    installed = settings.get("INSTALLED_APPS") or ()
+    if not any(app == SESSIONS or app.startswith(f"{SESSIONS}.apps.") for app in installed):
+        return
+    engine = str(settings.get("SESSION_ENGINE") or f"{SESSIONS}.backends.db")
+    if engine not in {f"{SESSIONS}.backends.{name}" for name in ("db", "cache", "cached_db")}:
+        return
+    alias = settings.get("SESSION_CACHE_ALIAS") or "default"
+    if engine.endswith(".db") or settings["CACHES"].get(alias, {}).get("BACKEND") == CACHE:
+        settings["SESSION_ENGINE"] = "espalier_overlay.sessions"
+        if engine.endswith(".db"):
+            settings["SESSION_CACHE_ALIAS"] = "default"
 
 
 def _static(
@@ -135,8 +236,11 @@ def _static(
 def _media(settings: Settings, environ: Mapping[str, str], django_version: tuple[Any, ...]) -> None:
     root, url = environ.get("ESPALIER_MEDIA_ROOT"), environ.get("ESPALIER_MEDIA_URL")
     backend = _storage(settings, "default", "DEFAULT_FILE_STORAGE", django_version)
-    if not (root or url) or (backend and backend not in FILE_SYSTEM_STORAGES):
+    if backend and backend not in FILE_SYSTEM_STORAGES:
         return
+    if environ.get("ESPALIER_S3_BUCKET"):
+        _set_storage(settings, S3_STORAGE, _s3_options(environ), django_version)
+        return  # its own addresses take the place of MEDIA_URL
     ruled_out = set()
     if root:
         settings["MEDIA_ROOT"] = root
@@ -150,6 +254,45 @@ def _media(settings: Settings, environ: Mapping[str, str], django_version: tuple
     if "OPTIONS" in default:  # they would win over MEDIA_ROOT and MEDIA_URL
         options = {k: v for k, v in default["OPTIONS"].items() if k not in ruled_out}
         settings["STORAGES"] = {**storages, "default": {**default, "OPTIONS": options}}
+    store = environ.get("ESPALIER_MEDIA_SHARED_URL")
+    if store:
+        token = environ.get("ESPALIER_MEDIA_SHARED_TOKEN") or ""
+        options = {"store": _ends_with_slash(store), "token": token}
+        _set_storage(settings, SHARED_STORAGE, options, django_version)
+
+
+def _s3_options(environ: Mapping[str, str]) -> dict[str, Any]:
+    given = {
+        option: environ.get(f"ESPALIER_S3_{name}")
+        for option, name in (
+            ("bucket_name", "BUCKET"),
+            ("endpoint_url", "ENDPOINT_URL"),
+            ("region_name", "REGION"),
+            ("access_key", "ACCESS_KEY"),
+            ("secret_key", "SECRET_KEY"),
+        )
+    }
+    # Django's own storage never overwrites, and projects count on it.
+    return {**{k: v for k, v in given.items() if v}, "file_overwrite": False}
+
+
+def _set_storage(
+    settings: Settings, backend: str, options: Settings, django_version: tuple[Any, ...]
+) -> None:
+    """Make `backend` the storage of uploads, with its options on top of the project's own."""
+    storages = dict(settings.get("STORAGES") or {})
+    if _old_style(settings, django_version):
+        # Django refuses both styles side by side; options exist in the new one only.
+        static = settings.pop("STATICFILES_STORAGE", None) or PLAIN_STATIC_STORAGE
+        settings.pop("DEFAULT_FILE_STORAGE", None)
+        storages["staticfiles"] = {"BACKEND": static}
+    else:
+        storages.setdefault("staticfiles", {"BACKEND": PLAIN_STATIC_STORAGE})
+    own = (storages.get("default") or {}).get("OPTIONS") or {}
+    if backend == S3_STORAGE:
+        own = {}  # FileSystemStorage's, of which it knows none
+    storages["default"] = {"BACKEND": backend, "OPTIONS": {**own, **options}}
+    settings["STORAGES"] = storages
 
 
 def _storage(

@@ -17,21 +17,30 @@ KEPT_FROM_POSTGRESQL = ("CONN_HEALTH_CHECKS", "CONN_MAX_AGE", "DISABLE_SERVER_SI
 PLACES = ("service", "passfile", "host", "hostaddr", "port", "dbname", "user", "password")
 
 CONN_MAX_AGE = 600  # seconds
+# A replica is one of several: found dead sooner, be it a process, a machine or a cable.
+REPLICA_OPTIONS = {
+    "connect_timeout": 2,  # seconds; libpq takes no less
+    "keepalives_idle": 5,  # seconds
+    "keepalives_interval": 2,  # seconds
+    "keepalives_count": 2,
+    "tcp_user_timeout": 5000,  # milliseconds
+}
 CONNECT_TIMEOUT = 5  # seconds; libpq's default is to wait for as long as TCP does
 
 
-def parse_url(url: str) -> dict[str, Any]:
+def parse_url(url: str, variable: str = "ESPALIER_DATABASE_URL") -> dict[str, Any]:
     """Return ENGINE, NAME, USER, PASSWORD, HOST, PORT (all str) and OPTIONS (a dict of str).
 
     Args:
         url: `postgresql://user:password@host:port/name?option=value`, each part percent-encoded;
             a host such as `%2Frun%2Fpostgresql` is a socket directory.
+        variable: where it was written, for the message.
 
     Raises:
         ImproperlyConfigured: it is no such URL. The message never repeats it: it has a password.
     """
     expected = (
-        "ESPALIER_DATABASE_URL, in the machine's environment file, {problem}. Write "
+        variable + ", in the machine's environment file, {problem}. Write "
         "postgresql://user:password@host:port/name, each part percent-encoded; "
         "a socket directory as host is written like %2Frun%2Fpostgresql."
     )
@@ -98,6 +107,70 @@ def default_database(
         "ENGINE": engine if same_family else _counterpart(engine),
         "OPTIONS": options,
     }
+
+
+def parse_replicas(text: str) -> dict[str, dict[str, Any]]:
+    """Return, by alias, what `parse_url` returns for each `name=URL` of ESPALIER_REPLICA_URLS.
+
+    Raises:
+        ImproperlyConfigured: an entry is not of that form.
+    """
+    replicas = {}
+    for entry in text.split():
+        name, equals, url = entry.partition("=")
+        if not equals or "/" in name:
+            raise ImproperlyConfigured(
+                "ESPALIER_REPLICA_URLS, in the machine's environment file, has an entry without a "
+                "name. Write name=postgresql://user:password@host:port/name, separated by spaces."
+            )
+        # Prefixed, so that a project's own alias of the same name stays its own.
+        replicas[f"espalier_{name}"] = parse_url(url, "ESPALIER_REPLICA_URLS")
+    return replicas
+
+
+def replica_database(default: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry of a read replica: used as `default` is, but where `given` says.
+
+    Args:
+        default: what `default_database` returned.
+        given: what `parse_url` returned.
+    """
+    options = {**default["OPTIONS"], **REPLICA_OPTIONS, **given["OPTIONS"]}
+    # Django would open a transaction there for every request.
+    kept = {key: value for key, value in default.items() if key != "ATOMIC_REQUESTS"}
+    return {
+        **kept,
+        **given,
+        "ENGINE": default["ENGINE"],
+        "OPTIONS": options,
+        "TEST": {"MIRROR": "default"},
+    }
+
+
+def pooled(database: Mapping[str, Any], *, prepared: bool) -> dict[str, Any]:
+    """Return the entry for a connection through a pool in transaction mode.
+
+    There, what one transaction leaves in its session is not there for the next one.
+
+    Args:
+        database: what `default_database` or `replica_database` returned.
+        prepared: whether the pool tracks prepared statements (pgbouncer 1.21 or later).
+
+    Raises:
+        ImproperlyConfigured: the project sets its sessions up in a way that cannot work there.
+    """
+    options = dict(database["OPTIONS"])
+    for option in ("options", "assume_role"):
+        if options.get(option):
+            raise ImproperlyConfigured(
+                f"DATABASES['default']['OPTIONS'][{option!r}] of the project's settings sets up "
+                "each session, but with the tier pgbouncer transactions share sessions. Give it to "
+                "the role instead (ALTER ROLE … SET search_path = …) and take it out of the "
+                "settings, or take pgbouncer out of `tiers` in hosts.yml."
+            )
+    if not prepared:
+        options.pop("prepare_threshold", None)  # Django's own default then, which is never
+    return {**database, "DISABLE_SERVER_SIDE_CURSORS": True, "OPTIONS": options}
 
 
 def is_postgresql(engine: str) -> bool:

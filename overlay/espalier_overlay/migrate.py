@@ -9,10 +9,11 @@ on that table waits behind it. It is tried again after a pause. Other databases 
 
 import argparse
 import contextlib
+import os
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -41,6 +42,7 @@ def main(argv: Sequence[str] | None = None, pauses: Sequence[float] = PAUSES) ->
     An error in the project's settings, apps or migrations is raised as it is.
     """
     arguments = _arguments(argv)
+    _past_the_pool(os.environ)
     django.setup()
     try:
         connection = connections[DEFAULT_DB_ALIAS]
@@ -54,6 +56,22 @@ def main(argv: Sequence[str] | None = None, pauses: Sequence[float] = PAUSES) ->
         print(f"migrate: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _past_the_pool(environ: MutableMapping[str, str]) -> None:
+    """Have the settings, which are not read yet, name PostgreSQL itself where a pool is between.
+
+    Advisory locks and `lock_timeout` belong to a session, and a pool shares sessions.
+    """
+    direct = environ.get("ESPALIER_DIRECT_DATABASE_URL")
+    if not direct:
+        return
+    # Also for a project that reads DATABASE_URL itself, if it is told the same as the overlay.
+    if environ.get("DATABASE_URL") == environ.get("ESPALIER_DATABASE_URL"):
+        environ["DATABASE_URL"] = direct
+    environ["ESPALIER_DATABASE_URL"] = direct
+    environ["ESPALIER_POOLER"] = ""
+    environ["ESPALIER_REPLICA_URLS"] = ""
 
 
 def _arguments(argv: Sequence[str] | None) -> argparse.Namespace:

@@ -1,20 +1,17 @@
 """Migrations on a real PostgreSQL: taking turns, and not waiting for a busy table."""
 
-import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from conftest import PROJECT, Run, command, environment
+from servers import INITDB, PostgreSQL
 
 psycopg = pytest.importorskip("psycopg")
 
-PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-pytestmark = pytest.mark.skipif(not PROGRAMS, reason="PostgreSQL is not installed")
+pytestmark = pytest.mark.skipif(not INITDB, reason="PostgreSQL is not installed")
 
 # As main() does it, with pauses that a test can wait for.
 IMPATIENT = (
@@ -25,25 +22,13 @@ IMPATIENT = (
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """Run a PostgreSQL on a socket only; return the socket's directory."""
-    # Not pytest's directory: a socket's path has at most 107 bytes, and postgres must get there.
-    directory = Path(tempfile.mkdtemp(prefix="espalier-pg-"))
-    user = []
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        shutil.chown(directory, "postgres", "postgres")
-        user = ["runuser", "-u", "postgres", "--"]
-    bin_, data = PROGRAMS[-1].parent, directory / "data"
-    options = f"-c listen_addresses='' -c fsync=off -k {directory}"
-    initdb = [bin_ / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "--no-sync"]
-    start = [bin_ / "pg_ctl", "-D", data, "-l", directory / "log", "-o", options, "-w", "start"]
-    stop = [bin_ / "pg_ctl", "-D", data, "-m", "immediate", "stop"]
+    """Run a PostgreSQL; return its socket's directory."""
+    postgresql = PostgreSQL()
     try:
-        subprocess.run([*user, *initdb], check=True, cwd="/", stdout=subprocess.DEVNULL)
-        subprocess.run([*user, *start], check=True, cwd="/", stdout=subprocess.DEVNULL)
-        yield str(directory)
+        postgresql.create()
+        yield str(postgresql.directory)
     finally:
-        subprocess.run([*user, *stop], cwd="/", stdout=subprocess.DEVNULL)
-        shutil.rmtree(directory)
+        postgresql.remove()
 
 
 @pytest.fixture
