@@ -16,7 +16,7 @@ class PostgreSQL:
 
     def __init__(self) -> None:
         """Make its directory; `create` or `replica_of` comes next."""
-        # Not pytest's directory: a socket's path has at most 107 bytes, and postgres must get there.
+        # Not pytest's directory: a socket's path has 107 bytes, and postgres must get there.
         self.directory = Path(tempfile.mkdtemp(prefix="espalier-pg-"))
         self.data = self.directory / "data"
         self.user: list[str] = []
