@@ -47,24 +47,23 @@ class Lag:
         self.replicas = tuple(replicas)
         self._answers: dict[str, Answer | None] = dict.fromkeys(self.replicas)
         # The primary's positions and, for each, the last moment at which it was known to be there.
-        self._positions: list[int] = []
-        self._moments: list[float] = []
+        # Replaced as one: other threads read it.
+        self._history: tuple[list[int], list[float]] = ([], [])
 
     def primary_said(self, asked: float, written: int) -> None:
         """Note how many bytes of WAL the primary had written when asked."""
-        if self._positions and written < self._positions[-1]:
+        positions, moments = (list(part) for part in self._history)
+        if positions and written < positions[-1]:
             # Another server, or one restored from a backup: the old positions mean nothing now.
-            self._positions, self._moments = [], []
-        positions, moments = list(self._positions), list(self._moments)
+            positions, moments = [], []
         if positions and positions[-1] == written:
             moments[-1] = asked
         else:
             positions.append(written)
             moments.append(asked)
-        # One position older than the bound stays: a replica that has only that is too old anyway.
+        # One moment beyond the bound stays: a replica that has only that is too old anyway.
         keep = max(0, bisect_right(moments, asked - self.max_lag) - 1)
-        # Both replaced, moments first: readers in other threads index moments by position.
-        self._moments, self._positions = moments[keep:], positions[keep:]
+        self._history = (positions[keep:], moments[keep:])
 
     def replica_said(self, alias: str, answer: Answer | None) -> None:
         """Note a replica's answer; None for no answer."""
@@ -85,13 +84,13 @@ class Lag:
             return "it does not answer"
         if answer.replayed is None:
             return "it is no replica any more"
-        positions, moments = self._positions, self._moments
-        known = bisect_right(positions, answer.replayed)
+        positions, moments = self._history
         if not positions:
             return "the primary has not been asked yet"
+        known = bisect_right(positions, answer.replayed)
         # Measured up to the primary's last answer: while it is silent nothing new is known to be
         # written, and replicas that can still be read are better than none.
-        if not known or moments[-1] - moments[min(known, len(moments)) - 1] > self.max_lag:
+        if not known or moments[-1] - moments[known - 1] > self.max_lag:
             return f"it is more than {self.max_lag:g} s behind the primary"
         return ""
 

@@ -290,3 +290,222 @@ def test_extra_apps_are_added_once():
 def test_logging_is_left_to_a_project_that_configures_it_itself():
     own = {"LOGGING_CONFIG": None, "LOGGING": {"x": 1}}
     assert applied(own)["LOGGING"] == {"x": 1}
+
+
+REPLICA = "postgresql://orchard:p%40ss@10.0.0.11:6432/orchard?sslmode=require"
+
+
+def test_replicas_are_used_as_the_primary_is():
+    own = {
+        "DATABASES": {
+            "default": {
+                "ENGINE": "django.contrib.gis.db.backends.postgis",
+                "ATOMIC_REQUESTS": True,
+                "OPTIONS": {"pool": True},
+            },
+            "db2": {"ENGINE": "django.db.backends.sqlite3"},
+        },
+        "DATABASE_ROUTERS": ("shop.Router",),
+        "MIDDLEWARE": ("a",),
+    }
+    result = applied(own, DATABASE_URL=URL, REPLICA_URLS=f"db2={REPLICA}\n db3={URL}")
+    assert list(result["DATABASES"]) == ["default", "db2", "espalier_db2", "espalier_db3"]
+    assert result["DATABASES"]["db2"] == own["DATABASES"]["db2"]
+    assert result["DATABASES"]["default"]["ATOMIC_REQUESTS"] is True
+    assert result["DATABASES"]["espalier_db2"] == {
+        "ENGINE": "django.contrib.gis.db.backends.postgis",
+        "NAME": "orchard",
+        "USER": "orchard",
+        "PASSWORD": "p@ss",
+        "HOST": "10.0.0.11",
+        "PORT": "6432",
+        "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {
+            "application_name": "django",
+            "connect_timeout": 2,
+            "keepalives_idle": 5,
+            "keepalives_interval": 2,
+            "keepalives_count": 2,
+            "tcp_user_timeout": 5000,
+            "pool": True,
+            "sslmode": "require",
+        },
+        "TEST": {"MIRROR": "default"},
+    }
+    assert result["DATABASE_ROUTERS"] == ["shop.Router", "espalier_overlay.router.Router"]
+    assert result["MIDDLEWARE"] == [
+        "espalier_overlay.health.middleware",
+        "espalier_overlay.router.Middleware",
+        "a",
+    ]
+    assert result["ESPALIER_REPLICAS"] == ("espalier_db2", "espalier_db3")
+    assert result["ESPALIER_REPLICA_MAX_LAG"] == 10.0
+
+
+def test_without_replicas_there_is_no_router():
+    result = applied({"MIDDLEWARE": ["a"]}, DATABASE_URL=URL, REPLICA_URLS=" ")
+    assert result["MIDDLEWARE"] == ["espalier_overlay.health.middleware", "a"]
+    assert "DATABASE_ROUTERS" not in result
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"REPLICA_URLS": URL}, "ESPALIER_REPLICA_URLS.*without a name"),
+        ({"REPLICA_URLS": "db2=mysql://a:geheim@b/c"}, "ESPALIER_REPLICA_URLS.*begins with"),
+        ({"REPLICA_URLS": f"db2={URL}", "REPLICA_MAX_LAG": "soon"}, "MAX_LAG.*'soon'"),
+        ({"REPLICA_URLS": f"db2={URL}", "REPLICA_MAX_LAG": "0"}, "MAX_LAG.*'0'"),
+    ],
+)
+def test_bad_replicas_are_a_sentence(environ: dict, message: str):
+    with pytest.raises(ImproperlyConfigured, match=message) as error:
+        applied({}, DATABASE_URL=URL, **environ)
+    assert "geheim" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("tracked", "options"), [("", {}), ("0", {}), ("1", {"prepare_threshold": 5})]
+)
+def test_behind_a_transaction_pool(tracked: str, options: dict):
+    own = {"ENGINE": "django.db.backends.postgresql", "OPTIONS": {"prepare_threshold": 5}}
+    result = applied(
+        {"DATABASES": {"default": own}},
+        DATABASE_URL=URL,
+        REPLICA_URLS=f"db2={URL}",
+        POOLER="transaction",
+        PREPARED_STATEMENTS=tracked,
+    )
+    for alias in ("default", "espalier_db2"):
+        entry = result["DATABASES"][alias]
+        assert entry["DISABLE_SERVER_SIDE_CURSORS"] is True
+        kept = {k: v for k, v in entry["OPTIONS"].items() if k == "prepare_threshold"}
+        assert kept == options
+
+
+@pytest.mark.parametrize("options", [{"options": "-c search_path=a"}, {"assume_role": "b"}])
+def test_session_settings_are_refused_behind_a_transaction_pool(options: dict):
+    own = {"default": {"ENGINE": "django.db.backends.postgresql", "OPTIONS": options}}
+    applied({"DATABASES": own}, DATABASE_URL=URL)
+    with pytest.raises(ImproperlyConfigured, match="ALTER ROLE"):
+        applied({"DATABASES": own}, DATABASE_URL=URL, POOLER="transaction")
+
+
+REDIS = "redis://orchard:p%40ss@10.0.0.12:6379/0"
+OUR_CACHE = {
+    "BACKEND": "espalier_overlay.cache.Cache",
+    "LOCATION": REDIS,
+    "KEY_PREFIX": "orchard",
+}
+LOCAL = "django.core.cache.backends.locmem.LocMemCache"
+
+
+def test_the_cache_of_a_project_that_has_none():
+    assert applied({}, CACHE_URL=REDIS)["CACHES"] == {"default": OUR_CACHE}
+
+
+def test_caches_in_memory_become_shared_and_others_stay():
+    files = {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": "/x"}
+    own = {
+        "default": {"BACKEND": LOCAL, "TIMEOUT": None, "VERSION": 2, "KEY_PREFIX": "p",
+                    "OPTIONS": {"MAX_ENTRIES": 9}},
+        "pages": {"BACKEND": LOCAL, "LOCATION": "pages", "KEY_FUNCTION": "shop.key"},
+        "files": files,
+    }  # fmt: skip
+    assert applied({"CACHES": own}, CACHE_URL=REDIS)["CACHES"] == {
+        "default": {**OUR_CACHE, "TIMEOUT": None, "VERSION": 2, "KEY_PREFIX": "orchard:p"},
+        "pages": {**OUR_CACHE, "KEY_FUNCTION": "shop.key", "KEY_PREFIX": "orchard:pages"},
+        "files": files,
+    }
+
+
+def test_another_packages_cache_stays_and_so_do_the_sessions():
+    own = {
+        "CACHES": {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "x"}},
+        "INSTALLED_APPS": ["django.contrib.sessions"],
+    }
+    result = applied(own, CACHE_URL=REDIS)
+    assert result["CACHES"] == own["CACHES"]
+    assert "SESSION_ENGINE" not in result
+
+
+BACKENDS = "django.contrib.sessions.backends"
+
+
+@pytest.mark.parametrize(
+    ("own", "engine"),
+    [
+        ({}, "espalier_overlay.sessions"),
+        ({"SESSION_ENGINE": f"{BACKENDS}.db"}, "espalier_overlay.sessions"),
+        ({"SESSION_ENGINE": f"{BACKENDS}.cache"}, "espalier_overlay.sessions"),
+        ({"SESSION_ENGINE": f"{BACKENDS}.cached_db"}, "espalier_overlay.sessions"),
+        ({"SESSION_ENGINE": f"{BACKENDS}.signed_cookies"}, f"{BACKENDS}.signed_cookies"),
+        ({"SESSION_ENGINE": f"{BACKENDS}.file"}, f"{BACKENDS}.file"),
+        ({"SESSION_ENGINE": "shop.sessions"}, "shop.sessions"),
+        (
+            {"SESSION_ENGINE": f"{BACKENDS}.cache", "SESSION_CACHE_ALIAS": "elsewhere"},
+            f"{BACKENDS}.cache",
+        ),
+    ],
+)
+def test_sessions_with_redis(own: dict, engine: str):
+    result = applied({"INSTALLED_APPS": ["django.contrib.sessions"], **own}, CACHE_URL=REDIS)
+    assert result["SESSION_ENGINE"] == engine
+
+
+def test_a_project_without_sessions_stays_so():
+    assert "SESSION_ENGINE" not in applied({"INSTALLED_APPS": ["shop"]}, CACHE_URL=REDIS)
+
+
+STORE = "http://10.0.0.10:8090/orchard/"
+SHARED = {
+    "BACKEND": "espalier_overlay.media.SharedStorage",
+    "OPTIONS": {"store": STORE, "token": "t"},
+}
+
+
+def test_shared_uploads():
+    result = applied(
+        {}, MEDIA_ROOT="/m", MEDIA_URL="/u/", MEDIA_SHARED_URL=STORE, MEDIA_SHARED_TOKEN="t"
+    )
+    assert result["STORAGES"] == {
+        "default": SHARED,
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    }
+    assert (result["MEDIA_ROOT"], result["MEDIA_URL"]) == ("/m", "/u/")
+
+
+def test_shared_uploads_of_a_project_in_the_old_style():
+    own = {"STATICFILES_STORAGE": "shop.Static", "DEFAULT_FILE_STORAGE": FILES}
+    result = applied(own, V42, MEDIA_SHARED_URL=STORE, MEDIA_SHARED_TOKEN="t")
+    assert result["STORAGES"] == {"default": SHARED, "staticfiles": {"BACKEND": "shop.Static"}}
+    assert "STATICFILES_STORAGE" not in result
+    assert "DEFAULT_FILE_STORAGE" not in result
+
+
+def test_uploads_in_s3():
+    result = applied(
+        {"MEDIA_URL": "/own/"},
+        S3_BUCKET="b",
+        S3_ENDPOINT_URL="https://s3.example",
+        S3_ACCESS_KEY="k",
+        S3_SECRET_KEY="s",
+        MEDIA_URL="/media/",
+    )
+    assert result["STORAGES"]["default"] == {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": "b",
+            "endpoint_url": "https://s3.example",
+            "access_key": "k",
+            "secret_key": "s",
+            "file_overwrite": False,
+        },
+    }
+    assert result["MEDIA_URL"] == "/own/"
+
+
+def test_a_storage_of_the_projects_own_stays():
+    own = {"STORAGES": {"default": {"BACKEND": "shop.Files"}}}
+    result = applied(own, MEDIA_SHARED_URL=STORE, MEDIA_SHARED_TOKEN="t", S3_BUCKET="b")
+    assert result["STORAGES"] == own["STORAGES"]
