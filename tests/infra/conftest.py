@@ -25,6 +25,11 @@ sys.path.insert(0, str(ROOT / "tests" / "load"))
 def pytest_configure(config: pytest.Config) -> None:
     """Use the kit's Ansible settings, wherever the tests are started from."""
     os.environ.setdefault("ANSIBLE_CONFIG", str(ROOT / "ansible.cfg"))
+    config.addinivalue_line(
+        "markers",
+        "breaks: stops or spoils something on purpose, so only in a lab, and not while a load "
+        'from elsewhere counts failures (-m "not breaks")',
+    )
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +73,13 @@ def is_lab(hostvars: dict[str, Any]) -> bool:
     return "lab" in next(iter(hostvars.values()))
 
 
+@pytest.fixture(autouse=True)
+def _break_only_the_lab(request: pytest.FixtureRequest) -> None:
+    """Skip a test that is marked `breaks` unless the machines are throw-away."""
+    if request.node.get_closest_marker("breaks") and not request.getfixturevalue("is_lab"):
+        pytest.skip("breaks things, so only in a lab")
+
+
 class Visitor:
     """A browser's stand-in: asks the site's web machine for pages, whatever DNS says."""
 
@@ -97,12 +109,12 @@ class Visitor:
 
 
 @pytest.fixture(scope="session")
-def site(topology: dict[str, Any], hostvars: dict[str, Any]) -> Visitor:
+def site(hostvars: dict[str, Any]) -> Visitor:
     """The site as its visitors see it."""
-    web = topology["services"]["nginx"][0]
-    address = topology["machines"][web]["public_address"]
-    domains = hostvars[web]["project"].get("domains") or [address]
-    return Visitor(address, domains[0])
+    from traffic import site_of
+
+    site = site_of(hostvars)
+    return Visitor(site.address, site.domain)
 
 
 @pytest.fixture(scope="session")
@@ -145,8 +157,8 @@ def release(app: Any, project: str) -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def uninterrupted(site: Visitor) -> Iterator[Any]:
     """Keep asking for pages while a test runs; fail it if one answer was missing or an error."""
-    from requester import Requester
+    from traffic import Load, Site
 
-    with Requester(site) as requester:
-        yield requester
-    requester.verify()
+    with Load(Site(site.address, site.domain)) as load:
+        yield load
+    load.verify()

@@ -65,9 +65,8 @@ def test_other_users_cannot_read_the_code_or_reach_the_socket(host: Any, project
     assert host.run(f"runuser -u nobody -- ls /run/{project}").rc != 0
 
 
-def test_comes_back_after_its_death(host: Any, project: str, site: Any, is_lab: bool) -> None:
-    if not is_lab:
-        pytest.skip("breaks things, so only in a lab")
+@pytest.mark.breaks
+def test_comes_back_after_its_death(host: Any, project: str, site: Any) -> None:
     before = master(host, project)
     host.check_output(f"kill -KILL {before}")
     wait_for_the_site(site)
