@@ -65,7 +65,7 @@ def compare(noted: Sequence[Mapping[str, Any]], stored: Iterable[str]) -> Rows:
     """Compare a ledger with the site.
 
     Args:
-        noted: the ledger's entries, read before `stored` was.
+        noted: the ledger's entries, or some consecutive ones, read before `stored` was.
         stored: the key that each row of the site carries, once per row; others' rows do no harm.
 
     Returns:
@@ -75,7 +75,7 @@ def compare(noted: Sequence[Mapping[str, Any]], stored: Iterable[str]) -> Rows:
     sent = {entry["sent"] for entry in noted if "sent" in entry}
     known = {entry["acknowledged"] for entry in noted if "acknowledged" in entry}
     again = {entry["acknowledged"] for entry in noted if entry.get("again")}
-    rows = Counter(key for key in stored if key in sent)
+    rows = Counter(key for key in stored if key in sent | known)
     return Rows(
         sent=len(sent),
         acknowledged=len(known),

@@ -40,7 +40,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import SimpleNamespace, TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -262,6 +262,14 @@ def is_clean(report: Mapping[str, Any]) -> bool:
 # --- the load -------------------------------------------------------------------------------------
 
 
+class Mark(NamedTuple):
+    """A moment of a load: on the clock, in its answers and in its ledger."""
+
+    moment: float
+    answers: int
+    entries: int
+
+
 @dataclass
 class Load:
     """Visitors who ask a site for pages until told to stop, in a thread of their own.
@@ -312,18 +320,19 @@ class Load:
         while self._thread.is_alive() and not stop.wait(0.2):
             pass
 
-    def report(self, since: float = 0, rows: bool = True) -> dict[str, Any]:
-        """Put into numbers what was sent since a moment of ``time.monotonic()``.
+    def mark(self) -> Mark:
+        """Give this moment, for a report on what came after it."""
+        written = len(entries(self.ledger_path)) if self.ledger_path else 0
+        return Mark(time.monotonic(), len(self.answers), written)
 
-        ``rows``, if there is a ledger, are always those since the beginning. This may be asked
-        while the load goes on.
-        """
+    def report(self, since: Mark | None = None) -> dict[str, Any]:
+        """Put into numbers what was sent since a mark, or all; also while the load goes on."""
         now = time.monotonic() if self._thread.is_alive() else self.ended
-        since = max(since, self.began)
-        answers = [answer for answer in list(self.answers) if answer.began >= since]
-        report = summary(answers, self.began, now - since)
-        if rows and self.ledger_path:
-            report["rows"] = check_rows(self.site, self.ledger_path, self._newest)
+        since = since or Mark(self.began, 0, 0)
+        report = summary(self.answers[since.answers :], self.began, now - since.moment)
+        if self.ledger_path:
+            rows = check_rows(self.site, self.ledger_path, self._newest, since.entries)
+            report["rows"] = rows
         return report
 
     def verify(self) -> None:
@@ -464,13 +473,13 @@ async def _stored(site: Site, after: int) -> list[str]:
     return [found[0] for note in notes if (found := NOTE_KEY.search(note["text"]))]
 
 
-def check_rows(site: Site, ledger: Path, after: int = 0) -> dict[str, int]:
-    """Compare a ledger with what the site has stored, at the moment of the call.
+def check_rows(site: Site, ledger: Path, after: int = 0, since: int = 0) -> dict[str, int]:
+    """Compare a ledger, from its entry ``since`` on, with what the site has stored by now.
 
     This reader has written nothing, so a replica may answer it: what is missing is asked for again
     until a replica must have caught up.
     """
-    noted = entries(ledger)
+    noted = entries(ledger)[since:]
     promised = {entry["acknowledged"] for entry in noted if "acknowledged" in entry}
     deadline = time.monotonic() + CATCH_UP
     while True:
