@@ -140,23 +140,6 @@ def test_access_log_tells_what_django_took(site: Any, host: Any) -> None:
     assert entry["uri"] == f"/?marker={marker}"
 
 
-def test_nothing_listens_but_what_the_topology_says(host: Any, topology: Any) -> None:
-    name = (
-        host.backend.get_hostname() if hasattr(host.backend, "get_hostname") else host.backend.host
-    )
-    expected = {("*", 22)}
-    for endpoints in topology["machines"][name]["listens"].values():
-        expected |= {
-            (e["address"], e["port"]) for e in endpoints if "/" not in e["address"] and e["port"]
-        }
-    listening = set()
-    for line in host.check_output("ss -H -l -t -n").splitlines():
-        address, port = line.split()[3].rsplit(":", 1)
-        if not address.startswith(("127.", "[::1]")):
-            listening.add((address.replace("0.0.0.0", "*").replace("[::]", "*"), int(port)))
-    assert listening == expected
-
-
 def test_nginx_counts_its_connections_for_the_machine_itself(site: Any, host: Any) -> None:
     status = host.check_output(
         "python3 -c 'import urllib.request as u; "

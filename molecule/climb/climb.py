@@ -1,0 +1,244 @@
+#!/usr/bin/env python3
+"""Climb the ladder of tiers under traffic, step by step, and down again; count what visitors lost.
+
+    climb.py -i molecule/climb/inventory                     the whole ladder
+    climb.py -i molecule/climb/inventory --tiers redis       up and down one step
+
+The lab that the inventory describes must be up. A step is what a user does: the line `tiers: […]`
+is edited (in a copy of the inventory, `.lab/climb/<lab>/`), and the same `ansible-playbook
+site.yml` is run. Throughout, visitors read and write; a row that the site acknowledged must be
+stored, and seen by its writer. After each step the tests of its tier run, apart from those that
+break something (each tier has a scenario for them), and those of every machine.
+
+Exit status 1, unless every step worked and nothing was failed, lost, doubled or stale.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "load"))
+
+from traffic import (  # noqa: E402
+    MAX_REQUESTS,
+    MAX_SECONDS,
+    Load,
+    LoadError,
+    is_clean,
+    read_inventory,
+    site_of,
+)
+
+LADDER = ("replicas", "pgbouncer", "redis", "app_servers")
+TIERS_LINE = re.compile(r"^( *tiers:).*$", re.MULTILINE)
+VISITORS = 6
+PAUSE = 0.2  # seconds between a visitor's requests: traffic, not a benchmark, on two cores
+TREES, HARVESTS = 200, 5000
+COLUMNS = (
+    *("seconds", "sent", "failed", "repeated", "slowest"),
+    *("acknowledged", "lost", "doubled", "stale"),
+)
+
+
+class ClimbError(Exception):
+    """The climb cannot go on; says why."""
+
+
+@dataclass
+class Step:
+    """One edit of `tiers`: how it is called, what the line says then, which tier changed."""
+
+    name: str
+    tiers: list[str]
+    tier: str = ""
+    unchanged: bool = False  # a second run must change nothing
+    report: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0  # that the run of the playbook took
+    wrong: list[str] = field(default_factory=list)
+
+
+def steps_of(ladder: Sequence[str]) -> list[Step]:
+    """Give the steps up a ladder of tiers and down again.
+
+    Raises ClimbError for a tier that the ladder does not know.
+    """
+    if unknown := [tier for tier in ladder if tier not in LADDER]:
+        raise ClimbError(f"No tier: {', '.join(unknown)}. The ladder has {', '.join(LADDER)}.")
+    steps = [Step("baseline", [])]
+    for height, tier in enumerate(ladder, 1):
+        steps.append(Step(f"+ {tier}", list(ladder[:height]), tier))
+    steps[-1].unchanged = True
+    for height in range(len(ladder) - 1, -1, -1):
+        steps.append(Step(f"- {ladder[height]}", list(ladder[:height])))
+    steps[-1].unchanged = True
+    return steps
+
+
+class Climb:
+    """A copy of an inventory, and what is done with it."""
+
+    def __init__(self, inventory: Path) -> None:
+        """Copy the inventory; secrets that an earlier climb left there stay.
+
+        Raises ClimbError where it is not a lab's.
+        """
+        machines = read_inventory(str(inventory))
+        lab = next(iter(machines.values()), {}).get("lab")
+        if not lab:
+            raise ClimbError(f"{inventory} is no lab, and a climb is for throw-away machines.")
+        self.home = ROOT / ".lab" / "climb" / lab["name"]
+        self.inventory = self.home / "inventory"
+        shutil.copytree(inventory, self.inventory, dirs_exist_ok=True)
+        self.site = site_of(machines)
+        self._logs = 0
+
+    def run(self, *command: str) -> str:
+        """Run a command of the kit, into a log; gives its output, ClimbError if it fails."""
+        self._logs += 1
+        log = self.home / f"{self._logs:02}-{Path(command[0]).name}.log"
+        program = str(Path(sys.executable).with_name(command[0]))
+        environment = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "NO_COLOR": "1"}
+        with log.open("w") as file:
+            done = subprocess.run(
+                [program, *command[1:]],
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                env=os.environ | environment,
+            )
+        said = log.read_text()
+        if done.returncode:
+            raise ClimbError(f"{' '.join(command)} failed ({log}):\n{said[-3000:].strip()}")
+        return said
+
+    def converge(self, tiers: Sequence[str]) -> str:
+        """Write `tiers` where a user would, and run the playbook; gives its recap."""
+        hosts = self.inventory / "hosts.yml"
+        text, edits = TIERS_LINE.subn(rf"\1 [{', '.join(tiers)}]", hosts.read_text())
+        if edits != 1:
+            raise ClimbError(f"{hosts} must have one line `tiers: […]`; it has {edits}.")
+        hosts.write_text(text)
+        said = self.run("ansible-playbook", "site.yml", "-i", str(self.inventory))
+        return said.partition("PLAY RECAP")[2]
+
+    def plant(self) -> None:
+        """Give the example project rows of some weight."""
+        live = "/srv/orchard/current"
+        command = [
+            *("systemd-run", "--pipe", "--wait", "--quiet", "--property=User=orchard"),
+            "--property=EnvironmentFile=/etc/espalier/orchard/environment",
+            *(f"--property=EnvironmentFile={live}/release.env", f"--working-directory={live}/code"),
+            *(f"{live}/venv/bin/python", "manage.py", "plant"),
+            *("--trees", str(TREES), "--harvests", str(HARVESTS)),
+        ]
+        self.run("ansible", "django[0]", "-i", str(self.inventory), "-a", " ".join(command))
+
+    def test(self, *arguments: str) -> None:
+        """Run tests of the site as it is now; ClimbError if one fails or there is none."""
+        self.run("pytest", f"--ansible-inventory={self.inventory}", "-m", "not breaks", *arguments)
+
+    def take(self, step: Step, load: Load) -> None:
+        """Do one step and look at it; what is wrong with it is noted in the step."""
+        mark, began = load.mark(), time.monotonic()
+        try:
+            self.converge(step.tiers)
+        finally:
+            step.seconds = time.monotonic() - began
+            step.report = load.report(mark)
+        try:
+            if step.tier:
+                self.test(f"tests/infra/test_{step.tier}.py")
+            self.test("tests/infra/test_machines.py")
+            if step.unchanged:
+                recap = self.converge(step.tiers)
+                if set(re.findall(r"changed=(\d+)", recap)) != {"0"}:
+                    raise ClimbError(f"A second run changed something:\n{recap.strip()}")
+        except ClimbError as error:
+            # The site stands; how the climb goes on is worth knowing.
+            step.wrong.append(str(error))
+        finally:
+            step.report = load.report(mark)
+        if not is_clean(step.report):
+            step.wrong.append("visitors noticed: see the line above")
+
+
+# --- what is said ---------------------------------------------------------------------------------
+
+
+def row(name: str, report: dict[str, Any]) -> str:
+    """Give a line of the table."""
+    figures = report["rows"] | report  # both have `sent`: the requests are meant
+    values = "".join(f"{figures[column]!s:>13}" for column in COLUMNS)
+    return f"climb: {name:<14}{values}  {' '.join(report['machines'])}"
+
+
+def say(line: str) -> None:
+    """Print at once, as a climb takes long."""
+    print(line, flush=True)
+
+
+def say_step(step: Step) -> None:
+    """Print a step's line, what failed in it, and what is wrong with it."""
+    say(row(step.name, step.report))
+    for failure in step.report["failures"]:
+        say(f"climb:   after {failure['after']} s: {failure['what']}")
+    for sentence in step.wrong:
+        say(f"climb:   WRONG {step.name}: {sentence}")
+
+
+def climb(inventory: Path, ladder: Sequence[str]) -> bool:
+    """Climb and come down; gives whether everything worked."""
+    steps = steps_of(ladder)
+    climber = Climb(inventory)
+    climber.converge([])
+    climber.plant()
+    titles = "".join(f"{column:>13}" for column in COLUMNS)
+    say(f"climb: {'step':<14}{titles}  answered by")
+    wrong = False
+    ledger = climber.home / "ledger.jsonl"
+    with Load(climber.site, VISITORS, ledger, MAX_SECONDS, MAX_REQUESTS, PAUSE) as load:
+        for step in steps:
+            try:
+                climber.take(step, load)
+            except ClimbError as error:
+                step.wrong.append(str(error))
+                wrong = True
+                say_step(step)
+                break
+            say_step(step)
+            wrong = wrong or bool(step.wrong)
+    total = load.report()
+    say(row("total", total))
+    return is_clean(total) and not wrong
+
+
+def main() -> int:
+    """Run the command line; gives the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-i", "--inventory", type=Path, required=True)
+    parser.add_argument("--tiers", default=",".join(LADDER), help="which steps, in which order")
+    arguments = parser.parse_args()
+    try:
+        worked = climb(arguments.inventory, [t for t in arguments.tiers.split(",") if t])
+    except (ClimbError, LoadError) as error:
+        say(f"climb: {error}")
+        return 1
+    say(f"climb: {'every step worked, and nobody noticed' if worked else 'FAILED'}")
+    return 0 if worked else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
