@@ -5,6 +5,8 @@ SHELL := /bin/bash
 BIN := .venv/bin
 ENV ?= lab
 INVENTORY := inventories/$(ENV)
+OUT ?= topology.svg
+TIERS := replicas pgbouncer redis app_servers
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/sbin:/sbin
 # A host's own settings must not change what these commands do.
@@ -47,6 +49,18 @@ site: .venv/.installed  ## converge the machines of ENV=<inventory> (ansible-pla
 check: .venv/.installed  ## show what `make site` would change, without changing it
 	@ansible-playbook site.yml -i $(INVENTORY) --check --diff
 
+.PHONY: load
+load: .venv/.installed  ## visit the site of INVENTORY for a minute, and count what goes wrong
+	@python tests/load/traffic.py -i $(INVENTORY) $(LOAD)
+
+.PHONY: diagram diagrams
+diagram: .venv/.installed  ## draw the topology of INVENTORY as OUT (SVG)
+	@lab/prerequisites diagram $(SUDO)
+	@python docs/diagram.py $(INVENTORY) $(OUT)
+diagrams: .venv/.installed  ## draw those of the docs anew
+	@lab/prerequisites diagram $(SUDO)
+	@for inventory in docs/diagrams/*; do python docs/diagram.py $$inventory docs/images/$${inventory##*/}.svg; done
+
 .PHONY: test
 test: lint unit molecule  ## everything that CI runs
 
@@ -63,10 +77,9 @@ unit: .venv/.installed  ## unit tests: no machine is touched
 	cd examples/orchard && python manage.py test
 
 .PHONY: molecule
-molecule: test-prerequisites  ## converge, check again, verify and break lab machines
+molecule: test-prerequisites  ## the baseline, verified and broken; then up and down the ladder under traffic
 	molecule test --scenario-name default
-	molecule test --scenario-name debian12
-	molecule test --scenario-name wagtail
+	molecule test --scenario-name climb
 
 .PHONY: screenshot
 screenshot: test-prerequisites  ## take the README's picture of the site of ENV
@@ -77,5 +90,7 @@ bench: test-prerequisites  ## measure: from bare machine to first page, serving 
 	python bench/run.py
 
 .PHONY: test-all
-test-all: test  ## and every other scenario
-	molecule test --scenario-name large
+test-all: test  ## and every other scenario, those of the tiers on both releases of Debian
+	for name in debian12 wagtail large; do molecule test --scenario-name $$name; done
+	for name in $(TIERS); do for image in debian-13 debian-12; do \
+	  LAB_IMAGE=$$image molecule test --scenario-name $$name; done; done

@@ -179,8 +179,9 @@ def render(source: str) -> str:
 
 def read_topology(inventory: str) -> dict[str, Any]:
     """Ask Ansible for an inventory's topology; ends the program with its sentence if it refuses."""
-    command = [str(Path(sys.executable).with_name("ansible-inventory")), "-i", inventory, "--list"]
-    done = subprocess.run(command, capture_output=True, text=True)
+    program = str(Path(sys.executable).with_name("ansible-inventory"))
+    command = [program, "-i", str(Path(inventory).resolve()), "--list"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
         raise SystemExit(done.stderr.strip())
     machines = json.loads(done.stdout)["_meta"]["hostvars"]

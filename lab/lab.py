@@ -8,8 +8,9 @@
 
 The inventory is the whole specification. It says ``lab: {name: …, network: …/24}`` for all, and for
 each machine ``ansible_host`` and, optionally, ``lab_image`` (debian-13 or debian-12),
-``memory_mb``, ``cores`` and ``lab_tmpfs`` (mount point: size). Machines are podman containers; a
-machine whose specification has not changed is kept, what a killed run left over is replaced.
+``memory_mb``, ``cores`` and ``lab_tmpfs`` (mount point: size). LAB_IMAGE in the environment goes
+before ``lab_image``: the same lab on the other Debian. Machines are podman containers; a machine
+whose specification has not changed is kept, what a killed run left over is replaced.
 
 Only the standard library is used, as this runs before anything else is installed.
 """
@@ -107,9 +108,12 @@ def parse_lab(inventory: Mapping[str, Any]) -> Lab:
             raise LabError(
                 f"Machine {name}: `ansible_host: {address}` is not in the lab's network {network}."
             )
-        image = variables.get("lab_image", Machine.image)
+        image = os.environ.get("LAB_IMAGE") or variables.get("lab_image", Machine.image)
         if image not in CODENAMES:
-            raise LabError(f"Machine {name}: `lab_image` is one of {', '.join(CODENAMES)}.")
+            raise LabError(
+                f"Machine {name}: `lab_image`, or LAB_IMAGE in the environment, is {image}; it is "
+                f"one of {', '.join(CODENAMES)}."
+            )
         machines.append(
             Machine(
                 name,

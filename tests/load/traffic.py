@@ -112,7 +112,8 @@ def site_of(hostvars: Mapping[str, Any], machine: str = "") -> Site:
 
 def read_inventory(inventory: str) -> dict[str, Any]:
     """Give every machine's variables; LoadError if the inventory is refused."""
-    command = [str(Path(sys.executable).with_name("ansible-inventory")), "-i", inventory, "--list"]
+    program = str(Path(sys.executable).with_name("ansible-inventory"))
+    command = [program, "-i", str(Path(inventory).resolve()), "--list"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
         raise LoadError(done.stderr.strip())

@@ -37,6 +37,16 @@ def test_reads_machines(lab: ModuleType) -> None:
     assert read.container(read.machines[0]) == "espalier-t-vps1"
 
 
+def test_the_environment_chooses_the_other_debian(
+    lab: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_IMAGE", "debian-12")
+    assert lab.parse_lab(listing(lab_image="debian-13")).machines[0].image == "debian-12"
+    monkeypatch.setenv("LAB_IMAGE", "debian-11")
+    with pytest.raises(lab.LabError, match="LAB_IMAGE in the environment, is debian-11"):
+        lab.parse_lab(listing())
+
+
 @pytest.mark.parametrize(
     ("inventory", "sentence"),
     [
