@@ -7,7 +7,8 @@
 - after a write, the rest of the request reads from the primary, and the response carries a cookie
   with the primary's WAL position. A request with that cookie reads from a replica only if it has
   replayed that far;
-- a replica that fails under a request costs nobody an error: the request runs again on the primary.
+- a replica that fails under a request costs nobody an error: the request runs again on the primary;
+- the primary helps out where replicas have more queries to answer at once than they should.
 
 Whatever runs outside a request (commands, Celery, threads of its own) uses the primary.
 """
@@ -16,7 +17,9 @@ import contextlib
 import logging
 import random
 import re
-from collections.abc import Callable, Iterator
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from functools import cache
 from typing import Any
@@ -34,6 +37,10 @@ COOKIE = "espalier_pin"
 # After this, a replica that has not replayed the write is long left out.
 COOKIE_MARGIN = 60  # seconds, on top of the allowed lag
 PRIMARY_ONLY = "primary"  # the cookie of a write whose position could not be read
+# Queries that a replica may have in hand for each of the primary's, here in this process, before a
+# request reads from the primary: reads spare the primary while replicas keep up, and use the whole
+# of both when they do not.
+REPLICA_SHARE = 2
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 POSITION_QUERY = "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
 
@@ -63,6 +70,34 @@ class Request:
         self.failed = False
 
 
+class Queries:
+    """How many queries each database has in hand, as this process sees it."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._lock = threading.Lock()
+        self._under_way: Counter[str] = Counter()
+
+    @contextlib.contextmanager
+    def count(self, alias: str) -> Iterator[None]:
+        """Count one query while it is under way."""
+        with self._lock:
+            self._under_way[alias] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way[alias] -= 1
+
+    def least_busy(self, replicas: Sequence[str]) -> list[str]:
+        """Return the replicas, the least busy one first; none where the primary should help out."""
+        ordered = sorted(replicas, key=self._under_way.__getitem__)
+        least = self._under_way[ordered[0]] if ordered else 0
+        share = REPLICA_SHARE * (self._under_way[DEFAULT_DB_ALIAS] + 1)
+        return ordered if least < share else []
+
+
+queries = Queries()
 _current: ContextVar[Request | None] = ContextVar("espalier_request", default=None)
 
 
@@ -193,12 +228,14 @@ def _note_writes(execute: Any, sql: Any, params: Any, many: bool, context: Any) 
     request = _current.get()
     if request is not None and not request.written and writes(sql):
         request.written = request.pinned = True
-    return execute(sql, params, many, context)
+    with queries.count(DEFAULT_DB_ALIAS):
+        return execute(sql, params, many, context)
 
 
 def _note_failures(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
     try:
-        return execute(sql, params, many, context)
+        with queries.count(context["connection"].alias):
+            return execute(sql, params, many, context)
     except (DatabaseError, InterfaceError) as error:
         # Any of them: a table that is not replayed yet, or a function that writes, fails here only.
         request = _current.get()
@@ -277,10 +314,13 @@ def _pin(request: HttpRequest, response: HttpResponse, position: str | None) -> 
 
 
 def _choose(position: int) -> str | None:
-    """Return a replica that is fresh, has replayed up to `position` and can be connected to."""
+    """Return a replica that is fresh, has replayed up to `position` and can be connected to.
+
+    None where there is no such replica, or where the primary should help out.
+    """
     candidates = watch().fresh(position)
     random.shuffle(candidates)
-    for alias in candidates:
+    for alias in queries.least_busy(candidates):
         connection = connections[alias]
         try:
             # Here and not at the first query, where a failure would be the request's.

@@ -2,7 +2,7 @@
 
 import pytest
 from espalier_overlay.replicas import Answer, Lag
-from espalier_overlay.router import writes
+from espalier_overlay.router import Queries, writes
 
 
 @pytest.mark.parametrize(
@@ -111,3 +111,22 @@ def test_a_primary_that_was_restored_starts_anew():
     known.primary_said(1.0, 1000)
     known.replica_said("a", Answer(1.0, 1000))
     assert known.fresh(1.1) == ["a"]
+
+
+def test_the_least_busy_replica_is_read_from():
+    queries = Queries()
+    assert queries.least_busy(["one", "two"]) == ["one", "two"]
+    with queries.count("one"):
+        assert queries.least_busy(["one", "two"]) == ["two", "one"]
+    assert queries.least_busy(["one", "two"]) == ["one", "two"]
+
+
+def test_the_primary_helps_out_where_the_replica_has_more_than_its_share():
+    queries = Queries()
+    with queries.count("one"):
+        assert queries.least_busy(["one"]) == ["one"]
+        with queries.count("one"):
+            assert queries.least_busy(["one"]) == []
+            with queries.count("default"):
+                assert queries.least_busy(["one"]) == ["one"]
+    assert queries.least_busy([]) == []
