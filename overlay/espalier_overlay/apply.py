@@ -58,7 +58,7 @@ def apply(
     _secret_key(result, environ)
     _hosts(result, environ)
     _https(result, environ)
-    _database(result, environ)
+    _database(result, environ, django_version)
     _cache(result, environ)
     _static(result, environ, django_version)
     _media(result, environ, django_version)
@@ -113,15 +113,20 @@ def _https(settings: Settings, environ: Mapping[str, str]) -> None:
     )
 
 
-def _database(settings: Settings, environ: Mapping[str, str]) -> None:
+def _database(
+    settings: Settings, environ: Mapping[str, str], django_version: tuple[Any, ...]
+) -> None:
     url = environ.get("ESPALIER_DATABASE_URL")
     if not url:
         return
+    is_asgi = environ.get("ESPALIER_INTERFACE") == "asgi"
+    can_pool = is_asgi and django_version >= (5, 1)
     databases = settings.get("DATABASES") or {}
     default = default_database(
         databases.get("default") or {},
         parse_url(url),
-        persistent=environ.get("ESPALIER_INTERFACE") != "asgi",
+        persistent=not is_asgi,
+        pool_size=int(environ.get("ESPALIER_DATABASE_CONNECTIONS") or 0) if can_pool else 0,
     )
     replicas = {
         alias: replica_database(default, given)

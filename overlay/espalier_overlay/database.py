@@ -26,6 +26,10 @@ REPLICA_OPTIONS = {
     "tcp_user_timeout": 5000,  # milliseconds
 }
 CONNECT_TIMEOUT = 5  # seconds; libpq's default is to wait for as long as TCP does
+POOL_TIMEOUT = 10  # seconds that a request may wait for a connection of a full pool
+# Engines that are known to find a pooled connection as they need it: those that remember what they
+# set on a connection (such as a tenant's search_path) would take another request's for it.
+POOLED_ENGINES = (POSTGRESQL, POSTGIS)
 
 
 def parse_url(url: str, variable: str = "ESPALIER_DATABASE_URL") -> dict[str, Any]:
@@ -78,7 +82,11 @@ def parse_url(url: str, variable: str = "ESPALIER_DATABASE_URL") -> dict[str, An
 
 
 def default_database(
-    own: Mapping[str, Any], given: Mapping[str, Any], *, persistent: bool = True
+    own: Mapping[str, Any],
+    given: Mapping[str, Any],
+    *,
+    persistent: bool = True,
+    pool_size: int = 0,
 ) -> dict[str, Any]:
     """Return the `DATABASES["default"]` that runs.
 
@@ -87,6 +95,9 @@ def default_database(
         given: what `parse_url` returned.
         persistent: keep connections between requests. Under ASGI, Django cannot reuse a
             connection that an earlier request left open, so there each one would leak.
+        pool_size: the most connections that a process holds, in Django's own pool (5.1 or later);
+            0 leaves the pool to the project. Under ASGI every request under way runs in a thread
+            of its own, so nothing else bounds them.
     """
     engine = str(own.get("ENGINE") or "")
     same_family = is_postgresql(engine)
@@ -97,6 +108,11 @@ def default_database(
         **(_without_places(own.get("OPTIONS") or {}) if same_family else {}),
         **given["OPTIONS"],
     }
+    engine = engine if same_family else _counterpart(engine)
+    if pool_size and engine in POOLED_ENGINES:
+        pool = {"min_size": 1, "max_size": pool_size, "timeout": POOL_TIMEOUT}
+        options.setdefault("pool", pool)
+        kept = tuple(key for key in kept if key != "CONN_MAX_AGE")
     # Django refuses persistent connections on top of its own pool.
     keep_open = persistent and not options.get("pool")
     return {
@@ -104,7 +120,7 @@ def default_database(
         "CONN_HEALTH_CHECKS": True,
         **{key: own[key] for key in kept if key in own},
         **given,
-        "ENGINE": engine if same_family else _counterpart(engine),
+        "ENGINE": engine,
         "OPTIONS": options,
     }
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from espalier_overlay.apply import apply
-from espalier_overlay.database import parse_url
+from espalier_overlay.database import POSTGRESQL, parse_url
 
 URL = "postgresql://orchard:p%40ss@10.0.0.10:5432/orchard"
 FILES = "django.core.files.storage.FileSystemStorage"
@@ -152,9 +152,28 @@ def test_engine(own: str, engine: str):
 
 
 def test_connections_are_not_kept_under_asgi_or_over_djangos_pool():
-    pooled = {"ENGINE": "django.db.backends.postgresql", "OPTIONS": {"pool": True}}
+    pooled = {"ENGINE": POSTGRESQL, "OPTIONS": {"pool": True}}
     assert _age(applied({}, DATABASE_URL=URL, INTERFACE="asgi")) == 0
     assert _age(applied({"DATABASES": {"default": pooled}}, DATABASE_URL=URL)) == 0
+    kept = {"DATABASES": {"default": {"ENGINE": POSTGRESQL, "CONN_MAX_AGE": 60}}}
+    asgi = {"DATABASE_URL": URL, "DATABASE_CONNECTIONS": "4", "INTERFACE": "asgi"}
+    assert _age(applied(kept, **asgi)) == 0  # Django refuses any other with a pool
+
+
+def test_a_process_pools_its_connections_under_asgi_only():
+    def pool(django_version: tuple[int, ...] = (5, 2, 0), engine: str = "", **environ: str) -> Any:
+        settings = {"DATABASES": {"default": {"ENGINE": engine}}}
+        result = applied(settings, django_version, DATABASE_URL=URL, **environ)
+        return result["DATABASES"]["default"]["OPTIONS"].get("pool")
+
+    bounded = {"min_size": 1, "max_size": 4, "timeout": 10}
+    assert pool(DATABASE_CONNECTIONS="4", INTERFACE="asgi") == bounded
+    assert pool(DATABASE_CONNECTIONS="4") is None
+    assert pool(INTERFACE="asgi") is None
+    # Django has its pool since 5.1, and other engines keep a state that a pool would mix up.
+    assert pool((5, 0, 0), DATABASE_CONNECTIONS="4", INTERFACE="asgi") is None
+    other = "django_tenants.postgresql_backend"
+    assert pool(engine=other, DATABASE_CONNECTIONS="4", INTERFACE="asgi") is None
 
 
 def _age(settings: dict[str, Any]) -> int:

@@ -804,7 +804,7 @@ def test_bin_web_starts_gunicorn_where_manage_py_is(tmp_path):
     argv = [tmp_path / "slot/bin/web", "--bind", "unix:/x"]
     lines = subprocess.run(argv, capture_output=True, text=True).stdout.splitlines()
     assert lines[0] == str(root.resolve() / "code/my site")
-    options = ["--config", "/etc/espalier/o/g.py", "--worker-class", "asgi"]
+    options = ["--config", "/etc/espalier/o/g.py", "--worker-class", "asgi", "--threads", "1"]
     assert lines[1:] == [*options, "--bind", "unix:/x", "s.asgi:app"]
 
 

@@ -995,7 +995,8 @@ def release_environment(build: Mapping[str, Any], path: Path) -> dict[str, str]:
 
 def web_script(build: Mapping[str, Any], gunicorn_config: Path) -> str:
     """The text of bin/web, which the web unit runs with --bind."""
-    worker = "--worker-class asgi " if build["interface"] == "asgi" else ""
+    # The asgi worker warns of a number of threads, as it starts one for each request under way.
+    worker = "--worker-class asgi --threads 1 " if build["interface"] == "asgi" else ""
     quote = shlex.quote
     # `pwd -P` leaves the slot's symlink, so that `ps` shows which release a process belongs to.
     return (
