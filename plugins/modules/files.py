@@ -22,6 +22,8 @@ options:
       - C(validate) is a command in which C(%s) stands for the file; it must succeed before the file
         takes its place.
       - C(secret) keeps the content out of C(--diff).
+      - C(made_by) instead of C(content) is a shell command that makes the file where it is absent;
+        after that it is left alone.
     type: list
     elements: dict
     default: []
@@ -67,7 +69,8 @@ OWNERSHIP = {
 }
 FILE = {
     **OWNERSHIP,
-    "content": {"type": "str", "required": True},
+    "content": {"type": "str"},
+    "made_by": {"type": "str"},
     "validate": {"type": "str"},
     "secret": {"type": "bool", "default": False},
 }
@@ -92,8 +95,21 @@ def make_directory(module: AnsibleModule, item: dict) -> bool:
     return set_attributes(module, item, "0755")
 
 
+def make_file(module: AnsibleModule, item: dict) -> bool:
+    """Let a command make a file; says whether it was missing."""
+    if os.path.exists(item["path"]):
+        return False
+    if not module.check_mode:
+        status, out, err = module.run_command(item["made_by"], use_unsafe_shell=True)
+        if status:
+            module.fail_json(msg=f"{item['path']} could not be made: {(err or out).strip()}")
+    return True
+
+
 def write_file(module: AnsibleModule, item: dict, diffs: list[dict]) -> bool:
     """Write a file; says whether it was missing or differed, and appends the difference."""
+    if item["made_by"]:
+        return make_file(module, item)
     path, after = item["path"], item["content"].encode()
     before = None
     if os.path.exists(path):
@@ -155,7 +171,14 @@ def main() -> None:
                 "default": [],
                 "options": OWNERSHIP,
             },
-            "files": {"type": "list", "elements": "dict", "default": [], "options": FILE},
+            "files": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": FILE,
+                "required_one_of": [("content", "made_by")],
+                "mutually_exclusive": [("content", "made_by")],
+            },
             "absent": {"type": "list", "elements": "path", "default": []},
         },
         supports_check_mode=True,

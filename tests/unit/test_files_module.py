@@ -70,6 +70,20 @@ def test_invalid_file_is_not_put_in_place(tmp_path: Path) -> None:
     assert run(sound)[0]["changed"] is True
 
 
+def test_command_makes_a_file_once(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    made = {"files": [{"path": str(path), "made_by": f"echo $((40 + 2)) > {path}"}]}
+    assert run(made, "--check")[0]["changed"] is True
+    assert not path.exists()
+    assert run(made)[0]["changed_paths"] == [str(path)]
+    assert path.read_text() == "42\n"
+    path.write_text("another")
+    assert run(made)[0]["changed"] is False
+    assert path.read_text() == "another"
+    failing = {"files": [{"path": f"{tmp_path}/x", "made_by": "echo no ink >&2; exit 3"}]}
+    assert run(failing)[0]["msg"] == f"{tmp_path}/x could not be made: no ink"
+
+
 def test_secret_is_in_no_output(tmp_path: Path) -> None:
     secret = {"path": f"{tmp_path}/s", "content": "hunter22", "secret": True, "mode": "0600"}
     _, printed = run({"files": [secret]}, "--diff", "-vvv")
