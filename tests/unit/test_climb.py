@@ -28,9 +28,7 @@ def test_up_the_ladder_and_down_again() -> None:
 
 
 def test_unknown_tier() -> None:
-    with pytest.raises(
-        climb.ClimbError, match="The ladder has replicas, pgbouncer, redis, app"
-    ):
+    with pytest.raises(climb.ClimbError, match="The ladder has replicas, pgbouncer, redis, app"):
         climb.steps_of(["replica"])
 
 
