@@ -21,7 +21,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +36,7 @@ from traffic import (  # noqa: E402
     LoadError,
     is_clean,
     read_inventory,
+    sentence,
     site_of,
 )
 
@@ -45,10 +45,17 @@ TIERS_LINE = re.compile(r"^( *tiers:).*$", re.MULTILINE)
 VISITORS = 6
 PAUSE = 0.2  # seconds between a visitor's requests: traffic, not a benchmark, on two cores
 TREES, HARVESTS = 200, 5000
-COLUMNS = (
-    *("seconds", "sent", "failed", "repeated", "slowest"),
-    *("acknowledged", "lost", "doubled", "stale"),
-)
+COLUMNS = {
+    "seconds": "seconds",
+    "sent": "sent",
+    "failed": "failed",
+    "repeated": "repeated",
+    "slowest": "slowest",
+    "rows": "acknowledged",
+    "lost": "lost",
+    "doubled": "doubled",
+    "stale": "stale",
+}
 
 
 class ClimbError(Exception):
@@ -64,7 +71,6 @@ class Step:
     tier: str = ""
     unchanged: bool = False  # a second run must change nothing
     report: dict[str, Any] = field(default_factory=dict)
-    seconds: float = 0  # that the run of the playbook took
     wrong: list[str] = field(default_factory=list)
 
 
@@ -102,13 +108,30 @@ class Climb:
         shutil.copytree(inventory, self.inventory, dirs_exist_ok=True)
         self.site = site_of(machines)
         self._logs = 0
+        self._summary = (self.home / "summary.txt").open("w", buffering=1)
+
+    def say(self, line: str) -> None:
+        """Print a line, at once, as a climb takes long; and keep it for those who come later."""
+        print(f"climb: {line}", flush=True)
+        self._summary.write(line + "\n")
+
+    def say_step(self, step: Step) -> None:
+        """Say a step's figures, what failed in it, and what is wrong with it."""
+        figures = step.report["rows"] | step.report  # both have `sent`: the requests are meant
+        values = "".join(f"{figures[figure]!s:>9}" for figure in COLUMNS.values())
+        self.say(f"{step.name:<14}{values}  {' '.join(step.report['machines'])}")
+        for failure in step.report["failures"]:
+            self.say(f"  after {failure['after']} s: {failure['what']}")
+        for wrong in step.wrong:
+            self.say(f"  WRONG: {wrong}")
 
     def run(self, *command: str) -> str:
         """Run a command of the kit, into a log; gives its output, ClimbError if it fails."""
         self._logs += 1
         log = self.home / f"{self._logs:02}-{Path(command[0]).name}.log"
         program = str(Path(sys.executable).with_name(command[0]))
-        environment = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "NO_COLOR": "1"}
+        # Molecule wants colours of whatever it starts; a log has none.
+        environment = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"}
         with log.open("w") as file:
             done = subprocess.run(
                 [program, *command[1:]],
@@ -150,12 +173,17 @@ class Climb:
 
     def take(self, step: Step, load: Load) -> None:
         """Do one step and look at it; what is wrong with it is noted in the step."""
-        mark, began = load.mark(), time.monotonic()
+        mark = load.mark()
         try:
             self.converge(step.tiers)
+            self.verify(step)
         finally:
-            step.seconds = time.monotonic() - began
             step.report = load.report(mark)
+        if not is_clean(step.report):
+            step.wrong.append("visitors noticed: see the figures above")
+
+    def verify(self, step: Step) -> None:
+        """Test what a step has built; a failure is noted only, as the site stands and goes on."""
         try:
             if step.tier:
                 self.test(f"tests/infra/test_{step.tier}.py")
@@ -163,49 +191,17 @@ class Climb:
             if step.unchanged:
                 recap = self.converge(step.tiers)
                 if set(re.findall(r"changed=(\d+)", recap)) != {"0"}:
-                    raise ClimbError(f"A second run changed something:\n{recap.strip()}")
+                    raise ClimbError(f"a second run changed something:\n{recap.strip()}")
         except ClimbError as error:
-            # The site stands; how the climb goes on is worth knowing.
             step.wrong.append(str(error))
-        finally:
-            step.report = load.report(mark)
-        if not is_clean(step.report):
-            step.wrong.append("visitors noticed: see the line above")
 
 
-# --- what is said ---------------------------------------------------------------------------------
-
-
-def row(name: str, report: dict[str, Any]) -> str:
-    """Give a line of the table."""
-    figures = report["rows"] | report  # both have `sent`: the requests are meant
-    values = "".join(f"{figures[column]!s:>13}" for column in COLUMNS)
-    return f"climb: {name:<14}{values}  {' '.join(report['machines'])}"
-
-
-def say(line: str) -> None:
-    """Print at once, as a climb takes long."""
-    print(line, flush=True)
-
-
-def say_step(step: Step) -> None:
-    """Print a step's line, what failed in it, and what is wrong with it."""
-    say(row(step.name, step.report))
-    for failure in step.report["failures"]:
-        say(f"climb:   after {failure['after']} s: {failure['what']}")
-    for sentence in step.wrong:
-        say(f"climb:   WRONG {step.name}: {sentence}")
-
-
-def climb(inventory: Path, ladder: Sequence[str]) -> bool:
+def climb(climber: Climb, ladder: Sequence[str]) -> bool:
     """Climb and come down; gives whether everything worked."""
     steps = steps_of(ladder)
-    climber = Climb(inventory)
     climber.converge([])
     climber.plant()
-    titles = "".join(f"{column:>13}" for column in COLUMNS)
-    say(f"climb: {'step':<14}{titles}  answered by")
-    wrong = False
+    climber.say(f"{'':<14}" + "".join(f"{title:>9}" for title in COLUMNS) + "  answered by")
     ledger = climber.home / "ledger.jsonl"
     with Load(climber.site, VISITORS, ledger, MAX_SECONDS, MAX_REQUESTS, PAUSE) as load:
         for step in steps:
@@ -213,14 +209,14 @@ def climb(inventory: Path, ladder: Sequence[str]) -> bool:
                 climber.take(step, load)
             except ClimbError as error:
                 step.wrong.append(str(error))
-                wrong = True
-                say_step(step)
                 break
-            say_step(step)
-            wrong = wrong or bool(step.wrong)
+            finally:
+                climber.say_step(step)
     total = load.report()
-    say(row("total", total))
-    return is_clean(total) and not wrong
+    climber.say(f"total: {sentence(total)}")
+    worked = is_clean(total) and not any(step.wrong for step in steps)
+    climber.say("every step worked, and nobody noticed" if worked else "FAILED")
+    return worked
 
 
 def main() -> int:
@@ -232,11 +228,11 @@ def main() -> int:
     parser.add_argument("--tiers", default=",".join(LADDER), help="which steps, in which order")
     arguments = parser.parse_args()
     try:
-        worked = climb(arguments.inventory, [t for t in arguments.tiers.split(",") if t])
+        climber = Climb(arguments.inventory)
+        worked = climb(climber, [tier for tier in arguments.tiers.split(",") if tier])
     except (ClimbError, LoadError) as error:
-        say(f"climb: {error}")
+        print(f"climb: {error}", file=sys.stderr)
         return 1
-    say(f"climb: {'every step worked, and nobody noticed' if worked else 'FAILED'}")
     return 0 if worked else 1
 
 

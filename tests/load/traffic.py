@@ -332,7 +332,13 @@ class Load:
         since = since or Mark(self.began, 0, 0)
         report = summary(self.answers[since.answers :], self.began, now - since.moment)
         if self.ledger_path:
-            rows = check_rows(self.site, self.ledger_path, self._newest, since.entries)
+            try:
+                rows = check_rows(self.site, self.ledger_path, self._newest, since.entries)
+            except LoadError as error:
+                # What cannot be read back is lost, for all that visitors know.
+                rows = asdict(compare(entries(self.ledger_path)[since.entries :], []))
+                gone = {"after": round(now - self.began, 1), "kind": "rows", "what": str(error)}
+                report["failures"].append(gone)
             report["rows"] = rows
         return report
 
@@ -478,15 +484,20 @@ def check_rows(site: Site, ledger: Path, after: int = 0, since: int = 0) -> dict
     """Compare a ledger, from its entry ``since`` on, with what the site has stored by now.
 
     This reader has written nothing, so a replica may answer it: what is missing is asked for again
-    until a replica must have caught up.
+    until a replica must have caught up. Raises LoadError when the site does not say.
     """
     noted = entries(ledger)[since:]
     promised = {entry["acknowledged"] for entry in noted if "acknowledged" in entry}
     deadline = time.monotonic() + CATCH_UP
     while True:
-        stored = asyncio.run(_stored(site, after))
-        if promised <= set(stored) or time.monotonic() > deadline:
-            return asdict(compare(noted, stored))
+        try:
+            stored = asyncio.run(_stored(site, after))
+        except (aiohttp.ClientError, TimeoutError) as error:
+            if time.monotonic() > deadline:
+                raise LoadError(f"{site.base}/notes.json cannot be read: {error!r}") from error
+        else:
+            if promised <= set(stored) or time.monotonic() > deadline:
+                return asdict(compare(noted, stored))
         time.sleep(0.5)
 
 

@@ -186,6 +186,17 @@ def test_a_new_connection_that_closes_is_a_failure(tmp_path: Path) -> None:
         load.verify()
 
 
+def test_a_site_that_is_gone_in_the_end_has_lost_all_rows(tmp_path: Path) -> None:
+    with serving(Orchard()) as site:
+        load = traffic.Load(site, 4, tmp_path / "ledger", requests=60, pause=0)
+        with load:
+            load.wait(threading.Event())
+    report = load.report()
+    assert report["rows"]["lost"] == report["rows"]["acknowledged"] > 0
+    assert "notes.json cannot be read" in report["failures"][-1]["what"]
+    assert not traffic.is_clean(report)
+
+
 def test_a_load_without_a_ledger_only_reads(tmp_path: Path) -> None:
     orchard = Orchard()
     with serving(orchard) as site, traffic.Load(site, requests=30, pause=0) as load:
