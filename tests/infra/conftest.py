@@ -11,7 +11,7 @@ import os
 import ssl
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
@@ -152,10 +152,19 @@ def release(app: Any, project: str) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.fixture
-def uninterrupted(site: Visitor) -> Iterator[Any]:
-    """Keep asking for pages while a test runs; fail it if one answer was missing or an error."""
+def traffic(site: Visitor) -> Callable[..., Any]:
+    """Give visitors to the site: ``with traffic(paths=("/",), visitors=3) as load: …``."""
     from traffic import Load, Site
 
-    with Load(Site(site.address, site.domain)) as load:
+    def start(paths: Sequence[str] = ("/",), visitors: int = 3) -> Load:
+        return Load(Site(site.address, site.domain), visitors, paths=paths)
+
+    return start
+
+
+@pytest.fixture
+def uninterrupted(traffic: Callable[..., Any]) -> Iterator[Any]:
+    """Keep asking for pages while a test runs; fail it if one answer was missing or an error."""
+    with traffic() as load:
         yield load
     load.verify()

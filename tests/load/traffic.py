@@ -284,6 +284,7 @@ class Load:
     seconds: float = 300
     requests: int = 50_000
     pause: float = 0.01  # seconds between two requests of a visitor
+    paths: Sequence[str] = ()  # pages to read, in turn; default: some of all kinds
     answers: list[Answer] = field(default_factory=list, init=False)
 
     def __enter__(self) -> Load:
@@ -297,7 +298,7 @@ class Load:
         if self.ledger:
             self.trees, self._newest = asyncio.run(_survey(self.site))
         self._stopped = threading.Event()
-        self._sent = 0
+        self.sent = 0  # requests, those too that are not answered yet
         self.began = time.monotonic()
         self._thread = threading.Thread(target=asyncio.run, args=(self._run(),), daemon=True)
         self._thread.start()
@@ -353,7 +354,7 @@ class Load:
 
     def _goes_on(self) -> bool:
         in_time = time.monotonic() < self.began + self.seconds
-        return in_time and self._sent < self.requests and not self._stopped.is_set()
+        return in_time and self.sent < self.requests and not self._stopped.is_set()
 
     async def _visit(self, number: int) -> None:
         """Be one visitor: read here and there, now and then write and look for what was written."""
@@ -369,6 +370,8 @@ class Load:
                 await asyncio.sleep(self.pause)
 
     def _somewhere(self, dice: random.Random) -> str:
+        if self.paths:
+            return self.paths[self.sent % len(self.paths)]
         if not self.trees:
             return "/"
         tree = dice.choice(self.trees)
@@ -405,7 +408,7 @@ class Load:
         must_show: str = "",
     ) -> tuple[int, str] | None:
         """Send one request and note how it went; gives status and body, or None if it failed."""
-        self._sent += 1
+        self.sent += 1
         connections: list[str] = []
         wants = "text/html" if kind == "own" else "application/json, text/html;q=0.5"
         status, body, failure, machine = 0, "", "", ""

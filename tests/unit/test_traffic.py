@@ -197,6 +197,14 @@ def test_a_site_that_is_gone_in_the_end_has_lost_all_rows(tmp_path: Path) -> Non
     assert not traffic.is_clean(report)
 
 
+def test_pages_that_were_asked_for_are_read_in_turn(tmp_path: Path) -> None:
+    paths = ("/guide/", "/where/")
+    with serving(Orchard("broken")) as site, traffic.Load(site, 1, requests=6, paths=paths) as load:
+        load.wait(threading.Event())
+    report = load.report()
+    assert (report["sent"], report["failed"], report["machines"]) == (6, 3, {"app2": 3})
+
+
 def test_a_load_without_a_ledger_only_reads(tmp_path: Path) -> None:
     orchard = Orchard()
     with serving(orchard) as site, traffic.Load(site, requests=30, pause=0) as load:
