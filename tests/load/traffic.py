@@ -30,6 +30,7 @@ import json
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -134,12 +135,21 @@ class _OnlyHere(AbstractResolver):
     def __init__(self, site: Site) -> None:
         self.site = site
 
-    async def resolve(self, host: str, port: int = 0, family: int = 0) -> list[ResolveResult]:
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
         """Give the site's address for the site's name; OSError for any other."""
         if host != self.site.domain:
             raise OSError(f"{host} is not the site of the inventory")
-        where = {"hostname": host, "host": self.site.address, "port": port}
-        return [ResolveResult(family=family, proto=0, flags=0, **where)]  # type: ignore[typeddict-item]
+        loop = asyncio.get_running_loop()
+        # Mostly an address, but `ansible_host` may be a name, too.
+        found = await loop.getaddrinfo(self.site.address, port, type=socket.SOCK_STREAM)
+        return [
+            ResolveResult(
+                hostname=host, host=where[0], port=port, family=of, proto=protocol, flags=0
+            )
+            for of, _, protocol, _, where in found
+        ]
 
     async def close(self) -> None:
         """Nothing to close."""
