@@ -74,19 +74,17 @@ def test_comes_back_after_its_death(host: Any, project: str, site: Any) -> None:
 
 
 def test_visitors_share_the_connections_to_the_database(
-    site: Any, topology: Any, machine: Any, project: str, is_lab: bool
+    traffic: Any, topology: Any, machine: Any, project: str, is_lab: bool
 ) -> None:
     # Under WSGI the workers' threads bound them, under ASGI Django's pool does.
     if not is_lab:
         pytest.skip("a heavy load, so only in a lab")
-    from requester import Requester
-
     primary = machine(topology["services"]["postgresql_primary"][0])
     sql = f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{project}'"
     count = ["runuser -u postgres -- psql -X -A -t -c %s", sql]
-    with Requester(site, threads=100) as requester:
+    with traffic(visitors=100) as load:
         counted = [int(primary.check_output(*count)) for _ in range(20)]
-    requester.verify()
+    load.verify()
     assert 0 < max(counted) < 50
 
 
