@@ -167,12 +167,14 @@ class Middleware:
         connection_created.connect(guard, dispatch_uid=f"{__name__}.guard")
         if self.is_async:
             markcoroutinefunction(self)
+        else:
+            # This thread may have a connection already; all others are made after this.
+            guard(connections[DEFAULT_DB_ALIAS])
 
     def __call__(self, request: HttpRequest) -> Any:
         """Return the response, or its coroutine."""
         if self.is_async:
             return self._async(request)
-        guard(connections[DEFAULT_DB_ALIAS])
         watch().start()
         before = dict(request.__dict__)
         state = _request(request)
