@@ -124,6 +124,7 @@ class Project:
     overlay: bool = True
     writable: tuple[str, ...] = ()
     upload_limit_mb: int = 25
+    microcache: tuple[Mapping[str, Any], ...] = ()  # {"path": prefix, "seconds": int}
 
 
 def check(project: Mapping[str, Any], where: str = WHERE) -> Project:
@@ -166,6 +167,12 @@ def check(project: Mapping[str, Any], where: str = WHERE) -> Project:
             f"{where}: project.static_url ({static}) and project.media_url ({media}) overlap: "
             "give each a prefix of its own, for example /static/ and /media/."
         )
+    for page in result.microcache:
+        if page["path"].startswith((static, media)):
+            raise ProjectError(
+                f"{where}: project.microcache: {page['path']} are files, which nginx serves without "
+                "Django anyway: remove it."
+            )
     return result
 
 
@@ -392,6 +399,51 @@ def _megabytes(value: Any) -> int:
     return value
 
 
+_MICROCACHE_EXAMPLE = "[{path: /guide/, seconds: 10}]"
+
+
+def _microcache(value: Any) -> tuple[Mapping[str, Any], ...]:
+    if not isinstance(value, list | tuple):
+        raise _Bad(
+            f"must be a list, and is a {_kind(value)}: write for example {_MICROCACHE_EXAMPLE}."
+        )
+    pages = tuple(_microcached(page) for page in value)
+    paths = [page["path"] for page in pages]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise _Bad(f"{path} is there twice: leave one of them.")
+    return pages
+
+
+def _microcached(page: Any) -> dict[str, Any]:
+    """One prefix of pages that nginx may answer by itself, and for how many seconds."""
+    if not isinstance(page, Mapping):
+        raise _Bad(
+            f"each entry must be a dictionary, and one is a {_kind(page)}: write for example "
+            f"{_MICROCACHE_EXAMPLE}."
+        )
+    keys = ("path", "seconds")
+    for key in page:
+        if key not in keys:
+            near = difflib.get_close_matches(str(key), keys, n=1, cutoff=0.6)
+            hint = f"did you mean `{near[0]}`?" if near else f"the keys are {_words(keys)}."
+            raise _Bad(f"{key} is not a key of an entry: {hint}")
+    for key in keys:
+        if page.get(key) is None:
+            raise _Bad(f"an entry lacks `{key}`: write for example {_MICROCACHE_EXAMPLE}.")
+    path, seconds = _text(page["path"]), page["seconds"]
+    if not re.fullmatch(r"/[A-Za-z0-9_.~/-]*", path) or re.search(r"//|/\.\.?(/|$)", path):
+        raise _Bad(
+            f'"{path}" is not the beginning of an address such as /guide/: write it with a slash '
+            "first, and without host name, query or wildcards."
+        )
+    if path.startswith("/-/"):
+        raise _Bad(f"{path} holds the kit's health pages, which must never be old: remove it.")
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 1 <= seconds <= 3600:
+        raise _Bad(f"{path}: `seconds` must be a whole number from 1 to 3600, not {seconds!r}.")
+    return {"path": path, "seconds": seconds}
+
+
 def _writable(value: Any) -> str:
     text = _text(value)
     if not re.fullmatch(r"(/[A-Za-z0-9._@+-]+)+/?", text) or ".." in text.split("/"):
@@ -511,6 +563,7 @@ _RULES: dict[str, Callable[[Any], Any]] = {
     "overlay": _flag,
     "writable": _list_of(_writable, "[/var/lib/orchard]"),
     "upload_limit_mb": _megabytes,
+    "microcache": _microcache,
 }
 
 

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.core.cache import cache
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -270,6 +271,36 @@ class Reports(TestCase):
             self.assertContains(self.client.get("/harvest/"), "Victoria")
         Harvest.objects.all().delete()
         self.assertContains(self.client.get("/harvest/"), "Nothing picked yet")
+
+
+class Almanac(TestCase):
+    """The harvest page, from the cache."""
+
+    def setUp(self) -> None:
+        """Begin and end with nothing cached."""
+        cache.clear()
+        self.addCleanup(cache.clear)
+
+    def test_is_added_up_once(self) -> None:
+        """The second visitor costs no query, and sees what the first one saw."""
+        with self.assertNumQueries(3):
+            first = self.client.get("/almanac/")
+        Harvest.objects.all().delete()
+        with self.assertNumQueries(0):
+            second = Client().get("/almanac/")
+        self.assertContains(second, "The almanac")
+        self.assertEqual(first.content, second.content)
+        cache.clear()
+        self.assertContains(self.client.get("/almanac/"), "Nothing picked yet")
+
+    def test_is_the_same_for_everybody(self) -> None:
+        """It shows nobody's messages, sets no cookie and varies by nothing."""
+        tree = Tree.objects.first()
+        self.client.post(reverse("garden:note", args=[tree.pk]), {"text": "x"})
+        page = self.client.get("/almanac/")
+        self.assertNotContains(page, "Your note is in the diary")
+        self.assertFalse(page.cookies)
+        self.assertNotIn("Vary", page)
 
 
 class Guide(TestCase):

@@ -11,6 +11,7 @@ urlpatterns = [
     path("trees/<int:pk>/note/", views.note_create, name="note"),
     path("trees/<int:pk>/photo/", views.photo_upload, name="photo"),
     path("harvest/", views.harvest, name="harvest"),
+    path("almanac/", views.almanac, name="almanac"),
     path("guide/", views.guide, name="guide"),
     path("where/", views.where, name="where"),
     path("notes.json", views.notes_json, name="notes"),

@@ -12,9 +12,10 @@ from django.core.paginator import Paginator
 from django.db.models import Count, F, Max, OuterRef, Subquery, Sum
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.utils.dates import MONTHS
 from django.utils.http import http_date
-from django.views.decorators.cache import cache_control, never_cache
+from django.views.decorators.cache import cache_control, cache_page, never_cache
 from django.views.decorators.http import conditional_page, require_http_methods, require_safe
 
 from . import reports
@@ -24,6 +25,7 @@ from .models import Harvest, Note, Tree, Variety
 TREES_PER_PAGE = 12
 NOTES_PER_TREE = 20
 NOTES_PER_ANSWER = 1000
+ALMANAC_SECONDS = 60
 LARGEST_ID = 2**63 - 1  # of a bigint
 
 
@@ -121,19 +123,30 @@ def photo_upload(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "garden/photo_form.html", {"tree": tree, "form": form}, status=status)
 
 
-@require_safe
-def harvest(request: HttpRequest) -> HttpResponse:
-    """Show what all harvests add up to: an expensive page, computed anew each time."""
+def added_up() -> dict[str, object]:
+    """Return what the harvest pages show: three queries over every harvest."""
     months = reports.months()
     places = reports.podium()
-    context = {
+    return {
         "totals": reports.totals(),
         "years": [(year, list(group)) for year, group in groupby(places, lambda p: p["year"])],
         "heaviest": max((place["total"] for place in places), default=0),
         "months": [(MONTHS[number], kilograms) for number, kilograms in months],
         "best": max((kilograms for _, kilograms in months), default=0),
     }
-    return render(request, "garden/harvest.html", context)
+
+
+@require_safe
+def harvest(request: HttpRequest) -> HttpResponse:
+    """Show what all harvests add up to: an expensive page, computed anew each time."""
+    return render(request, "garden/harvest.html", added_up())
+
+
+@require_safe
+@cache_page(ALMANAC_SECONDS)
+def almanac(request: HttpRequest) -> HttpResponse:
+    """Show the same for everybody, added up once a minute and kept in Django's cache."""
+    return render(request, "garden/almanac.html", added_up() | {"written_at": timezone.now()})
 
 
 @require_safe

@@ -141,6 +141,7 @@ class Config:
     probe_timeout: float
     drain_timeout: float
     lock_timeout: str
+    page_caches: tuple[Path, ...]
 
     @classmethod
     def load(cls, file: Path) -> Config:
@@ -155,7 +156,8 @@ class Config:
         values = {name: given[name] for name in names}
         for name in ("root", "environment_file", "live_socket"):
             values[name] = Path(values[name])
-        values["runtime_files"] = tuple(Path(path) for path in values["runtime_files"])
+        for name in ("runtime_files", "page_caches"):
+            values[name] = tuple(Path(path) for path in values[name])
         return cls(file=file, **values)
 
     @classmethod
@@ -1277,6 +1279,18 @@ def switch(machine: Machine, release: Release, undo: ExitStack) -> None:
         with open(machine.history, "a") as history:
             history.write(f"{now()} {release.id} {slot}\n")
         point(machine.config.live_socket, sock)
+        forget_pages(machine)
+
+
+def forget_pages(machine: Machine) -> None:
+    """Remove what nginx has cached of the release before; a missing file is a miss to nginx.
+
+    Finished pages only, whose names are 32 hexadecimal digits: nginx may be writing the others.
+    """
+    for cache in machine.config.page_caches:
+        for page in cache.glob("*/*/" + "[0-9a-f]" * 32):
+            with suppress(OSError):  # nginx tidies up as well
+                page.unlink()
 
 
 def backlog(listing: str, path: str) -> int:
@@ -1311,6 +1325,7 @@ def settle(machine: Machine) -> None:
         if unit_state(machine.unit(old)).get("ActiveState") not in ("inactive", "failed"):
             wait_for_backlog(machine, old)
             stop_slot(machine, old)
+            forget_pages(machine)  # its last answers came after the switch
 
 
 # --- clean -----------------------------------------------------------------------------------
