@@ -170,8 +170,8 @@ def check(project: Mapping[str, Any], where: str = WHERE) -> Project:
     for page in result.microcache:
         if page["path"].startswith((static, media)):
             raise ProjectError(
-                f"{where}: project.microcache: {page['path']} are files, which nginx serves without "
-                "Django anyway: remove it."
+                f"{where}: project.microcache: {page['path']} are files, which nginx serves "
+                "without Django anyway: remove it."
             )
     return result
 

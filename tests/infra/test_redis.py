@@ -1,0 +1,304 @@
+"""The cache: Django uses it, nobody else can, and its loss slows the site but breaks nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from http.cookies import SimpleCookie
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from requester import Requester
+
+testinfra_hosts = ["ansible://redis"]
+
+# Runs as the site's processes do: their user, environment files, code and interpreter.
+AS_THE_SITE = (
+    "systemd-run --pipe --wait --quiet --collect --property=User={project} "
+    "--property=EnvironmentFile=/etc/espalier/{project}/environment "
+    "--property=EnvironmentFile={slot}/release.env --property=WorkingDirectory={slot}/code "
+    "--setenv=PYTHONDONTWRITEBYTECODE=1 {slot}/venv/bin/python -c %s"
+)
+AS_A_CLIENT = """
+import json, os, sys, redis
+url = redis.connection.parse_url(os.environ["ESPALIER_CACHE_URL"])
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tier(topology: dict[str, Any]) -> None:
+    if not topology["services"]["redis"]:
+        pytest.skip("the tier redis is off")
+
+
+@pytest.fixture
+def python(app: Any, project: str) -> Callable[[str], Any]:
+    """Run Python as the live release does; gives what it prints, read as JSON."""
+    status = json.loads(app.check_output("release --project %s --json status", project))
+    command = AS_THE_SITE.format(
+        project=project, slot=f"/srv/{project}/slots/{status['live']['slot']}"
+    )
+
+    def run(code: str) -> Any:
+        output = app.check_output(command, code)
+        return json.loads(output.splitlines()[-1]) if output else None
+
+    return run
+
+
+@pytest.fixture
+def django(python: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Run Python in the live release, with its settings loaded."""
+    return lambda code: python("import json, django\ndjango.setup()\n" + code)
+
+
+@pytest.fixture
+def commands(python: Callable[[str], Any]) -> Callable[..., list[str]]:
+    """Send redis commands, by default as the site's own user; gives answers or error messages."""
+
+    def run(*sent: list[str], **changed: str) -> list[str]:
+        return python(
+            f"{AS_A_CLIENT}url |= {changed!r}\nclient = redis.Redis(**url)\nanswers = []\n"
+            f"for command in {list(sent)!r}:\n"
+            "    try: answers.append(str(client.execute_command(*command)))\n"
+            "    except redis.RedisError as error: answers.append(str(error))\n"
+            "print(json.dumps(answers))"
+        )
+
+    return run
+
+
+def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    """Wait until something is so; only a machine that is broken takes so long."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not so after {seconds} s: {what}"
+        time.sleep(0.3)
+
+
+# --- what it is for -------------------------------------------------------------------------------
+
+
+def test_value_cached_by_one_process_is_read_by_another_and_lies_in_redis(
+    django: Any, commands: Any
+) -> None:
+    key, value = f"test-{uuid.uuid4().hex}", uuid.uuid4().hex
+    begin = "from django.core.cache import cache\n"
+    assert django(f"{begin}print(json.dumps(cache.set('{key}', '{value}', 60)))") is not False
+    assert django(f"{begin}print(json.dumps(cache.get('{key}')))") == value
+    (found,) = commands(["SCAN", "0", "MATCH", f"*{key}", "COUNT", "1000000"])
+    assert key in found
+    assert django(f"{begin}print(json.dumps(cache.delete('{key}')))") is True
+
+
+def test_page_cached_by_the_project_is_the_same_for_everybody(site: Any, project: str) -> None:
+    if project != "orchard":
+        pytest.skip("needs a page of the example project")
+    written = {
+        re.search(r'datetime="([^"]+)"', site.get("/almanac/")[1].decode())[1] for _ in range(8)
+    }
+    # Eight requests reach several processes; two minutes at most, should one end meanwhile.
+    assert len(written) <= 2
+
+
+# --- who may do what ------------------------------------------------------------------------------
+
+
+def test_nobody_else_is_let_in(commands: Any) -> None:
+    (refused,) = commands(["PING"], password="wrong")
+    assert "invalid username-password pair or user is disabled" in refused
+    (refused,) = commands(["PING"], username="default", password="")
+    assert "invalid username-password pair or user is disabled" in refused
+    (refused,) = commands(["PING"], username="", password="")
+    assert "Authentication required" in refused
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("CONFIG GET dir", "CONFIG SET dir /etc", "DEBUG SLEEP 0", "FLUSHALL", "KEYS *", "SAVE"),
+        *("SHUTDOWN NOSAVE", "MONITOR", "ACL LIST", "REPLICAOF 198.18.255.1 6379", "CLIENT LIST"),
+        *("EVAL return(1) 0", "MODULE LIST", "BLPOP nothing 1", "SCRIPT FLUSH", "SLOWLOG GET"),
+    ],
+)
+def test_the_site_s_user_has_no_power_over_the_server(commands: Any, command: str) -> None:
+    (refused,) = commands(command.split())
+    # DEBUG is refused to everybody.
+    assert "no permissions to run" in refused or "DEBUG command not allowed" in refused
+
+
+def test_other_machines_are_not_answered_at_all(
+    host: Any, topology: dict[str, Any], is_lab: bool
+) -> None:
+    if not is_lab:
+        pytest.skip("only a lab's network is certain to let us ask")
+    machine = topology["machines"][host.backend.host]
+    port = machine["listens"]["redis"][0]["port"]
+    assert host.socket(f"tcp://{machine['address']}:{port}").is_listening
+    with pytest.raises(OSError, match="timed out"):
+        socket.create_connection((machine["address"], port), timeout=2)
+
+
+def test_password_is_in_no_process_list_journal_or_readable_file(
+    host: Any, app: Any, project: str
+) -> None:
+    environment = app.check_output(f"cat /etc/espalier/{project}/environment")
+    password = re.search(r'ESPALIER_CACHE_URL="redis://[^:]+:([^@]+)@', environment)[1]
+    assert len(password) >= 32
+    for machine in (host, app):
+        assert password not in machine.check_output("ps -e -o args")
+        assert password not in machine.check_output("journalctl -o cat --no-pager")
+    # Where redis runs there is only a hash of it, which is nobody's business either.
+    assert password not in host.check_output("cat /etc/redis/redis.conf")
+    assert host.run("runuser -u nobody -- cat /etc/redis/redis.conf").rc != 0
+
+
+# --- what it may cost -----------------------------------------------------------------------------
+
+
+def test_nothing_is_written_to_disk(commands: Any) -> None:
+    (info,) = commands(["INFO", "persistence"])
+    assert "'rdb_saves': 0" in info
+    assert "'aof_enabled': 0" in info
+
+
+@pytest.mark.breaks
+def test_full_cache_drops_what_was_not_asked_for(
+    python: Any, commands: Any, hostvars: dict[str, Any], host: Any, is_lab: bool
+) -> None:
+    if not is_lab:
+        pytest.skip("breaks things, so only in a lab")
+    (before,) = commands(["INFO", "memory"])
+    bound = int(re.search(r"'maxmemory': (\d+)", before)[1])
+    memory = hostvars[host.backend.host].get("memory_mb")
+    if memory:
+        assert 0 < bound < 0.75 * memory * 1024 * 1024
+    kept = python(
+        f"{AS_A_CLIENT}client = redis.Redis(**url)\nclient.set('test-first', 'x')\n"
+        f"for number in range({bound // 500_000} + 20):\n"
+        "    client.set(f'test-fill-{number}', os.urandom(500_000))\n"
+        "print(json.dumps([client.exists('test-first'), client.info('memory')['used_memory'], "
+        "client.info('stats')['evicted_keys'], client.flushdb()]))"
+    )
+    assert kept[0] == 0
+    assert kept[1] <= bound
+    assert kept[2] > 0
+
+
+# --- its loss -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def visitor(site: Any, django: Any, project: str) -> Iterator[Callable[[], int]]:
+    """Log somebody in; gives a function that asks for the admin, 200 as long as the login holds."""
+    if site.get("/admin/login/")[0].status != 200:
+        pytest.skip("the project has no login page at /admin/")
+    name, password = f"test-{uuid.uuid4().hex[:12]}", uuid.uuid4().hex
+    users = "from django.contrib.auth import get_user_model\nUser = get_user_model()\n"
+    django(f"{users}User.objects.create_superuser('{name}', 'a@b.example', '{password}')")
+    response, body = site.get("/admin/login/")
+    token = SimpleCookie(response.headers["Set-Cookie"])["csrftoken"].value
+    field = re.search(rb'name="csrfmiddlewaretoken" value="([^"]+)"', body)[1].decode()
+    connection = site.connection()
+    connection.request(
+        "POST",
+        "/admin/login/?next=/admin/",
+        urlencode({"csrfmiddlewaretoken": field, "username": name, "password": password}),
+        {
+            "Host": site.domain,
+            "Cookie": f"csrftoken={token}",
+            "Referer": f"https://{site.domain}/admin/login/",
+            "Content-Type": "application/x-www-form-urlencoded",
+        },
+    )
+    answer = connection.getresponse()
+    assert answer.status == 302, answer.read()
+    cookies = SimpleCookie("; ".join(answer.headers.get_all("Set-Cookie")))
+    session = cookies["sessionid"].value
+    connection.close()
+    yield lambda: site.get("/admin/", Cookie=f"sessionid={session}")[0].status
+    django(f"{users}User.objects.filter(username='{name}').delete()")
+
+
+@pytest.mark.breaks
+def test_login_survives_an_emptied_and_a_restarted_cache(
+    host: Any, visitor: Any, commands: Any, is_lab: bool
+) -> None:
+    if not is_lab:
+        pytest.skip("breaks things, so only in a lab")
+    assert visitor() == 200
+    assert commands(["FLUSHDB"]) == ["True"]
+    assert visitor() == 200
+    commands(["SET", "test-lost", "x"])
+    host.check_output("systemctl restart redis-server")
+    # A cache keeps nothing over a restart, or it would have written it down.
+    wait_for(lambda: commands(["EXISTS", "test-lost"]) == ["0"], "redis answers, and is empty")
+    assert visitor() == 200
+
+
+@pytest.fixture
+def visitors(site: Any, project: str) -> Iterator[Requester]:
+    """Ask for pages that use the cache and pages that do not, while a test breaks it."""
+    paths = ("/", "/almanac/", "/trees/1/") if project == "orchard" else ("/",)
+    with Requester(site, paths) as requester:
+        yield requester
+    requester.verify()
+
+
+def served(visitors: Requester, more: int) -> None:
+    """Wait until so many more requests were sent."""
+    wanted = visitors.sent + more
+    wait_for(lambda: visitors.sent >= wanted, f"{more} more requests are answered", 120)
+
+
+@pytest.mark.breaks
+def test_killed_redis_breaks_nothing_and_comes_back(
+    host: Any, commands: Any, visitors: Requester, visitor: Any, is_lab: bool
+) -> None:
+    if not is_lab:
+        pytest.skip("breaks things, so only in a lab")
+    for _ in range(3):
+        host.check_output("systemctl kill --signal=KILL redis-server")
+        served(visitors, 100)
+    assert visitor() == 200
+    wait_for(lambda: commands(["PING"]) == ["True"], "redis is back")
+
+
+@pytest.mark.breaks
+@pytest.mark.parametrize(
+    ("stop", "start"),
+    [
+        ("systemctl stop redis-server", "systemctl start redis-server"),
+        # It hangs: connections are still accepted, and nothing is ever answered.
+        (
+            "systemctl kill --signal=STOP redis-server",
+            "systemctl kill --signal=CONT redis-server",
+        ),
+    ],
+    ids=["stopped", "hanging"],
+)
+def test_absent_redis_breaks_nothing(
+    host: Any,
+    site: Any,
+    commands: Any,
+    visitors: Requester,
+    visitor: Any,
+    is_lab: bool,
+    stop: str,
+    start: str,
+) -> None:
+    if not is_lab:
+        pytest.skip("breaks things, so only in a lab")
+    host.check_output(stop)
+    try:
+        served(visitors, 300)
+        assert visitor() == 200
+    finally:
+        host.check_output(start)
+    wait_for(lambda: commands(["PING"]) == ["True"], "redis is back")
+    served(visitors, 100)
