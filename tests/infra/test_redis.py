@@ -168,7 +168,7 @@ def test_nothing_is_written_to_disk(commands: Any) -> None:
 
 
 @pytest.mark.breaks
-def test_full_cache_drops_what_was_not_asked_for(
+def test_full_cache_drops_pages_and_never_refuses_one(
     python: Any, commands: Any, hostvars: dict[str, Any], host: Any, is_lab: bool
 ) -> None:
     if not is_lab:
@@ -178,16 +178,15 @@ def test_full_cache_drops_what_was_not_asked_for(
     memory = hostvars[host.backend.host].get("memory_mb")
     if memory:
         assert 0 < bound < 0.75 * memory * 1024 * 1024
-    kept = python(
-        f"{AS_A_CLIENT}client = redis.Redis(**url)\nclient.set('test-first', 'x')\n"
+    used = python(
+        f"{AS_A_CLIENT}client = redis.Redis(**url)\n"
         f"for number in range({bound // 500_000} + 20):\n"
         "    client.set(f'test-fill-{number}', os.urandom(500_000))\n"
-        "print(json.dumps([client.exists('test-first'), client.info('memory')['used_memory'], "
+        "print(json.dumps([client.info('memory')['used_memory'], "
         "client.info('stats')['evicted_keys'], client.flushdb()]))"
     )
-    assert kept[0] == 0
-    assert kept[1] <= bound
-    assert kept[2] > 0
+    assert used[0] <= bound
+    assert used[1] > 0
 
 
 # --- its loss -------------------------------------------------------------------------------------

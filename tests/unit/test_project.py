@@ -147,7 +147,12 @@ def test_everything_stated():
             "overlay": False,
             "writable": ["/var/lib/shop/"],
             "upload_limit_mb": 100,
+            "microcache": [{"path": "/", "seconds": 1}, {"path": "/feed.xml", "seconds": 3600}],
         }
+    )
+    assert checked.microcache == (
+        {"path": "/", "seconds": 1},
+        {"path": "/feed.xml", "seconds": 3600},
     )
     assert checked.domains == ("shop.example.com", "203.0.113.10", "2001:db8::1")
     assert checked.environment == {"A": "x=1", "WORKERS": "3", "FLAG": "True"}
@@ -267,6 +272,21 @@ REFUSALS = [
     ({**D, "upload_limit_mb": "25"}, "must be a whole number of megabytes"),
     ({**D, "upload_limit_mb": True}, "must be a whole number of megabytes"),
     ({**D, "upload_limit_mb": 0}, "must be a whole number of megabytes"),
+    ({**D, "microcache": {"/guide/": 10}}, "must be a list, and is a dictionary: write for exam"),
+    ({**D, "microcache": ["/guide/"]}, "each entry must be a dictionary, and one is a text"),
+    ({**D, "microcache": [{"path": "/a/"}]}, "an entry lacks `seconds`: write for example [{path"),
+    (
+        {**D, "microcache": [{"path": "/a/", "second": 1}]},
+        "project.microcache: second is not a key of an entry: did you mean `seconds`?",
+    ),
+    ({**D, "microcache": [{"path": "guide", "seconds": 1}]}, '"guide" is not the beginning of an'),
+    ({**D, "microcache": [{"path": "/a/*", "seconds": 1}]}, '"/a/*" is not the beginning of an'),
+    ({**D, "microcache": [{"path": "/../", "seconds": 1}]}, '"/../" is not the beginning of an'),
+    ({**D, "microcache": [{"path": "/a/", "seconds": 0}]}, "must be a whole number from 1 to 3600"),
+    ({**D, "microcache": [{"path": "/a/", "seconds": "9"}]}, "a whole number from 1 to 3600, not"),
+    ({**D, "microcache": [{"path": "/-/ready", "seconds": 1}]}, "holds the kit's health pages"),
+    ({**D, "microcache": [{"path": "/media/x", "seconds": 1}]}, "/media/x are files, which nginx"),
+    ({**D, "microcache": [{"path": "/a/", "seconds": 1}] * 2}, "/a/ is there twice"),
 ]
 
 

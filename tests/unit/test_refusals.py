@@ -23,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 VPS = {"ansible_host": "198.18.99.9"}
 OTHER = {"ansible_host": "198.18.99.10"}
+THIRD = {"ansible_host": "198.18.99.11"}
 EXAMPLE = {"directory": "examples/orchard"}
 # This machine in place of one behind SSH: only for `look_at_this_machine`.
 HERE = {"ansible_host": "localhost", "ansible_connection": "local", "ansible_become": False}
@@ -117,8 +118,17 @@ def git(*arguments: str, cwd: Path) -> str:
             id="replicas with one db machine",
         ),
         pytest.param(
-            {"tiers": ["redis"]},
-            ("`tiers` in hosts.yml names redis", "not switch on yet", "Write `tiers: []`"),
+            {
+                "tiers": ["replicas", "failover"],
+                "machines": {"vps1": VPS, "vps2": OTHER, "vps3": THIRD},
+                "db": ["vps1", "vps2", "vps3"],
+            },
+            (
+                "`tiers` in hosts.yml names",
+                "failover, which",
+                "not switch on yet",
+                "Write `tiers: [",
+            ),
             id="tier that this version cannot switch on",
         ),
         pytest.param(

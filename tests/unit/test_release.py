@@ -163,6 +163,7 @@ def write_config(root: Path, **changes) -> Path:
         "probe_timeout": 0.3,
         "drain_timeout": 5,
         "lock_timeout": "5s",
+        "page_caches": [str(root / "pages"), str(root / "not there")],
     }
     (root / "srv").mkdir()
     (etc / "release.json").write_text(json.dumps(config | changes))
@@ -716,6 +717,32 @@ def test_a_run_killed_after_its_switch_is_finished_by_the_next(machine, tmp_path
     assert (status, result["action"]) == (0, "unchanged")
     assert set(machine.systemd.running) == machine.systemd.enabled == {"green"}
     assert os.readlink(machine.current) == "releases/r2"
+
+
+def test_a_switch_forgets_the_pages_of_the_release_before(machine, tmp_path, capsys):
+    cache = tmp_path / "pages"
+    page, unfinished = cache / "6/3c" / ("0123456789abcdef" * 2), cache / "6/3c" / ("0" * 32 + ".1")
+
+    def fill():
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.touch()
+        unfinished.touch()
+
+    fill()
+    deploy(capsys, tmp_path, "r1", "1" * 16)
+    assert not page.exists()
+    assert unfinished.exists()
+    fill()
+    deploy(capsys, tmp_path, "r1", "1" * 16)
+    assert page.exists()  # nothing was switched
+    built, _ = release.prepare(
+        machine, archive(tmp_path / "r2.tar.gz", "2" * 16), "r2", ExitStack()
+    )
+    release.switch(machine, built, ExitStack())
+    assert not page.exists()
+    fill()  # an answer of the old release that came after the switch
+    release.settle(machine)
+    assert not page.exists()
 
 
 def test_what_a_package_ships_collected_is_served_and_compressed_too(machine, tmp_path, capsys):

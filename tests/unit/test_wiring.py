@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,22 @@ HOSTS = {
 
 @pytest.fixture(scope="module")
 def inventory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("inventory")
-    (folder / "hosts.yml").write_text(yaml.safe_dump(HOSTS, sort_keys=False))
+    return write(tmp_path_factory.mktemp("inventory"), HOSTS)
+
+
+@pytest.fixture(scope="module")
+def cached(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give one machine of 1 GiB with everything, redis included."""
+    hosts = deepcopy(HOSTS)
+    everything = hosts["all"]
+    everything["vars"]["tiers"] = ["redis"]
+    everything["hosts"] = {"vps1": {"ansible_host": "198.18.99.1", "memory_mb": 1024, "cores": 4}}
+    everything["children"] = {duty: {"hosts": {"vps1": {}}} for duty in ("web", "app", "db")}
+    return write(tmp_path_factory.mktemp("cached"), hosts)
+
+
+def write(folder: Path, hosts: dict[str, Any]) -> Path:
+    (folder / "hosts.yml").write_text(yaml.safe_dump(hosts, sort_keys=False))
     (folder / "topology.yml").write_text("plugin: topology\n")
     return folder
 
@@ -91,3 +106,18 @@ def test_nginx_connects_to_the_project_s_socket(inventory: Path) -> None:
     assert value(inventory, "app1", "nginx_upstreams") == [
         {"address": "/srv/shop/web.sock", "port": 0}
     ]
+
+
+def test_django_is_told_of_a_cache_only_where_there_is_one(inventory: Path, cached: Path) -> None:
+    assert "ESPALIER_CACHE_URL" not in value(inventory, "app1", "django_environment")
+    url = value(cached, "vps1", "django_environment")["ESPALIER_CACHE_URL"]
+    password = (cached / ".secrets/redis_password").read_text().split()[0]
+    assert len(password) == 40
+    assert url == f"redis://shop:{password}@127.0.0.1:6379/0"
+
+
+def test_redis_takes_its_memory_from_django_and_never_from_postgresql(cached: Path) -> None:
+    assert int(value(cached, "vps1", "redis_memory_mb")) == 128
+    assert int(value(cached, "vps1", "django_workers")) == 2  # (512 - 128) / 150
+    # A change of this one would restart the database, under traffic.
+    assert int(value(cached, "vps1", "postgresql_memory_mb")) == 512
