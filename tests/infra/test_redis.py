@@ -9,11 +9,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from http.cookies import SimpleCookie
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from requester import Requester
+from traffic import Load, Site
 
 testinfra_hosts = ["ansible://redis"]
 
@@ -241,29 +242,29 @@ def test_login_survives_an_emptied_and_a_restarted_cache(
 
 
 @pytest.fixture
-def visitors(site: Any, project: str) -> Iterator[Requester]:
-    """Ask for pages that use the cache and pages that do not, while a test breaks it."""
-    paths = ("/", "/almanac/", "/trees/1/") if project == "orchard" else ("/",)
-    with Requester(site, paths) as requester:
-        yield requester
-    requester.verify()
+def visitors(site: Any, project: str, tmp_path: Path) -> Iterator[Load]:
+    """Read and write, pages that use the cache and pages that do not, while a test breaks it."""
+    ledger = tmp_path / "ledger" if project == "orchard" else None
+    with Load(Site(site.address, site.domain), ledger_path=ledger) as load:
+        yield load
+    load.verify()
 
 
-def served(visitors: Requester, more: int) -> None:
-    """Wait until so many more requests were sent."""
-    wanted = visitors.sent + more
-    wait_for(lambda: visitors.sent >= wanted, f"{more} more requests are answered", 120)
+def answered(visitors: Load, more: int) -> None:
+    """Wait until so many more requests were answered."""
+    wanted = len(visitors.answers) + more
+    wait_for(lambda: len(visitors.answers) >= wanted, f"{more} more requests answered", 120)
 
 
 @pytest.mark.breaks
 def test_killed_redis_breaks_nothing_and_comes_back(
-    host: Any, commands: Any, visitors: Requester, visitor: Any, is_lab: bool
+    host: Any, commands: Any, visitors: Load, visitor: Any, is_lab: bool
 ) -> None:
     if not is_lab:
         pytest.skip("breaks things, so only in a lab")
     for _ in range(3):
         host.check_output("systemctl kill --signal=KILL redis-server")
-        served(visitors, 100)
+        answered(visitors, 100)
     assert visitor() == 200
     wait_for(lambda: commands(["PING"]) == ["True"], "redis is back")
 
@@ -285,7 +286,7 @@ def test_absent_redis_breaks_nothing(
     host: Any,
     site: Any,
     commands: Any,
-    visitors: Requester,
+    visitors: Load,
     visitor: Any,
     is_lab: bool,
     stop: str,
@@ -295,9 +296,9 @@ def test_absent_redis_breaks_nothing(
         pytest.skip("breaks things, so only in a lab")
     host.check_output(stop)
     try:
-        served(visitors, 300)
+        answered(visitors, 300)
         assert visitor() == 200
     finally:
         host.check_output(start)
     wait_for(lambda: commands(["PING"]) == ["True"], "redis is back")
-    served(visitors, 100)
+    answered(visitors, 100)

@@ -385,8 +385,8 @@ class Load:
         if not self.trees:
             return "/"
         tree = dice.choice(self.trees)
-        pages = ("/", f"/trees/{tree}/", "/guide/", "/harvest/", "/where/")
-        return dice.choices(pages, weights=(4, 8, 2, 1, 2))[0]
+        pages = ("/", f"/trees/{tree}/", "/guide/", "/harvest/", "/almanac/", "/where/")
+        return dice.choices(pages, weights=(4, 8, 2, 1, 1, 2))[0]
 
     async def _write(
         self, kept: aiohttp.ClientSession, fresh: aiohttp.ClientSession, tree: int
