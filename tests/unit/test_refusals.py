@@ -91,7 +91,7 @@ def assert_refused(done: subprocess.CompletedProcess[str], *phrases: str) -> Non
     said = done.stdout + done.stderr
     assert done.returncode != 0, said
     assert "Traceback" not in said
-    assert re.findall(r"changed=(\d+)", said) in ([], ["0"], ["0", "0"]), said
+    assert set(re.findall(r"changed=(\d+)", said)) <= {"0"}, said
     messages = re.findall(r"(?m)^\[(?:ERROR|WARNING)\]: (.*(?:\n(?!Origin|\[).*)*)", said)
     assert any(all(phrase in message for phrase in phrases) for message in messages), said
 
@@ -125,7 +125,7 @@ def git(*arguments: str, cwd: Path) -> str:
             },
             (
                 "`tiers` in hosts.yml names",
-                "failover, which",
+                "failover",
                 "not switch on yet",
                 "Write `tiers: [",
             ),
