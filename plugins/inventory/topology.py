@@ -60,6 +60,7 @@ SERVICES: dict[str, Service] = {
     "nginx": Service("web", 80, "*"),
     "app_proxy": Service("app", 8080, ""),
     "django": Service("app", 0, "web.sock"),
+    "media": Service("web", 8090, ""),
     "pgbouncer": Service("db", 6432, "/run/pgbouncer"),
     "postgresql_primary": Service("db", 5432, "/run/postgresql"),
     "postgresql_replica": Service("db", 5432, "/run/postgresql"),
@@ -395,6 +396,8 @@ def _place(tiers: Sequence[str], members: Mapping[str, list[str]]) -> dict[str, 
         # switch of a release what it is on one machine: the rename of a symlink.
         "app_proxy": [name for name in django if any(other != name for other in web)],
         "django": django,
+        # Uploads are on the first web machine's disk; this gives them to the other machines.
+        "media": web[:1] if {*web, *django} - {web[0]} else [],
         "pgbouncer": [db[0], *replicas] if "pgbouncer" in tiers else [],
         "postgresql_primary": db[:1],
         "postgresql_replica": replicas,
@@ -450,6 +453,11 @@ def _links(machines: Mapping[str, Machine], services: Mapping[str, list[str]]) -
     for app in services["django"]:
         for name in services["redis"]:
             links.append(link(("django", app), ("redis", name), "cache"))
+    for name in services["media"]:
+        for service in ("nginx", "django"):
+            for other in services[service]:
+                if other != name:
+                    links.append(link((service, other), ("media", name), "media"))
     for name in services["patroni"]:
         for voter in services["etcd"]:
             links.append(link(("patroni", name), ("etcd", voter), "consensus"))

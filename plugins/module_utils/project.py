@@ -121,6 +121,7 @@ class Project:
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict, repr=False)
     static_url: str = "/static/"
     media_url: str = "/media/"
+    media_s3: Mapping[str, str] = dataclasses.field(default_factory=dict)
     overlay: bool = True
     writable: tuple[str, ...] = ()
     upload_limit_mb: int = 25
@@ -515,6 +516,25 @@ def _variable_value(key: str, value: Any) -> str:
     return text
 
 
+def _media_s3(value: Any) -> dict[str, str]:
+    """Check where uploads go, if to an object store. Its keys are secrets, and not in here."""
+    example = "{bucket: orchard, endpoint_url: https://s3.example.com, region: eu-1}"
+    if not isinstance(value, Mapping):
+        raise _Bad(f"must be a dictionary; write for example {example}.")
+    for key, text in value.items():
+        if key in ("access_key", "secret_key"):
+            raise _Bad(f"{key} is a secret: set vault_s3_{key} in the inventory instead.")
+        if key not in ("bucket", "endpoint_url", "region"):
+            raise _Bad(f"{key} is not one of its keys; write for example {example}.")
+        if not isinstance(text, str) or not re.fullmatch(r"\S+", text):
+            raise _Bad(f"{key} must be text without spaces; write for example {example}.")
+    if "bucket" not in value:
+        raise _Bad(f"lacks the `bucket`; write for example {example}.")
+    if not value.get("endpoint_url", "https://").startswith(("https://", "http://")):
+        raise _Bad("endpoint_url must start with https:// or http://.")
+    return dict(value)
+
+
 def _kind(value: Any) -> str:
     if value is None:
         return "missing value"
@@ -560,6 +580,7 @@ _RULES: dict[str, Callable[[Any], Any]] = {
     "environment": _environment,
     "static_url": _url_prefix,
     "media_url": _url_prefix,
+    "media_s3": _media_s3,
     "overlay": _flag,
     "writable": _list_of(_writable, "[/var/lib/orchard]"),
     "upload_limit_mb": _megabytes,

@@ -137,11 +137,6 @@ def git(*arguments: str, cwd: Path) -> str:
             id="no machine for a duty",
         ),
         pytest.param(
-            {"machines": {"vps1": VPS, "vps2": OTHER}, "app": ["vps2"]},
-            ("`web` (vps1)", "`app` (vps2)", "hosts.yml", "write the same machine into both"),
-            id="web and app on different machines",
-        ),
-        pytest.param(
             {"project": EXAMPLE | {"domain": ["shop.example.com"]}},
             ("group_vars/all/project.yml", "project.domain", "did you mean `domains`?"),
             id="misspelt key",
@@ -269,3 +264,10 @@ def test_database_machine_that_was_taken_out_of_the_inventory(tmp_path: Path) ->
     write_inventory(tmp_path / "inventory", machines={"vps1": HERE | {"recorded": record}})
     done = look_at_this_machine(tmp_path / "inventory")
     assert_refused(done, "The database of this site is on db1", "Put db1 back into hosts.yml")
+
+
+def test_uploads_that_would_stay_behind_on_a_machine_that_is_gone(tmp_path: Path) -> None:
+    record = {"services": ["django", "nginx"], "projects": ["orchard"], "uploads": "web0"}
+    write_inventory(tmp_path / "inventory", machines={"vps1": HERE | {"recorded": record}})
+    done = look_at_this_machine(tmp_path / "inventory")
+    assert_refused(done, "uploads of this site are on web0", "Put web0 back", "rsync -a")

@@ -74,6 +74,7 @@ def test_baseline_on_one_machine() -> None:
             "nginx": ["vps1"],
             "app_proxy": [],
             "django": ["vps1"],
+            "media": [],
             "pgbouncer": [],
             "postgresql_primary": ["vps1"],
             "postgresql_replica": [],
@@ -122,6 +123,7 @@ def test_baseline_with_a_separate_database() -> None:
             "nginx": ["vps1"],
             "app_proxy": [],
             "django": ["vps1"],
+            "media": [],
             "pgbouncer": [],
             "postgresql_primary": ["db1"],
             "postgresql_replica": [],
@@ -254,6 +256,7 @@ def test_app_servers_share_the_traffic_of_a_web_machine_that_runs_django_too() -
         "nginx": ["vps1"],
         "app_proxy": ["app2"],
         "django": ["vps1", "app2"],
+        "media": ["vps1"],
         "postgresql_primary": ["vps1"],
     }
     assert sentences(result) == [
@@ -262,11 +265,14 @@ def test_app_servers_share_the_traffic_of_a_web_machine_that_runs_django_too() -
         "app_proxy@app2 -> django@app2 web.sock:0 web",
         "django@vps1 -> postgresql_primary@vps1 /run/postgresql:5432 queries",
         "django@app2 -> postgresql_primary@vps1 10.0.0.1:5432 queries",
+        "django@app2 -> media@vps1 10.0.0.1:8090 media",
     ]
     assert result["machines"]["app2"]["listens"]["app_proxy"] == [
         {"address": "10.0.0.2", "port": 8080}
     ]
     assert result["machines"]["app2"]["clients"]["app_proxy"] == ["10.0.0.1"]
+    assert result["machines"]["vps1"]["listens"]["media"] == [{"address": "10.0.0.1", "port": 8090}]
+    assert result["machines"]["vps1"]["clients"]["media"] == ["10.0.0.2"]
 
 
 def test_a_second_app_machine_is_idle_without_the_tier() -> None:
@@ -296,6 +302,12 @@ def test_two_machines_that_both_take_traffic_and_run_django_reach_each_other() -
         "nginx@vps2 -> app_proxy@vps1 10.0.0.1:8080 web",
         "nginx@vps2 -> django@vps2 web.sock:0 web",
     ]
+    # Uploads are on the first one; the other's nginx and Django get them from there.
+    assert [line for line in sentences(result) if line.endswith(" media")] == [
+        "nginx@vps2 -> media@vps1 10.0.0.1:8090 media",
+        "django@vps2 -> media@vps1 10.0.0.1:8090 media",
+    ]
+    assert result["machines"]["vps1"]["clients"]["media"] == ["10.0.0.2"]
 
 
 def test_pgbouncer_and_redis_on_one_machine_open_no_port_to_the_network() -> None:
@@ -350,6 +362,7 @@ def test_every_tier_on_six_machines() -> None:
         "nginx": ["web1"],
         "app_proxy": ["app1", "app2"],
         "django": ["app1", "app2"],
+        "media": ["web1"],
         "pgbouncer": ["db1", "db2"],
         "postgresql_primary": ["db1"],
         "postgresql_replica": ["db2"],
@@ -795,6 +808,7 @@ def test_graph_shows_every_service_and_keeps_the_order_of_hosts_yml(tmp_path: Pa
         "  |--@app_proxy:",
         "  |--@django:",
         "  |  |--zeta",
+        "  |--@media:",
         "  |--@pgbouncer:",
         "  |--@postgresql_primary:",
         "  |  |--zeta",
