@@ -1,0 +1,238 @@
+"""More than one machine runs Django: what visitors get, and what they do not notice."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from typing import Any
+
+import pytest
+
+testinfra_hosts = ["ansible://django"]
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(24)
+
+
+@pytest.fixture(autouse=True)
+def several(topology: Any) -> None:
+    """Skip what only makes sense where Django runs elsewhere than where the traffic comes in."""
+    if not topology["services"]["app_proxy"]:
+        pytest.skip("Django runs only where the traffic comes in (no service app_proxy)")
+
+
+@pytest.fixture
+def orchard(project: str) -> None:
+    """Skip what asks pages of the example project."""
+    if project != "orchard":
+        pytest.skip("asks pages of the example project")
+
+
+@pytest.fixture
+def remote(topology: Any, machine: Callable[[str], Any]) -> Any:
+    """A machine whose Django is reached through its own nginx."""
+    return machine(topology["services"]["app_proxy"][-1])
+
+
+def where(site: Any, requests: int = 60) -> Counter[str]:
+    """Ask which machine answers, often; gives how often each did."""
+    connection, machines = site.connection(), Counter[str]()
+    for _ in range(requests):
+        connection.request(
+            "GET", "/where/", headers={"Host": site.domain, "Accept": "application/json"}
+        )
+        machines[json.loads(connection.getresponse().read())["machine"]] += 1
+    return machines
+
+
+def wait_for(what: str, happened: Callable[[], Any], seconds: float = 60) -> None:
+    """Wait until something is so; fail with ``what`` it was if it is not."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {what}"
+        time.sleep(0.5)
+
+
+def log_entry(host: Any, marker: str) -> dict[str, Any]:
+    """Find the line of a request in a machine's access log."""
+    find = "grep -h %s /var/log/nginx/access.log"
+    wait_for(f"{marker} in the log", lambda: host.run(find, marker).rc == 0, 20)
+    return json.loads(host.run(find, marker).stdout.splitlines()[0])
+
+
+def python(host: Any, project: str, code: str) -> str:
+    """Run code in the live release of a machine, as its user and with its environment."""
+    root = f"/srv/{project}"
+    script = (
+        f"set -a; . /etc/espalier/{project}/environment; . {root}/current/release.env; set +a; "
+        f"cd {root}/current/code && exec setpriv --reuid={project} --regid={project} "
+        f"--clear-groups {root}/current/venv/bin/python -c %s"
+    )
+    return host.check_output(script, f"import django; django.setup()\n{code}")
+
+
+@contextmanager
+def posting(site: Any, page: str) -> Iterator[Callable[..., Any]]:
+    """Fetch a form; gives a function that posts to it."""
+    response, body = site.get(page)
+    cookie = re.search(r"csrftoken=[^;]+", response.headers["Set-Cookie"])
+    token = re.search(rb'csrfmiddlewaretoken" value="([^"]+)', body)
+    assert cookie and token
+    connection = site.connection()
+
+    def post(body: bytes, kind: str) -> Any:
+        headers = {"Host": site.domain, "Cookie": cookie[0], "Content-Type": kind}
+        headers |= {"Referer": f"https://{site.domain}{page}", "X-CSRFToken": token[1].decode()}
+        connection.request("POST", page, body, headers)
+        response = connection.getresponse()
+        response.read()
+        return response
+
+    yield post
+    connection.close()
+
+
+def upload(site: Any, tree: int) -> str:
+    """Send a photo of a tree, as a browser does; gives its URL."""
+    border = uuid.uuid4().hex
+    disposition = 'Content-Disposition: form-data; name="photo"; filename="tree.png"'
+    head = f"--{border}\r\n{disposition}\r\nContent-Type: image/png\r\n\r\n".encode()
+    body = head + PNG + f"\r\n--{border}--\r\n".encode()
+    with posting(site, f"/trees/{tree}/photo/") as post:
+        response = post(body, f"multipart/form-data; boundary={border}")
+    assert response.status == 302, response.status
+    page = site.get(f"/trees/{tree}/")[1].decode()
+    found = re.search(rf'src="([^"]*/trees/{tree}-[^"]+\.png)"', page)
+    assert found, "the tree's page shows no photo"
+    return found[1]
+
+
+def test_requests_are_spread_over_the_machines(site: Any, topology: Any, orchard: None) -> None:
+    answered = where(site)
+    assert set(answered) == set(topology["services"]["django"])
+    assert min(answered.values()) >= 60 / len(answered) / 4, answered
+
+
+def test_visitor_s_address_and_request_id_pass_through_both_machines(
+    site: Any, machine: Any, topology: Any, orchard: None
+) -> None:
+    marker = uuid.uuid4().hex
+    for number in range(20):
+        site.get(f"/?marker={marker}-{number}", X_Forwarded_For="192.0.2.1", X_Real_IP="192.0.2.1")
+    find = f"{marker}-"
+    web = machine(topology["services"]["nginx"][0])
+    app = machine(topology["services"]["app_proxy"][0])
+    inner = log_entry(app, find)
+    outer = log_entry(web, inner["uri"].split("marker=")[1] + '"')
+    assert inner["client"] == outer["client"] != topology["machines"][
+        topology["services"]["nginx"][0]
+    ]["address"]
+    assert inner["client"] != "192.0.2.1"
+    assert inner["uri"] == outer["uri"]
+
+
+def test_every_django_knows_that_the_visitor_came_over_https(site: Any, orchard: None) -> None:
+    # Only on HTTPS does Django want to know from where a form was sent.
+    page = "/trees/1/note/"
+    cookie = site.get(page)[0].headers["Set-Cookie"].split(";")[0]
+    token = cookie.split("=")[1]
+    for _ in range(20):
+        response, body = site.get(page, method="POST", Cookie=cookie, X_CSRFToken=token)
+        assert (response.status, b"no Referer" in body or b"CSRF" in body) == (403, True)
+
+
+def test_machines_elsewhere_answer_web_machines_only(topology: Any) -> None:
+    for name in topology["services"]["app_proxy"]:
+        for endpoint in topology["machines"][name]["listens"]["app_proxy"]:
+            connection = HTTPConnection(endpoint["address"], endpoint["port"], timeout=10)
+            connection.request("GET", "/", headers={"X-Real-IP": "127.0.0.1"})
+            assert connection.getresponse().status == 403
+            connection.close()
+
+
+def test_media_store_answers_neither_strangers_nor_machines_without_the_token(
+    topology: Any, machine: Any
+) -> None:
+    store = topology["services"]["media"][0]
+    endpoint = topology["machines"][store]["listens"]["media"][0]
+    connection = HTTPConnection(endpoint["address"], endpoint["port"], timeout=10)
+    connection.request("GET", "/")
+    assert connection.getresponse().status == 403
+    ask = (
+        "import urllib.request as u\n"
+        f"try: print(u.urlopen('http://{endpoint['address']}:{endpoint['port']}/').status)\n"
+        "except Exception as e: print(e.code)"
+    )
+    client = next(
+        link["source"]["machine"] for link in topology["links"] if link["purpose"] == "media"
+    )
+    assert machine(client).check_output("python3 -c %s", ask) == "403"
+
+
+def test_static_files_are_on_every_machine(site: Any, topology: Any, machine: Any) -> None:
+    page = site.get("/")[1].decode()
+    path = re.search(r'href="(/[^"]*\.[0-9a-f]{12}\.css)"', page)
+    assert path
+    response, content = site.get(path[1])
+    assert response.status == 200
+    assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    for header in ("X-Content-Type-Options", "Cache-Control"):
+        assert len(response.headers.get_all(header, [])) == 1, header
+    name = path[1].split("/static/")[-1]
+    for django in topology["services"]["django"]:
+        found = machine(django).run("cat /srv/*/static/%s", name)
+        assert found.stdout.strip() == content.decode().strip(), django
+
+
+def test_upload_is_seen_by_every_machine(
+    site: Any, topology: Any, machine: Any, project: str, orchard: None, is_lab: bool
+) -> None:
+    if not is_lab:
+        pytest.skip("uploads a photo: only in a lab")
+    for tree in (1, 2, 3, 4):  # by several machines, by and by
+        url = upload(site, tree)
+        response, body = site.get(url)
+        assert (response.status, body) == (200, PNG)
+        assert response.headers["Content-Security-Policy"].startswith("script-src 'none'")
+        assert len(response.headers.get_all("X-Content-Type-Options")) == 1
+        code = (
+            "from garden.models import Tree\n"
+            f"print(Tree.objects.get(pk={tree}).photo.read().hex())"
+        )
+        for django in topology["services"]["django"]:
+            assert python(machine(django), project, code) == PNG.hex(), django
+
+
+def test_visitors_can_neither_change_uploads_nor_list_them(site: Any) -> None:
+    for method in ("PUT", "DELETE", "MOVE", "MKCOL"):
+        assert site.get("/media/x.txt", method=method)[0].status in (403, 405), method
+    assert site.get("/media/")[0].status in (403, 404)
+    assert site.get("/media/.incoming/x")[0].status == 404
+
+
+@pytest.mark.breaks
+@pytest.mark.parametrize("part", ["nginx", "gunicorn"])
+def test_machine_that_stops_is_not_noticed(
+    site: Any, remote: Any, project: str, topology: Any, uninterrupted: Any, part: str, is_lab: bool
+) -> None:
+    if not is_lab:
+        pytest.skip("stops a machine's service: only in a lab")
+    if len(topology["services"]["django"]) < 2:
+        pytest.skip("one machine runs Django, so none can take over")
+    name = remote.check_output("hostname")
+    unit = "nginx"
+    if part == "gunicorn":
+        slots = [f"{project}-web@{slot}" for slot in ("blue", "green")]
+        unit = next(slot for slot in slots if remote.service(slot).is_running)
+    remote.check_output("systemctl stop %s", unit)
+    try:
+        assert name not in where(site)
+    finally:
+        remote.check_output("systemctl start %s", unit)
+    wait_for(f"{name} to answer again", lambda: name in where(site, 20))
