@@ -24,6 +24,7 @@ INK, QUIET, WIRE = "#1f2937", "#6b7280", "#9ca3af"
 LOOKS = {
     "nginx": ("nginx", "#ecfdf5", "#10b981"),
     "app_proxy": ("nginx for this Django", "#ecfdf5", "#10b981"),
+    "media": ("uploads", "#ecfdf5", "#10b981"),
     "django": ("Django", "#dcfce7", "#15803d"),
     "pgbouncer": ("pgbouncer", "#eff6ff", "#60a5fa"),
     "postgresql_primary": ("PostgreSQL primary", "#dbeafe", "#1d4ed8"),
@@ -37,6 +38,7 @@ COLOURS = {
     "migrations": "#6b7280",
     "replication": "#7c3aed",
     "cache": "#dc2626",
+    "media": "#b45309",
 }
 
 

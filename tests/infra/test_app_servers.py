@@ -130,9 +130,11 @@ def test_visitor_s_address_and_request_id_pass_through_both_machines(
     app = machine(topology["services"]["app_proxy"][0])
     inner = log_entry(app, find)
     outer = log_entry(web, inner["uri"].split("marker=")[1] + '"')
-    assert inner["client"] == outer["client"] != topology["machines"][
-        topology["services"]["nginx"][0]
-    ]["address"]
+    assert (
+        inner["client"]
+        == outer["client"]
+        != topology["machines"][topology["services"]["nginx"][0]]["address"]
+    )
     assert inner["client"] != "192.0.2.1"
     assert inner["uri"] == outer["uri"]
 
@@ -202,8 +204,7 @@ def test_upload_is_seen_by_every_machine(
         assert response.headers["Content-Security-Policy"].startswith("script-src 'none'")
         assert len(response.headers.get_all("X-Content-Type-Options")) == 1
         code = (
-            "from garden.models import Tree\n"
-            f"print(Tree.objects.get(pk={tree}).photo.read().hex())"
+            f"from garden.models import Tree\nprint(Tree.objects.get(pk={tree}).photo.read().hex())"
         )
         for django in topology["services"]["django"]:
             assert python(machine(django), project, code) == PNG.hex(), django
