@@ -69,7 +69,8 @@ def python(host: Any, project: str, code: str) -> str:
     """Run code in the live release of a machine, as its user and with its environment."""
     root = f"/srv/{project}"
     script = (
-        f"export HOME={root}; set -a; . /etc/espalier/{project}/environment; . {root}/current/release.env; set +a; "
+        f"export HOME={root}; set -a; . /etc/espalier/{project}/environment; "
+        f". {root}/current/release.env; set +a; "
         f"cd {root}/current/code && exec setpriv --reuid={project} --regid={project} "
         f"--clear-groups {root}/current/venv/bin/python -c %s"
     )
