@@ -22,8 +22,9 @@ ansible_facts:
   description:
     - C(distribution), C(distribution_version), C(distribution_release), C(memtotal_mb),
       C(processor_vcpus), C(mounts) (only C(/), with C(size_total)), C(virtualization_role),
-      C(virtualization_type), C(all_ipv4_addresses), C(all_ipv6_addresses), and the kit's own record
-      of the machine as C(ansible_local.espalier).
+      C(virtualization_type), C(all_ipv4_addresses), C(all_ipv6_addresses), the kit's own record
+      of the machine as C(ansible_local.espalier), C(clock) (seconds since 1970) and C(data_free)
+      (bytes that are free where a database's data is, or would be).
   type: dict
   returned: always
 """
@@ -32,10 +33,12 @@ import json
 import os
 import re
 import shlex
+import time
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
+DATA = ("/var/lib/postgresql", "/var/lib", "/")
 RECORD = "/etc/ansible/facts.d/espalier.fact"
 
 
@@ -81,6 +84,7 @@ def main() -> None:
     module = AnsibleModule({}, supports_check_mode=True)
     memory = re.search(r"^MemTotal:\s+(\d+) kB", read("/proc/meminfo"), re.MULTILINE)
     root = os.statvfs("/")
+    data = os.statvfs(next(path for path in DATA if os.path.exists(path)))
     record = read(RECORD)
     try:
         local: dict[str, Any] = {"espalier": json.loads(record)} if record else {}
@@ -97,6 +101,8 @@ def main() -> None:
             "processor_vcpus": os.cpu_count(),
             "mounts": [{"mount": "/", "size_total": root.f_frsize * root.f_blocks}],
             "ansible_local": local,
+            "clock": time.time(),
+            "data_free": data.f_frsize * data.f_bavail,
         }
     )
 

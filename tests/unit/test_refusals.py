@@ -271,3 +271,17 @@ def test_uploads_that_would_stay_behind_on_a_machine_that_is_gone(tmp_path: Path
     write_inventory(tmp_path / "inventory", machines={"vps1": HERE | {"recorded": record}})
     done = look_at_this_machine(tmp_path / "inventory")
     assert_refused(done, "uploads of this site are on web0", "Put web0 back", "rsync -a")
+
+
+def test_clock_that_is_minutes_off(tmp_path: Path) -> None:
+    (tmp_path / "late").mkdir()
+    (tmp_path / "late/sitecustomize.py").write_text(
+        "import time\nright = time.time\ntime.time = lambda: right() - 300\n"
+    )
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={tmp_path}/late exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    late = HERE | {"ansible_python_interpreter": str(python)}
+    write_inventory(tmp_path / "inventory", machines={"vps1": late})
+    done = look_at_this_machine(tmp_path / "inventory")
+    assert_refused(done, "The clock of vps1 is 5.0 minutes", "behind", "Nothing was changed.")

@@ -121,3 +121,50 @@ def test_redis_takes_its_memory_from_django_and_never_from_postgresql(cached: Pa
     assert int(value(cached, "vps1", "django_workers")) == 2  # (512 - 128) / 150
     # A change of this one would restart the database, under traffic.
     assert int(value(cached, "vps1", "postgresql_memory_mb")) == 512
+
+
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One machine with everything, and a replica; a pool in front of both."""
+    folder = tmp_path_factory.mktemp("grown")
+    hosts = json.loads(json.dumps(HOSTS))
+    hosts["all"]["vars"]["tiers"] = ["replicas", "pgbouncer"]
+    hosts["all"]["vars"]["database_password"] = "secret"
+    hosts["all"]["children"]["db"]["hosts"] = {"app1": {}, "db1": {}}
+    (folder / "hosts.yml").write_text(yaml.safe_dump(hosts, sort_keys=False))
+    (folder / "topology.yml").write_text("plugin: topology\n")
+    return folder
+
+
+def test_django_learns_its_pools_replicas_and_the_way_past_them(grown: Path) -> None:
+    found = value(grown, "app1", "__databases")
+    assert {(d["purpose"], d["machine"]): d["url"].split("@")[1] for d in found} == {
+        ("queries", "app1"): "%2Frun%2Fpgbouncer:6432/shop",
+        ("migrations", "app1"): "%2Frun%2Fpostgresql:5432/shop",
+        ("reads", "db1"): "198.18.99.2:6432/shop?sslmode=require",
+    }
+
+
+def test_baseline_says_nothing_of_tiers_to_django(inventory: Path) -> None:
+    environment = value(inventory, "app1", "django_environment")
+    assert [k for k in environment if "REPLICA" in k or "POOL" in k or "DIRECT" in k] == []
+
+
+def test_primary_lets_replicas_in_and_its_own_pool_look_passwords_up(grown: Path) -> None:
+    primary = value(grown, "app1", "clients_wanted")
+    assert primary["replication"] == ["198.18.99.2"]
+    assert primary["pooling"] == ["local"]
+    assert primary["postgresql_primary"] == []
+    assert value(grown, "db1", "clients_wanted") == {
+        "postgresql_replica": [],
+        "replication": [],
+        "pooling": ["local"],
+        "pgbouncer": ["198.18.99.1"],
+    }
+    assert value(grown, "app1", "postgresql_slots") == ["espalier_db1"]
+    assert value(grown, "db1", "postgresql_primary_address") == "198.18.99.1"
+
+
+def test_replica_allows_no_fewer_processes_than_its_primary(grown: Path) -> None:
+    assert int(value(grown, "app1", "postgresql_max_worker_processes")) == 32
+    assert int(value(grown, "db1", "postgresql_max_worker_processes")) == 32
