@@ -15,7 +15,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from django.db import DEFAULT_DB_ALIAS, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 POLL = 0.25  # seconds between two questions to the same server
 ANSWER_HOLDS = 1.0  # seconds; a server that has been silent for longer counts as down
@@ -139,7 +138,7 @@ class Watch:
         self.lag.replica_said(alias, None)
 
     def _ask_for_ever(self, alias: str) -> None:
-        connection: BaseDatabaseWrapper | None = None
+        connection: Any = None
         while True:
             asked = time.monotonic()
             try:
@@ -177,13 +176,18 @@ class Watch:
             self._told[alias] = reason
 
 
-def _own_connection(alias: str) -> BaseDatabaseWrapper:
-    """Return a connection for this thread only, outside of any pool of Django's."""
-    connection = connections[alias].copy()
-    options = {k: v for k, v in connection.settings_dict["OPTIONS"].items() if k != "pool"}
+def _own_connection(alias: str) -> Any:
+    """Return a connection of the driver's, for this thread only, outside of any pool of Django's.
+
+    Not Django's `connect`: its signal makes `django.contrib.postgres` open another connection.
+    """
+    wrapper = connections[alias].copy()
+    options = {k: v for k, v in wrapper.settings_dict["OPTIONS"].items() if k != "pool"}
     # Another name than Django's own connections: these say nothing about where pages read.
     options.update(connect_timeout=CONNECT_TIMEOUT, application_name="espalier")
-    connection.settings_dict["OPTIONS"] = options
+    wrapper.settings_dict["OPTIONS"] = options
+    connection = wrapper.get_new_connection(wrapper.get_connection_params())
+    connection.autocommit = True
     return connection
 
 

@@ -88,8 +88,8 @@ def value(inventory: Path, machine: str, expression: str) -> Any:
 def test_connections_are_counted_where_django_runs_not_where_the_database_does(
     inventory: Path,
 ) -> None:
-    # 33 processes of 4 threads on the app machine, twice during a switch, and a reserve.
-    assert int(value(inventory, "db1", "postgresql_max_connections")) == 33 * 4 * 2 + 20
+    # 33 processes with 5 connections on the app machine, twice during a switch, and a reserve.
+    assert int(value(inventory, "db1", "postgresql_max_connections")) == 33 * 5 * 2 + 20
 
 
 def test_database_elsewhere_is_reached_over_tls(inventory: Path) -> None:
