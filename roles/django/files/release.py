@@ -1135,9 +1135,10 @@ class Answer:
         return f"{self.status} {self.body.strip()[:500]}" if self.status else self.body
 
 
-def probe(machine: Machine, slot: str, release: Release) -> Answer:
+def probe(machine: Machine, slot: str, release: Release, timeout: float = 5) -> Answer:
     """Ask the slot once whether it is ready."""
-    return ask(machine, slot, machine.config.probe_path if release.record["overlay"] else "/")
+    path = machine.config.probe_path if release.record["overlay"] else "/"
+    return ask(machine, slot, path, timeout)
 
 
 def ask(machine: Machine, slot: str, path: str, timeout: float = 5) -> Answer:
@@ -1387,7 +1388,8 @@ def live_state(machine: Machine) -> dict[str, Any] | None:
     if release is None or slot is None:
         return None
     state = {key: release.record[key] for key in ("identity", "revision", "version")}
-    healthy = probe(machine, slot, release).is_good(release)
+    # With patience: a busy site is not a broken one, and would be released again.
+    healthy = probe(machine, slot, release, timeout=30).is_good(release)
     return {"id": release.id, **state, "slot": slot, "healthy": healthy}
 
 
