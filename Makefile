@@ -86,8 +86,9 @@ screenshot: test-prerequisites  ## take the README's picture of the site of ENV
 	ESPALIER_SCREENSHOTS=docs/images pytest --ansible-inventory=$(INVENTORY) tests/infra/test_browser.py -k front_page
 
 .PHONY: bench
-bench: test-prerequisites  ## measure: from bare machine to first page, serving against the usual set-up, memory at rest
+bench: test-prerequisites  ## measure: the baseline against the usual set-up, and what each tier gains
 	python bench/run.py
+	python bench/tiers.py
 
 .PHONY: test-all
 test-all: test  ## and every other scenario, those of the tiers on both releases of Debian

@@ -116,7 +116,7 @@ def test_nobody_else_is_let_in(commands: Any) -> None:
     (refused,) = commands(["PING"], username="default", password="")
     assert "invalid username-password pair or user is disabled" in refused
     (refused,) = commands(["PING"], username="", password="")
-    assert "Authentication required" in refused
+    assert "authenticated" in refused  # the driver's greeting is refused already
 
 
 @pytest.mark.parametrize(

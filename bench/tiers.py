@@ -1,0 +1,243 @@
+#!/usr/bin/env python3
+"""Measure what each tier gains, on lab machines capped by CPU so that they act as separate ones.
+
+    bench/tiers.py                    everything; prints ratios
+    bench/tiers.py app_servers        one app machine, two and four behind the same web machine
+    bench/tiers.py replicas           a read-heavy load: the database alone, and with a replica
+    bench/tiers.py pgbouncer          500 clients that connect for every query
+    bench/tiers.py redis              a page cached in redis, and one that nginx keeps
+    bench/tiers.py unchanged          a run with nothing to change: the full ladder against one VPS
+
+Both sides of a ratio are measured in one run on the same machines, with the tier off and on, as a
+user sees it who edits `tiers`. While something is measured each machine has a fraction of a core,
+or they would only share the host's two: absolute numbers mean nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+from run import BENCH, over_ssh, run, tool, wait_for_page
+
+LAB = "bench-tiers"
+NETWORK = "198.18.10"
+# Cores while measuring. An app machine is small enough for the others to carry four of them.
+CORES = {"web1": 0.6, "db1": 0.4, "db2": 0.4} | dict.fromkeys(
+    ("app1", "app2", "app3", "app4"), 0.12
+)
+ADDRESSES = {name: f"{NETWORK}.{11 + number}" for number, name in enumerate(CORES)}
+ROUNDS = 3
+SECONDS = 10
+CONNECTIONS = 32
+EVERY_TIER = ("replicas", "pgbouncer", "redis", "app_servers")
+
+
+class Site:
+    """A site on the bench's machines, in the shape that was asked for last."""
+
+    def __init__(self, folder: Path) -> None:
+        """Keep its inventory in `folder`."""
+        self.folder = folder
+
+    def converge(
+        self,
+        tiers: Sequence[str],
+        duties: Mapping[str, Sequence[str]],
+        project: Mapping[str, Any] | None = None,
+        **variables: Any,
+    ) -> None:
+        """Write the inventory of one shape, make its machines if need be, and converge them."""
+        kit = yaml.safe_load((BENCH / "inventories/kit/hosts.yml").read_text())["all"]["vars"]
+        names = [name for name in CORES if any(name in machines for machines in duties.values())]
+        everything = {
+            "vars": kit
+            | {"tiers": list(tiers), "lab": {"name": LAB, "network": f"{NETWORK}.0/24"}}
+            | {"project": {"directory": "examples/orchard", **(project or {})}}
+            | variables,
+            "hosts": {
+                name: {
+                    "ansible_host": ADDRESSES[name],
+                    "private_address": ADDRESSES[name],
+                    "memory_mb": 1024,
+                    "cores": 1,
+                }
+                for name in CORES
+            },
+            "children": {duty: {"hosts": dict.fromkeys(names)} for duty, names in duties.items()},
+        }
+        (self.folder / "hosts.yml").write_text(json.dumps({"all": everything}))
+        (self.folder / "topology.yml").write_text("plugin: topology\n")
+        run(sys.executable, "lab/lab.py", "up", "-i", str(self.folder))
+        self.again()
+        wait_for_page(ADDRESSES[duties["web"][0]])
+        print(f"        {', '.join(tiers) or 'no tier'} on {', '.join(names)}", flush=True)
+
+    def again(self) -> float:
+        """Converge as the inventory stands; gives the seconds it took."""
+        began = time.monotonic()
+        run(tool("ansible-playbook"), "site.yml", "-i", str(self.folder))
+        return time.monotonic() - began
+
+    def down(self) -> None:
+        """Remove the machines."""
+        if (self.folder / "hosts.yml").exists():
+            run(sys.executable, "lab/lab.py", "down", "-i", str(self.folder))
+
+    @contextmanager
+    def capped(self, cores: Mapping[str, float] = CORES) -> Iterator[None]:
+        """Give each machine its fraction of a core inside, and back what it had after."""
+        there = run("podman", "ps", "--format", "{{.Names}}").split()
+        names = {name: f"espalier-{LAB}-{name}" for name in cores}
+        try:
+            for name, container in names.items():
+                if container in there:
+                    run("podman", "update", "--cpus", str(cores[name]), container)
+            yield
+        finally:
+            for container in names.values():
+                if container in there:
+                    run("podman", "update", "--cpus", "1", container)
+
+    def manage(self, machine: str, *arguments: str) -> None:
+        """Run the project's manage.py on a machine, with the environment of the site."""
+        script = (
+            "cd /srv/orchard/current/code && set -a && . /etc/espalier/orchard/environment"
+            " && . /srv/orchard/current/release.env && set +a && ../venv/bin/python manage.py "
+        )
+        over_ssh(ADDRESSES[machine], script + " ".join(arguments))
+
+
+def rate(path: str, web: str = "web1", connections: int = CONNECTIONS) -> float:
+    """Ask for a page with kept-alive connections; gives the median requests per second."""
+    rates = []
+    for _ in range(ROUNDS + 1):
+        threads = ("-t", "2", "-c", str(connections), "-d", f"{SECONDS}s", "--timeout", "30s")
+        said = run("wrk", *threads, f"https://{ADDRESSES[web]}{path}")
+        if "Non-2xx" in said or re.search(r"Socket errors: .*(connect|read|write) [1-9]", said):
+            sys.exit(f"requests for {path} failed:\n{said}")
+        rates.append(float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]))  # type: ignore[index]
+    return statistics.median(rates[1:])  # the first round warms up
+
+
+def report(what: str, before: float, after: float, unit: str = "requests/s") -> None:
+    """Print one ratio with both of its sides."""
+    print(f"ratio  {what}: {after / before:.2f}  ({before:.1f} -> {after:.1f} {unit})", flush=True)
+
+
+def duties(apps: int, dbs: int) -> dict[str, list[str]]:
+    """Machines by duty: one web machine, as many app and db machines as said."""
+    return {
+        "web": ["web1"],
+        "app": [f"app{number}" for number in range(1, apps + 1)],
+        "db": [f"db{number}" for number in range(1, dbs + 1)],
+    }
+
+
+def measure_app_servers(site: Site) -> None:
+    """Requests per second of a page with one query, by app machines."""
+    site.converge([], duties(1, 1))
+    with site.capped():
+        one = rate("/trees/1/")
+    for count in (2, 4):
+        site.converge(["app_servers"], duties(count, 1))
+        with site.capped():
+            report(f"{count} app machines", one, rate("/trees/1/"))
+
+
+def measure_replicas(site: Site) -> None:
+    """Requests per second of a page whose queries are most of its cost."""
+    caps = {"web1": 0.5, "app1": 0.8, "db1": 0.15, "db2": 0.15}
+    site.converge([], duties(1, 1))
+    site.manage("app1", "plant --trees 200 --harvests 20000")
+    with site.capped(caps):
+        alone = rate("/harvest/")
+    site.converge(["replicas"], duties(1, 2))
+    with site.capped(caps):
+        report("one replica, read-heavy", alone, rate("/harvest/"))
+
+
+# The password stays in the environment of the command, as it does for the site.
+PGBENCH = r"""
+cd /tmp && echo 'SELECT 1' > query.sql
+export PGSSLMODE=require
+url=$(sed -n 's/^DATABASE_URL="\(.*\)"/\1/p' /etc/espalier/orchard/environment)
+export PGPASSWORD=$(echo "$url" | sed 's|^[^:]*://[^:]*:\([^@]*\)@.*|\1|')
+/usr/lib/postgresql/*/bin/pgbench --no-vacuum --connect --client 500 --jobs 4 --time 30 \
+  --file query.sql --username orchard --host {host} --port {port} orchard 2>&1 || true
+"""
+
+
+def measure_pgbouncer(site: Site) -> None:
+    """Transactions per second of 500 clients that connect anew for every one."""
+    # Without a pooler PostgreSQL would refuse most of them: let it take all, for the comparison.
+    site.converge(["pgbouncer"], duties(1, 1), postgresql_max_connections=600)
+    app = ADDRESSES["app1"]
+    over_ssh(app, "apt-get install -qqy --no-install-recommends postgresql > /dev/null 2>&1")
+    speeds: dict[int, float] = {}
+    with site.capped({"db1": 0.3}):
+        for port in (5432, 6432):
+            said = over_ssh(app, PGBENCH.format(host=ADDRESSES["db1"], port=port))
+            if re.search(r"FATAL|aborted", said):
+                print(f"        port {port}: clients were refused:\n{said[-500:]}")
+            speeds[port] = float(re.search(r"tps = ([\d.]+)", said)[1])  # type: ignore[index]
+    report("pgbouncer, 500 clients that reconnect", speeds[5432], speeds[6432], "queries/s")
+
+
+def measure_redis(site: Site) -> None:
+    """Requests per second of an expensive page, of the same figures cached, and kept by nginx."""
+    cached = {"microcache": [{"path": "/guide/", "seconds": 10}]}
+    site.converge(["redis"], duties(1, 1))
+    site.manage("app1", "plant --trees 200 --harvests 20000")
+    with site.capped():
+        report("redis-cached page", rate("/harvest/"), rate("/almanac/"))
+        uncached = rate("/guide/")
+    site.converge(["redis"], duties(1, 1), cached)
+    with site.capped():
+        report("microcached page", uncached, rate("/guide/"))
+
+
+def measure_unchanged(site: Site) -> None:
+    """Seconds of a run with nothing to change."""
+    site.converge([], {"web": ["web1"], "app": ["web1"], "db": ["web1"]})
+    one = statistics.median(site.again() for _ in range(3))
+    site.down()
+    site.converge(EVERY_TIER, duties(4, 2))
+    ladder = statistics.median(site.again() for _ in range(3))
+    report("unchanged run, every tier on 7 machines against one", one, ladder, "s")
+
+
+def main() -> None:
+    """Run the measurements named on the command line, or all."""
+    known = {
+        name.removeprefix("measure_"): function
+        for name, function in globals().items()
+        if name.startswith("measure_")
+    }
+    wanted = sys.argv[1:] or list(known)
+    if unknown := set(wanted) - known.keys():
+        sys.exit(f"unknown: {', '.join(unknown)}; there are {', '.join(known)}")
+    if not shutil.which("wrk"):
+        sys.exit("wrk is not installed: `make prerequisites` installs it")
+    for name in wanted:
+        print(f"== {name}", flush=True)
+        with tempfile.TemporaryDirectory() as folder:
+            site = Site(Path(folder))
+            try:
+                known[name](site)
+            finally:
+                site.down()
+
+
+if __name__ == "__main__":
+    main()
