@@ -53,7 +53,7 @@ def broken(replicas: list[Any], is_lab: bool) -> Iterator[Any]:
         pytest.skip("breaks the replica: only in a lab")
     yield replicas[0]
     assert is_streaming(replicas[0])
-    # A unit that is stopped while it still starts gets signals that PostgreSQL does not survive well.
+    # Stopped while it still starts, it would get signals that PostgreSQL waits on for ever.
     eventually(lambda: replicas[0].run("systemctl is-active %s", unit(replicas[0])).rc == 0)
 
 
