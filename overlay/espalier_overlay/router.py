@@ -44,9 +44,10 @@ REPLICA_SHARE = 2
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 POSITION_QUERY = "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
 
-# Statements that may write nothing. A SELECT without FROM is a call of a function.
+# Statements that may write nothing. A SELECT without FROM is a call of a function, and what is SET on
+# the primary's connection (a tenant, a role) is not set on the replica's.
 _READ = re.compile(
-    r"[\s(]*(?:SELECT\b(?=.*\bFROM\b)|(?:SAVEPOINT|RELEASE|ROLLBACK|SHOW|SET|FETCH|CLOSE|DECLARE)\b)",
+    r"[\s(]*(?:SELECT\b(?=.*\bFROM\b)|(?:SAVEPOINT|RELEASE|ROLLBACK|SHOW|FETCH|CLOSE|DECLARE)\b)",
     re.IGNORECASE | re.DOTALL,
 )
 _CHANGE = re.compile(r"\b(?:INSERT|UPDATE|DELETE|MERGE)\b|;\s*\S", re.IGNORECASE)
@@ -58,7 +59,7 @@ logger = logging.getLogger("espalier.replicas")
 class Request:
     """What is known of the request at hand. Threads of one request share it."""
 
-    __slots__ = ("alias", "failed", "http", "pinned", "position", "written")
+    __slots__ = ("alias", "elsewhere", "failed", "http", "pinned", "position", "written")
 
     def __init__(self, http: HttpRequest, position: int, pinned: bool) -> None:
         """Take the request, the WAL position it must see, and whether only the primary will do."""
@@ -67,6 +68,7 @@ class Request:
         self.pinned = pinned
         self.alias: str | None = None  # the replica, once chosen
         self.written = False
+        self.elsewhere = False  # whether another database may have been written to
         self.failed = False
 
 
@@ -220,7 +222,7 @@ def guard(connection: Any, **_: Any) -> None:
     elif alias in settings.ESPALIER_REPLICAS:
         wrapper = _note_failures
     else:
-        return
+        wrapper = _note_writes_elsewhere
     if wrapper not in connection.execute_wrappers:
         # First, not last: `with connection.execute_wrapper(…)` takes the last one away at its end.
         connection.execute_wrappers.insert(0, wrapper)
@@ -232,6 +234,13 @@ def _note_writes(execute: Any, sql: Any, params: Any, many: bool, context: Any) 
         request.written = request.pinned = True
     with queries.count(DEFAULT_DB_ALIAS):
         return execute(sql, params, many, context)
+
+
+def _note_writes_elsewhere(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
+    request = _current.get()
+    if request is not None and writes(sql):
+        request.elsewhere = True
+    return execute(sql, params, many, context)
 
 
 def _note_failures(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
@@ -276,7 +285,13 @@ def _parse(cookie: str) -> int | None:
 
 
 def _runs_again(state: Request, response: HttpResponse) -> bool:
-    return state.failed and not state.written and response.status_code >= 500
+    """Tell whether the request may run once more: nothing written, and no body to read again."""
+    repeatable = not (state.written or state.elsewhere)
+    meta = state.http.META
+    bodiless = meta.get("CONTENT_LENGTH") in (None, "", "0") and not meta.get(
+        "HTTP_TRANSFER_ENCODING"
+    )
+    return state.failed and repeatable and bodiless and response.status_code >= 500
 
 
 def _restore(request: HttpRequest, before: dict[str, Any]) -> None:
@@ -307,12 +322,18 @@ def _pin(request: HttpRequest, response: HttpResponse, position: str | None) -> 
             max_age=int(settings.ESPALIER_REPLICA_MAX_LAG) + COOKIE_MARGIN,
             secure=settings.SESSION_COOKIE_SECURE,
             httponly=True,
-            samesite="Lax",
+            # It goes where the session goes, or a login would be lost on the way to a sister site.
+            domain=settings.SESSION_COOKIE_DOMAIN,
+            samesite=settings.SESSION_COOKIE_SAMESITE or "Lax",
         )
     elif COOKIE in request.META.get("HTTP_COOKIE", ""):
         parsed = _parse(request.COOKIES.get(COOKIE, ""))
         if parsed is not None and watch().lag.all_passed(parsed):
-            response.delete_cookie(COOKIE, samesite="Lax")
+            response.delete_cookie(
+                COOKIE,
+                domain=settings.SESSION_COOKIE_DOMAIN,
+                samesite=settings.SESSION_COOKIE_SAMESITE or "Lax",
+            )
 
 
 def _choose(position: int) -> str | None:

@@ -130,3 +130,9 @@ def test_the_primary_helps_out_where_the_replica_has_more_than_its_share():
             with queries.count("default"):
                 assert queries.least_busy(["one"]) == ["one"]
     assert queries.least_busy([]) == []
+
+
+def test_what_a_session_is_set_to_keeps_the_request_on_the_primary():
+    # A tenant or role that is set on one connection is not set on another.
+    assert writes("SET app.tenant = '7'")
+    assert writes("RESET ROLE")
