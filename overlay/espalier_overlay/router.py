@@ -44,8 +44,8 @@ REPLICA_SHARE = 2
 SAFE_METHODS = frozenset(("GET", "HEAD", "OPTIONS"))
 POSITION_QUERY = "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
 
-# Statements that may write nothing. A SELECT without FROM is a call of a function, and what is SET on
-# the primary's connection (a tenant, a role) is not set on the replica's.
+# Statements that may write nothing. A SELECT without FROM is a call of a function; and what is SET
+# on the primary's connection (a tenant, a role) is not set on the replica's.
 _READ = re.compile(
     r"[\s(]*(?:SELECT\b(?=.*\bFROM\b)|(?:SAVEPOINT|RELEASE|ROLLBACK|SHOW|FETCH|CLOSE|DECLARE)\b)",
     re.IGNORECASE | re.DOTALL,
