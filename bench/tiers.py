@@ -4,6 +4,8 @@
     bench/tiers.py                    everything; prints ratios
     bench/tiers.py app_servers        one app machine, two and four behind the same web machine
     bench/tiers.py replicas           a read-heavy load: the database alone, and with a replica
+    bench/tiers.py stale              10,000 rows written and read back, with the replica 2 s behind
+    bench/tiers.py overhead           what the router and the overlay's middleware cost a page
     bench/tiers.py pgbouncer          500 clients that connect for every query
     bench/tiers.py redis              a page cached in redis, and one that nginx keeps
     bench/tiers.py unchanged          a run with nothing to change: the full ladder against one VPS
@@ -17,10 +19,12 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,14 +32,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from run import BENCH, over_ssh, run, tool, wait_for_page
+from run import BENCH, ROOT, over_ssh, run, tool, wait_for_page
+
+sys.path.insert(0, str(ROOT / "tests" / "load"))
+import traffic
 
 LAB = "bench-tiers"
 NETWORK = "198.18.10"
 # Cores while measuring. An app machine is small enough for the others to carry four of them.
-CORES = {"web1": 0.6, "db1": 0.4, "db2": 0.4} | dict.fromkeys(
-    ("app1", "app2", "app3", "app4"), 0.12
-)
+CORES = {"web1": 0.6, "db1": 0.4, "db2": 0.4} | dict.fromkeys(("app1", "app2", "app3", "app4"), 0.2)
 ADDRESSES = {name: f"{NETWORK}.{11 + number}" for number, name in enumerate(CORES)}
 ROUNDS = 3
 SECONDS = 6
@@ -115,13 +120,17 @@ class Site:
                 if container in there:
                     run("podman", "update", "--cpus", "1", container)
 
-    def manage(self, machine: str, *arguments: str) -> None:
-        """Run the project's manage.py on a machine, with the environment of the site."""
+    def python(self, machine: str, *arguments: str) -> str:
+        """Run the release's Python on a machine, with the environment of the site."""
         script = (
             "cd /srv/orchard/current/code && set -a && . /etc/espalier/orchard/environment"
-            " && . /srv/orchard/current/release.env && set +a && ../venv/bin/python manage.py "
+            " && . /srv/orchard/current/release.env && set +a && ../venv/bin/python "
         )
-        over_ssh(ADDRESSES[machine], script + " ".join(arguments))
+        return over_ssh(ADDRESSES[machine], script + shlex.join(arguments))
+
+    def manage(self, machine: str, *arguments: str) -> None:
+        """Run the project's manage.py."""
+        self.python(machine, "manage.py", *arguments)
 
 
 def rate(path: str, web: str = "web1", connections: int = CONNECTIONS) -> float:
@@ -133,6 +142,8 @@ def rate(path: str, web: str = "web1", connections: int = CONNECTIONS) -> float:
         if "Non-2xx" in said or re.search(r"Socket errors: .*(connect|read|write) [1-9]", said):
             sys.exit(f"requests for {path} failed:\n{said}")
         rates.append(float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]))  # type: ignore[index]
+    if not min(rates):
+        sys.exit(f"no request for {path} was answered within {SECONDS} s: {rates}")
     return statistics.median(rates[1:])  # the first round warms up
 
 
@@ -151,26 +162,111 @@ def duties(apps: int, dbs: int) -> dict[str, list[str]]:
 
 
 def measure_app_servers(site: Site) -> None:
-    """Requests per second of a page with one query, by app machines."""
-    site.converge([], duties(1, 1))
-    with site.capped():
-        one = rate("/trees/1/")
-    for count in (2, 4):
-        site.converge(["app_servers"], duties(count, 1))
+    """Requests per second of a page with one query, by app machines; one, before and after."""
+    rates = {}
+    for step, count in enumerate((1, 2, 4, 1)):
+        site.converge(["app_servers"] if count > 1 else [], duties(count, 1))
         with site.capped():
-            report(f"{count} app machines", one, rate("/trees/1/"))
+            rates[step] = rate("/trees/1/")
+        print(f"        {count} app machines: {rates[step]:.1f} requests/s", flush=True)
+    one = (rates[0] + rates[3]) / 2
+    report("2 app machines", one, rates[1])
+    report("4 app machines", one, rates[2])
 
 
 def measure_replicas(site: Site) -> None:
     """Requests per second of a page whose queries are most of its cost."""
-    caps = {"web1": 0.5, "app1": 0.8, "db1": 0.15, "db2": 0.15}
+    caps = {"web1": 0.4, "app1": 0.8, "db1": 0.25, "db2": 0.25}
     site.converge([], duties(1, 1))
-    site.manage("app1", "plant", "--trees", "200", "--harvests", "20000")
+    site.manage("app1", "plant", "--trees", "200", "--harvests", "4000")
     with site.capped(caps):
-        alone = rate("/harvest/")
+        alone = rate("/harvest/", connections=16)
     site.converge(["replicas"], duties(1, 2))
     with site.capped(caps):
-        report("one replica, read-heavy", alone, rate("/harvest/"))
+        report("one replica, read-heavy", alone, rate("/harvest/", connections=16))
+
+
+def sql(machine: str, *statements: str, database: str = "postgres") -> str:
+    """Ask PostgreSQL on a machine as its administrator."""
+    command = ["runuser", "-u", "postgres", "--", "psql", "-XAt", "-d", database]
+    for statement in statements:
+        command += ["-c", statement]
+    return over_ssh(ADDRESSES[machine], shlex.join(command)).strip()
+
+
+WRITE_THEN_READS = 10_000
+# How often the page of figures was read: no other has such a query.
+FIGURES = (
+    "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements WHERE query LIKE '%COUNT(DISTINCT%'"
+)
+
+
+def measure_stale(site: Site) -> None:
+    """Rows that their own writer does not see, with a replica that is held 2 s behind."""
+    site.converge(["replicas"], duties(1, 2))
+    site.manage("app1", "plant", "--trees", "200", "--harvests", "2000")
+    hold = ("ALTER SYSTEM SET recovery_min_apply_delay = '2s'", "SELECT pg_reload_conf()")
+    sql("db2", *hold)
+    time.sleep(5)
+    before = {name: int(sql(name, FIGURES, database="orchard")) for name in ("db1", "db2")}
+    traffic.WRITES = 1.0  # each turn writes and reads back; others only read
+    where = traffic.Site(ADDRESSES["web1"], ADDRESSES["web1"])
+    ledger = site.folder / "ledger.jsonl"
+    bounds = {"seconds": 3000, "requests": 3 * WRITE_THEN_READS, "pause": 0.0}
+    writers = traffic.Load(where, 6, ledger, **bounds)
+    readers = traffic.Load(where, 2, paths=("/harvest/",), seconds=3000, pause=0.05)
+    with readers, writers:
+        writers.wait(threading.Event())
+    wrote, read = writers.report(), readers.report()
+    read_on = {name: int(sql(name, FIGURES, database="orchard")) for name in before}
+    calls = {name: read_on[name] - before[name] for name in before}
+    print(f"        writers: {traffic.sentence(wrote)}", flush=True)
+    print(f"        readers: {traffic.sentence(read)}", flush=True)
+    own = wrote["kinds"]["own"]["sent"]
+    print(f"ratio  stale reads of write-then-reads: {wrote['stale']} / {own}", flush=True)
+    total = sum(calls.values())
+    print(f"ratio  other reads, on the replica: {calls['db2']} / {total}", flush=True)
+
+
+# One process for each measurement: in both, Django serves the same page, in the same way.
+OVERHEAD = r"""
+import sys, time
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.test import RequestFactory
+
+if sys.argv[1] == "without":
+    ours = lambda names: [name for name in names if not name.startswith("espalier_overlay.")]
+    settings.MIDDLEWARE = ours(settings.MIDDLEWARE)
+    settings.DATABASE_ROUTERS = ours(settings.DATABASE_ROUTERS)
+application = get_wsgi_application()
+asked = RequestFactory().get("/trees/1/", secure=True, headers={"host": sys.argv[2]}).environ
+
+def page():
+    response = application(dict(asked), lambda status, headers: None)
+    assert response.status_code == 200
+    b"".join(response)
+    response.close()
+
+for _ in range(100):
+    page()
+began = time.process_time()
+for _ in range(1000):
+    page()
+print((time.process_time() - began) / 1000)
+"""
+
+
+def measure_overhead(site: Site) -> None:
+    """Computing time that the router and the overlay's middleware add to a page of one query."""
+    site.converge(["replicas"], duties(1, 2))
+    spent: dict[str, list[float]] = {"without": [], "with": []}
+    for _ in range(7):
+        for how, seconds in spent.items():
+            said = site.python("app1", "-c", OVERHEAD, how, ADDRESSES["web1"])
+            seconds.append(float(said))
+    medians = {how: statistics.median(seconds) * 1000 for how, seconds in spent.items()}
+    report("router and middleware", medians["without"], medians["with"], "ms of computing a page")
 
 
 # The password stays in the environment of the command, as it does for the site.
@@ -204,7 +300,7 @@ def measure_redis(site: Site) -> None:
     """Requests per second of an expensive page, of the same figures cached, and kept by nginx."""
     cached = {"microcache": [{"path": "/guide/", "seconds": 10}]}
     site.converge(["redis"], duties(1, 1))
-    site.manage("app1", "plant", "--trees", "200", "--harvests", "20000")
+    site.manage("app1", "plant", "--trees", "200", "--harvests", "4000")
     with site.capped():
         report("redis-cached page", rate("/harvest/"), rate("/almanac/"))
         uncached = rate("/guide/")

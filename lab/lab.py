@@ -293,7 +293,9 @@ def ensure_image(distribution: str) -> str:
     files = image_files(codename)
     recipe = json.dumps([codename, PACKAGES, files], sort_keys=True).encode()
     name = f"localhost/espalier-lab-{distribution}:{hashlib.sha256(recipe).hexdigest()[:12]}"
-    found = subprocess.run(as_root(["podman", "image", "exists", name]), check=False)
+    # Captured, as podman warns of network settings of its own package that nothing here uses.
+    exists = as_root(["podman", "image", "exists", name])
+    found = subprocess.run(exists, check=False, capture_output=True)
     if found.returncode == 0:
         return name
     with (

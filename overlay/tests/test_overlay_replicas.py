@@ -117,6 +117,8 @@ def outcome(run: Run, environ: dict[str, str], primary: PostgreSQL, replica: Pos
         ("create", ["espalier_db2", "default"]),
         ("save", ["espalier_db2", "default"]),
         ("cursor", ["espalier_db2", "default"]),
+        # What is set on one connection, such as a tenant, is not set on another.
+        ("set", ["espalier_db2", "default"]),
     ],
 )
 def test_where_a_page_reads(outcome: Any, how: str, db: list[str]):
@@ -125,6 +127,20 @@ def test_where_a_page_reads(outcome: Any, how: str, db: list[str]):
 
 def test_a_write_that_looks_like_a_read_runs_once_on_the_primary(outcome: Any):
     assert outcome("tell([get('/how/raw')['db'], stars()])") == [["default"], 1]
+
+
+def test_a_request_with_a_body_is_not_run_again_without_it(outcome: Any):
+    code = """
+body = client().generic("GET", "/how/raw", b"{}", content_type="application/json")
+tell([body.status_code, stars()])"""
+    assert outcome(code) == [500, 0]
+
+
+def test_what_was_written_to_another_database_is_not_written_twice(outcome: Any):
+    code = """
+connections.settings["other"] = dict(connections.settings["default"])
+tell([client().get("/how/elsewhere").status_code, stars()])"""
+    assert outcome(code) == [500, 1]
 
 
 def test_only_safe_methods_read_from_replicas(outcome: Any):
@@ -177,6 +193,15 @@ read = c.get(f"/notes/{pk}")
 seen += [read.json()["db"], read.cookies[COOKIE]["max-age"], COOKIE in c.get("/notes").cookies]
 tell(seen)"""
     assert outcome(code) == [True, "Lax", 70, "default", False, "espalier_db2", 0, False]
+
+
+def test_the_cookie_goes_where_the_session_goes(outcome: Any):
+    code = """
+from django.conf import settings
+settings.SESSION_COOKIE_DOMAIN, settings.SESSION_COOKIE_SAMESITE = ".example.com", "None"
+morsel = client().post("/notes", {"text": "x"}).cookies[COOKIE]
+tell([morsel["domain"], morsel["samesite"]])"""
+    assert outcome(code) == [".example.com", "None"]
 
 
 @pytest.mark.parametrize("cookie", ["", "primary", "-1", "0x1", "zz", "f" * 17])

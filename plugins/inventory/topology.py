@@ -325,11 +325,18 @@ def _check_tier_needs(tiers: Sequence[str], members: Mapping[str, list[str]]) ->
 def _check_reachable(
     machines: Mapping[str, Machine], services: Mapping[str, Sequence[str]]
 ) -> None:
-    """Refuse a loopback address where another machine would have to use it."""
+    """Refuse an address that the services of several machines could not use between them."""
     used = _unique(name for names in services.values() for name in names)
-    for name in used:
+    for name in used if len(used) > 1 else ():
         address = machines[name]["address"]
-        if len(used) > 1 and _is_loopback(address):
+        if not _is_ipv4(address):
+            raise TopologyError(
+                f"The private address of the machine `{name}` in hosts.yml is {address}, and "
+                "between several machines the kit uses IPv4 addresses: what they listen on and "
+                "whom they admit is written down as such. Write `private_address:` with the "
+                "machine's IPv4 address in the network that the machines share, such as 10.0.0.10."
+            )
+        if _is_loopback(address):
             raise TopologyError(
                 f"The private address of the machine `{name}` in hosts.yml is {address}, which "
                 "only that machine itself can reach. Write `private_address:` with its address in "
@@ -354,6 +361,13 @@ def _did_you_mean(word: object, known: Iterable[str]) -> str:
 
 def _is_template(value: object) -> bool:
     return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def _is_ipv4(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).version == 4
+    except ValueError:
+        return False
 
 
 def _is_loopback(address: str) -> bool:

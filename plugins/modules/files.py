@@ -32,6 +32,16 @@ options:
     type: list
     elements: path
     default: []
+  pending:
+    description:
+      - Name under which changed paths are remembered on the machine, from before the first of them
+        is changed until C(applied) says that whoever reads them has read them. Meanwhile every call
+        reports them as changed, so a run that was killed or failed between a file and its handler
+        is caught up with by the next one. A reboot reads everything anew, and so forgets.
+    type: str
+  applied:
+    description: Name given as C(pending) whose changes are in force now.
+    type: str
 notes:
   - The content reaches neither the machine's log nor the controller's output, but for a difference.
 author: Espalier
@@ -46,11 +56,20 @@ EXAMPLES = """
       - path: /etc/site/site.conf
         content: "{{ lookup('ansible.builtin.template', 'site.conf.j2') }}"
         validate: site --check %s
+    pending: site
+  notify:
+    - Reload site
+    - Remember that site runs with its files
+
+# The last handler
+- name: Remember that site runs with its files
+  files:
+    applied: site
 """
 
 RETURN = """
 changed_paths:
-  description: The paths that were changed, or would be in check mode.
+  description: The paths that were changed, or would be in check mode, or are still pending.
   type: list
   returned: always
 """
@@ -61,6 +80,8 @@ from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
+# Emptied by a reboot.
+PENDING = "/run/espalier/pending"
 OWNERSHIP = {
     "path": {"type": "path", "required": True},
     "mode": {"type": "str"},
@@ -74,6 +95,38 @@ FILE = {
     "validate": {"type": "str"},
     "secret": {"type": "bool", "default": False},
 }
+
+
+class Pending:
+    """Paths that were changed, and not yet read by the service that they are for.
+
+    They stand in a file, a line each, written before the change; nothing is kept without a name.
+    """
+
+    def __init__(self, name: str | None, check_mode: bool) -> None:
+        """Look up what is pending under a name; in check mode nothing is added."""
+        self.file = os.path.join(PENDING, name) if name else ""
+        self.writes = bool(name) and not check_mode
+        self.paths: list[str] = []
+        if self.file and os.path.exists(self.file):
+            with open(self.file) as stream:
+                self.paths = stream.read().splitlines()
+
+    def add(self, path: str) -> None:
+        """Remember a path, before it is changed."""
+        if not self.writes or path in self.paths:
+            return
+        os.makedirs(PENDING, exist_ok=True)
+        with open(self.file, "a") as stream:
+            stream.write(f"{path}\n")
+        self.paths.append(path)
+
+
+def forget(name: str) -> None:
+    """Forget what is pending under a name."""
+    path = os.path.join(PENDING, name)
+    if os.path.exists(path):
+        os.remove(path)
 
 
 def set_attributes(module: AnsibleModule, item: dict, mode: str) -> bool:
@@ -95,21 +148,22 @@ def make_directory(module: AnsibleModule, item: dict) -> bool:
     return set_attributes(module, item, "0755")
 
 
-def make_file(module: AnsibleModule, item: dict) -> bool:
+def make_file(module: AnsibleModule, item: dict, pending: Pending) -> bool:
     """Let a command make a file; says whether it was missing."""
     if os.path.exists(item["path"]):
         return False
     if not module.check_mode:
+        pending.add(item["path"])
         status, out, err = module.run_command(item["made_by"], use_unsafe_shell=True)
         if status:
             module.fail_json(msg=f"{item['path']} could not be made: {(err or out).strip()}")
     return True
 
 
-def write_file(module: AnsibleModule, item: dict, diffs: list[dict]) -> bool:
+def write_file(module: AnsibleModule, item: dict, pending: Pending, diffs: list[dict]) -> bool:
     """Write a file; says whether it was missing or differed, and appends the difference."""
     if item["made_by"]:
-        return make_file(module, item)
+        return make_file(module, item, pending)
     path, after = item["path"], item["content"].encode()
     before = None
     if os.path.exists(path):
@@ -139,6 +193,7 @@ def write_file(module: AnsibleModule, item: dict, diffs: list[dict]) -> bool:
             module.fail_json(
                 msg=f"{path} would not be valid, so it was left as it is: {(err or out).strip()}",
             )
+    pending.add(path)
     if before is None:
         # Made closed and opened afterwards, so that a secret is at no moment for everyone to read.
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
@@ -180,18 +235,26 @@ def main() -> None:
                 "mutually_exclusive": [("content", "made_by")],
             },
             "absent": {"type": "list", "elements": "path", "default": []},
+            "pending": {"type": "str"},
+            "applied": {"type": "str"},
         },
         supports_check_mode=True,
     )
     os.umask(0o022)  # a hardened login's would close parent directories to the users that need them
+    if module.params["applied"] and not module.check_mode:
+        forget(module.params["applied"])
+    pending = Pending(module.params["pending"], module.check_mode)
+    left = list(pending.paths)
     diffs: list[dict] = []
     changed = [i["path"] for i in module.params["directories"] if make_directory(module, i)]
-    changed += [i["path"] for i in module.params["files"] if write_file(module, i, diffs)]
+    changed += [i["path"] for i in module.params["files"] if write_file(module, i, pending, diffs)]
     for path in module.params["absent"]:
         if os.path.lexists(path):
             changed.append(path)
             if not module.check_mode:
+                pending.add(path)
                 os.remove(path)
+    changed += [path for path in left if path not in changed]
     # `invocation` would repeat all contents, secrets too, in verbose output.
     module.exit_json(changed=bool(changed), changed_paths=changed, diff=diffs, invocation={})
 

@@ -32,6 +32,19 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
+def playbook(inventory: str, *arguments: str) -> list[str]:
+    """Give the command that converges an inventory's machines, as a user types it."""
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    return [program, "site.yml", "-i", inventory, *arguments]
+
+
+def converge(inventory: str, *arguments: str) -> str:
+    """Converge an inventory's machines; gives what the run said, fails if it failed."""
+    done = subprocess.run(playbook(inventory, *arguments), cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 @pytest.fixture(scope="session")
 def inventory_path(request: pytest.FixtureRequest) -> str:
     """The inventory that was named on the command line."""
@@ -62,6 +75,19 @@ def hostvars(inventory_path: str) -> dict[str, Any]:
 def topology(hostvars: dict[str, Any]) -> dict[str, Any]:
     """The computed map: which service on which machine, who talks to whom."""
     return next(iter(hostvars.values()))["topology"]
+
+
+@pytest.fixture(scope="session")
+def running(topology: dict[str, Any]) -> Callable[[str], list[str]]:
+    """Give the machines that run a service; skips a test of a service that no machine runs."""
+
+    def machines(service: str) -> list[str]:
+        found = topology["services"][service]
+        if not found:
+            pytest.skip(f"no machine runs {service}: its tier is off")
+        return found
+
+    return machines
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,12 +23,9 @@ class Secret(str):
 
 
 @pytest.fixture(scope="module")
-def names(topology: dict[str, Any]) -> list[str]:
+def names(running: Callable[[str], list[str]]) -> list[str]:
     """The machines with a pool."""
-    found = topology["services"]["pgbouncer"]
-    if not found:
-        pytest.skip("the tier `pgbouncer` is off")
-    return found
+    return running("pgbouncer")
 
 
 @pytest.fixture(scope="module")

@@ -32,9 +32,8 @@ url = redis.connection.parse_url(os.environ["ESPALIER_CACHE_URL"])
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _tier(topology: dict[str, Any]) -> None:
-    if not topology["services"]["redis"]:
-        pytest.skip("the tier redis is off")
+def _tier(running: Callable[[str], list[str]]) -> None:
+    running("redis")
 
 
 @pytest.fixture

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from conftest import converge
 
 AS_OWNER = "runuser -u postgres --"
 
@@ -28,12 +32,9 @@ def eventually(check: Callable[[], object], tries: int = 240) -> None:
 
 
 @pytest.fixture(scope="module")
-def names(topology: dict[str, Any]) -> list[str]:
+def names(running: Callable[[str], list[str]]) -> list[str]:
     """The machines that hold a replica."""
-    found = topology["services"]["postgresql_replica"]
-    if not found:
-        pytest.skip("the tier `replicas` is off")
-    return found
+    return running("postgresql_replica")
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +249,33 @@ def test_copy_that_was_cut_off_is_finished_by_the_next_run(
     follow(broken)
     assert broken.run(f"ls -d {data}.joining").rc != 0
     row()
+
+
+@pytest.mark.breaks
+def test_machine_that_left_the_inventory_is_shown_the_door(
+    broken: Any, primary: Any, names: list[str], inventory_path: str, tmp_path: Path
+) -> None:
+    """It still runs, and nobody can tell it: its stream ends and its slot is given back."""
+    smaller = tmp_path / "inventory"
+    shutil.copytree(inventory_path, smaller)
+    listed = yaml.safe_load((smaller / "hosts.yml").read_text())["all"]
+    listed["vars"]["tiers"].remove("replicas")
+    for name in names:
+        del listed["hosts"][name]
+        for group in listed["children"].values():
+            group["hosts"].pop(name, None)
+    (smaller / "hosts.yml").write_text(yaml.safe_dump({"all": listed}, sort_keys=False))
+    assert is_streaming(broken)
+    try:
+        converge(str(smaller))
+        assert ask(primary, "SELECT count(*) FROM pg_replication_slots") == "0"
+        # It tries to come back, every second.
+        time.sleep(3)
+        assert ask(primary, "SELECT count(*) FROM pg_stat_replication") == "0"
+        assert not is_streaming(broken)
+    finally:
+        converge(inventory_path)
+    eventually(lambda: is_streaming(broken))
 
 
 @pytest.mark.breaks

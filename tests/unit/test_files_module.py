@@ -6,8 +6,12 @@ import json
 import os
 import subprocess
 import sys
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -99,3 +103,39 @@ def test_absent_removes_only_what_is_named(tmp_path: Path) -> None:
         f"{tmp_path}/old"
     ]
     assert (tmp_path / "kept").exists()
+
+
+@pytest.fixture
+def mark() -> Iterator[str]:
+    """A name to remember changed paths under, as no role has it."""
+    name = f"test-{uuid.uuid4().hex}"
+    yield name
+    run({"applied": name})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="marks are in /run, for root")
+def test_change_is_reported_until_it_is_in_force(tmp_path: Path, mark: str) -> None:
+    path = tmp_path / "x.conf"
+    arguments = {"files": [{"path": str(path), "content": "one\n"}], "pending": mark}
+    run(arguments, "--check")
+    assert run(arguments)[0]["changed_paths"] == [str(path)]
+    # The handler never came.
+    again, _ = run(arguments)
+    assert (again["changed"], again["changed_paths"]) == (True, [str(path)])
+    assert run(arguments, "--check")[0]["changed"] is True
+    run({"applied": mark}, "--check")
+    assert run(arguments)[0]["changed"] is True
+    assert run({"applied": mark})[0]["changed"] is False
+    assert run(arguments)[0]["changed"] is False
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="marks are in /run, for root")
+def test_change_before_a_failure_is_not_forgotten(tmp_path: Path, mark: str) -> None:
+    sound = {"path": f"{tmp_path}/a.conf", "content": "one"}
+    broken = {"path": f"{tmp_path}/b.conf", "content": "two", "validate": "false %s"}
+    assert "left as it is" in run({"files": [sound, broken], "pending": mark})[0]["msg"]
+    broken["validate"] = "true %s"
+    assert run({"files": [sound, broken], "pending": mark})[0]["changed_paths"] == [
+        f"{tmp_path}/b.conf",
+        f"{tmp_path}/a.conf",
+    ]

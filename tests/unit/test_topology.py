@@ -703,6 +703,15 @@ REFUSALS: dict[str, tuple[Any, Any, Any, str]] = {
         "`private_address` of the machine `vps1` in hosts.yml is 10.1, which is no address. Write "
         "one IP address or host name, without a network length or scheme, such as 10.0.0.10.",
     ),
+    "a name among several machines": (
+        {**at("vps1", "10.0.0.1"), **at("db1", "db.example.com")},
+        {"web": ["vps1"], "app": ["vps1"], "db": ["db1"]},
+        [],
+        "The private address of the machine `db1` in hosts.yml is db.example.com, and between "
+        "several machines the kit uses IPv4 addresses: what they listen on and whom they admit is "
+        "written down as such. Write `private_address:` with the machine's IPv4 address in the "
+        "network that the machines share, such as 10.0.0.10.",
+    ),
     "loopback among several machines": (
         {**at("vps1", "127.0.0.1", "203.0.113.1"), **at("db1", "10.0.0.2", "203.0.113.2")},
         {"web": ["vps1"], "app": ["vps1"], "db": ["db1"]},
@@ -720,6 +729,16 @@ def test_what_makes_no_sense_is_refused_with_a_sentence(case: str) -> None:
     with pytest.raises(TopologyError) as refusal:
         compute(given, duties, tiers)
     assert str(refusal.value) == sentence
+
+
+@pytest.mark.parametrize("address", ["fd00::1", "localhost", "db.example.com"])
+def test_several_machines_have_ipv4_addresses(address: str) -> None:
+    alone = on_one()
+    assert compute(at("vps1", address), alone, [])["services"]["django"] == ["vps1"]
+    with pytest.raises(TopologyError, match="uses IPv4 addresses"):
+        compute({**at("vps1", "10.0.0.1"), **at("db1", address)}, {**alone, "db": ["db1"]}, [])
+    # A spare is in nobody's way.
+    assert compute({**at("vps1", "10.0.0.1"), **at("new", address)}, alone, [])
 
 
 def test_loopback_is_fine_alone() -> None:

@@ -92,6 +92,25 @@ def test_connections_are_counted_where_django_runs_not_where_the_database_does(
     assert int(value(inventory, "db1", "postgresql_max_connections")) == 33 * 5 * 2 + 20
 
 
+@pytest.mark.parametrize("expression", ["postgresql_max_connections", "postgresql_memory_mb"])
+def test_no_tier_changes_what_restarts_postgresql(tmp_path: Path, expression: str) -> None:
+    hosts = deepcopy(HOSTS)
+    everything = hosts["all"]
+    everything["hosts"] = {
+        name: {"ansible_host": f"198.18.99.{number}", "memory_mb": 4096, "cores": 8}
+        for number, name in enumerate(("app1", "app2", "db1"), 1)
+    }
+    # The second machine runs Django beside a replica, but only with both tiers.
+    everything["children"]["app"]["hosts"] = {"app1": {}, "app2": {}}
+    everything["children"]["db"]["hosts"] = {"db1": {}, "app2": {}}
+    found = set()
+    for tiers in (["replicas"], ["replicas", "app_servers"], ["replicas", "redis", "app_servers"]):
+        everything["vars"]["tiers"] = tiers
+        inventory = write(tmp_path, hosts)
+        found.add((value(inventory, "db1", expression), value(inventory, "app2", expression)))
+    assert len(found) == 1
+
+
 def test_database_elsewhere_is_reached_over_tls(inventory: Path) -> None:
     url = value(inventory, "app1", "django_environment")["ESPALIER_DATABASE_URL"]
     assert url.endswith("@198.18.99.2:5432/shop?sslmode=require")

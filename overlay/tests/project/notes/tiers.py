@@ -1,7 +1,7 @@
 """Pages that read and write, and say which database they read from."""
 
 from django.contrib.auth import authenticate, login, logout
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -63,7 +63,16 @@ def how(request: HttpRequest, how: str) -> JsonResponse:
         with connection.cursor() as cursor:
             cursor.execute(CHANGE)
         db.append(first())
-    elif how == "raw":  # Django takes it for a read
+    elif how == "set":
+        db = [first()]
+        with connection.cursor() as cursor:
+            cursor.execute("SET TIME ZONE 'UTC'")
+        db.append(first())
+    elif how in ("raw", "elsewhere"):
+        if how == "elsewhere":  # a database of the project's own
+            with connections["other"].cursor() as cursor:
+                cursor.execute(CHANGE)
+        # Django takes it for a read.
         db = [one._state.db for one in Note.objects.raw(f"{CHANGE} RETURNING id, text, stars")]
     else:
         db = [one._state.db for one in Note.objects.raw(SLOW)]
