@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None, pauses: Sequence[float] = PAUSES) ->
     An error in the project's settings, apps or migrations is raised as it is.
     """
     arguments = _arguments(argv)
-    _past_the_pool(os.environ)
+    past_the_pool(os.environ)
     django.setup()
     try:
         connection = connections[DEFAULT_DB_ALIAS]
@@ -58,7 +58,7 @@ def main(argv: Sequence[str] | None = None, pauses: Sequence[float] = PAUSES) ->
     return 0
 
 
-def _past_the_pool(environ: MutableMapping[str, str]) -> None:
+def past_the_pool(environ: MutableMapping[str, str]) -> None:
     """Have the settings, which are not read yet, name PostgreSQL itself where a pool is between.
 
     Advisory locks and `lock_timeout` belong to a session, and a pool shares sessions.

@@ -1,5 +1,6 @@
 """Migrations on a real PostgreSQL: taking turns, and not waiting for a busy table."""
 
+import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -145,3 +146,54 @@ def test_an_unreachable_database_is_a_sentence(run: Run):
     assert "migrate: the database does not answer" in result.stderr
     assert "Traceback" not in result.stderr
     assert "hunter2" not in result.stderr
+
+
+# --- the guard, and what runs alone
+
+
+def test_guard_tells_what_the_live_code_could_not_live_with(
+    run: Run, half_migrated: None, environ: dict[str, str]
+):
+    columns = json.loads(run("-m", "espalier_overlay.guard", "columns", **environ).stdout)
+    columns["tables"]["notes_note"].remove("stars")
+    columns["migrations"].remove("notes.0002_note_stars")
+
+    def ask(command: str) -> list[dict[str, object]]:
+        code = "import sys, runpy; sys.argv = ['guard', sys.argv[1]]; import io; "
+        code += f"sys.stdin = io.StringIO({json.dumps(columns)!r}); "
+        code += "runpy.run_module('espalier_overlay.guard', run_name='__main__')"
+        done = run("-c", code, command, **environ)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    (verdict,) = ask("check")
+    assert verdict["migration"] == "notes.0002_note_stars"
+    assert [one["code"] for one in verdict["issues"]] == ["NOT_NULL"]
+    assert verdict["locks"][0]["lock"] == "ACCESS EXCLUSIVE"
+    assert ask("beyond") == []  # not applied yet
+    assert run("-m", "espalier_overlay.migrate", **environ).returncode == 0
+    assert ask("check") == []
+    assert [one["migration"] for one in ask("beyond")] == ["notes.0002_note_stars"]
+
+
+def test_one_of_two_runs_and_the_other_takes_over(tmp_path: Path, environ: dict[str, str]):
+    shell = ["sh", "-c", "echo began; exec sleep 60"]
+    started = [
+        subprocess.Popen(
+            command("-u", "-m", "espalier_overlay.alone", "beat", "--", *shell),
+            env=environment(tmp_path, **environ),
+            cwd=PROJECT,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    first = {job: job.stdout.readline() for job in started}
+    assert sorted(first.values()) == ["beat runs on another machine; waiting\n", "began\n"]
+    runs = next(job for job, line in first.items() if line == "began\n")
+    waits = next(job for job in started if job is not runs)
+    runs.terminate()
+    assert runs.wait(10) != 0
+    assert waits.stdout.readline() == "began\n"
+    waits.terminate()
+    waits.wait(10)

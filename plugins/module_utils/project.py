@@ -126,6 +126,12 @@ class Project:
     writable: tuple[str, ...] = ()
     upload_limit_mb: int = 25
     microcache: tuple[Mapping[str, Any], ...] = ()  # {"path": prefix, "seconds": int}
+    server: str = ""
+    # Name -> {"command": …, "count": int, "single": bool}
+    processes: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    # Name -> {"command": …, "when": an OnCalendar expression of systemd's}
+    schedule: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+    hooks: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
 def check(project: Mapping[str, Any], where: str = WHERE) -> Project:
@@ -445,6 +451,104 @@ def _microcached(page: Any) -> dict[str, Any]:
     return {"path": path, "seconds": seconds}
 
 
+SERVERS = ("gunicorn", "uvicorn", "granian", "uwsgi")
+HOOKS = ("before_migrate", "after_switch", "after_rollback")
+
+
+def _choice(words: Sequence[str]) -> Callable[[Any], str]:
+    def rule(value: Any) -> str:
+        if (text := _text(value)) in words:
+            return text
+        near = difflib.get_close_matches(text, words, n=1, cutoff=0.6)
+        hint = f"did you mean `{near[0]}`?" if near else f"write one of {_words(words)}."
+        raise _Bad(f'"{text}" is not known: {hint}')
+
+    return rule
+
+
+def _named(
+    example: str, reserved: Sequence[str], entry: Callable[[Any], Mapping[str, Any]]
+) -> Callable[[Any], Mapping[str, Any]]:
+    """A rule for a dictionary from the name of a unit to what it runs."""
+
+    def rule(value: Any) -> Mapping[str, Any]:
+        if not isinstance(value, Mapping):
+            raise _Bad(
+                f"must be a dictionary, and is a {_kind(value)}: write for example {example}."
+            )
+        found = {}
+        for name, one in value.items():
+            if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name):
+                raise _Bad(
+                    f'"{name}" is not a name such as mailer: small letters, digits and _, at most '
+                    "31, a letter first."
+                )
+            if name in reserved:
+                raise _Bad(f"{name} is there already, as what answers visitors: name it otherwise.")
+            try:
+                found[name] = entry(one)
+            except _Bad as bad:
+                raise _Bad(f"{name}: {bad}") from None
+        return found
+
+    return rule
+
+
+def _entry_of(value: Any, keys: Sequence[str], example: str) -> dict[str, Any]:
+    """A dictionary with none but the given keys, and a `command`."""
+    if not isinstance(value, Mapping):
+        raise _Bad(f"must be a dictionary, and is a {_kind(value)}: write for example {example}.")
+    for key in value:
+        if key not in keys:
+            near = difflib.get_close_matches(str(key), keys, n=1, cutoff=0.6)
+            hint = f"did you mean `{near[0]}`?" if near else f"the keys are {_words(keys)}."
+            raise _Bad(f"{key} is not a key here: {hint}")
+    if value.get("command") is None:
+        raise _Bad(f"lacks `command`: write for example {example}.")
+    return {**value, "command": _text(value["command"])}
+
+
+def _process(value: Any) -> Mapping[str, Any]:
+    example = "{command: celery -A shop worker, count: 2}"
+    given = _entry_of(
+        {"command": value} if isinstance(value, str) else value,
+        ("command", "count", "single"),
+        example,
+    )
+    count, single = given.get("count", 1), given.get("single", False)
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 100:
+        raise _Bad(f"`count` must be a whole number from 1 to 100, not {count!r}.")
+    if not isinstance(single, bool):
+        raise _Bad(f"`single` must be true or false, and is a {_kind(single)}.")
+    if single and count > 1:
+        raise _Bad("is to be `single`, and `count` is more than one: leave one of them out.")
+    return {"command": given["command"], "count": count, "single": single}
+
+
+def _scheduled(value: Any) -> Mapping[str, str]:
+    example = "{command: python manage.py clearsessions, when: daily}"
+    given = _entry_of(value, ("command", "when"), example)
+    if given.get("when") is None:
+        raise _Bad(f"lacks `when`: write for example {example}.")
+    return {"command": given["command"], "when": _text(given["when"])}
+
+
+def _hooks(value: Any) -> Mapping[str, tuple[str, ...]]:
+    example = "{after_switch: [python manage.py warm_up]}"
+    if not isinstance(value, Mapping):
+        raise _Bad(f"must be a dictionary, and is a {_kind(value)}: write for example {example}.")
+    found = {}
+    for key, commands in value.items():
+        if key not in HOOKS:
+            near = difflib.get_close_matches(str(key), HOOKS, n=1, cutoff=0.6)
+            hint = f"did you mean `{near[0]}`?" if near else f"the moments are {_words(HOOKS)}."
+            raise _Bad(f"{key} is no moment of a release: {hint}")
+        if not isinstance(commands, list | tuple):
+            raise _Bad(f"{key} must be a list of commands: write for example {example}.")
+        found[key] = tuple(_text(command) for command in commands)
+    return found
+
+
 def _writable(value: Any) -> str:
     text = _text(value)
     if not re.fullmatch(r"(/[A-Za-z0-9._@+-]+)+/?", text) or ".." in text.split("/"):
@@ -581,6 +685,12 @@ _RULES: dict[str, Callable[[Any], Any]] = {
     "static_url": _url_prefix,
     "media_url": _url_prefix,
     "media_s3": _media_s3,
+    "server": _choice(SERVERS),
+    "processes": _named("{worker: celery -A shop worker}", ("web",), _process),
+    "schedule": _named(
+        "{clearsessions: {command: python manage.py clearsessions, when: daily}}", (), _scheduled
+    ),
+    "hooks": _hooks,
     "overlay": _flag,
     "writable": _list_of(_writable, "[/var/lib/orchard]"),
     "upload_limit_mb": _megabytes,
@@ -880,6 +990,27 @@ def _git_login(url: str) -> tuple[str, dict[str, str]]:
 def without_password(url: str) -> str:
     """The URL without its `user:password@`, for people to read."""
     return re.sub(r"(://)[^/@]*@", r"\1", url)
+
+
+def commits(
+    project: Project, base_dir: Path, cache_dir: Path, before: str, after: str, run: Runner = run
+) -> list[str]:
+    """The commits that one release has and another lacks, the newest first, a line each.
+
+    Args:
+        project: from `check`; only one with `git` has commits, others give none.
+        base_dir: what a relative path in it is relative to.
+        cache_dir: that of `fetch`, where the mirror is.
+        before: revision of the live release.
+        after: revision of the one that is wanted.
+    """
+    if not project.git or not before:
+        return []
+    url, _ = _git_login(_git_url(project.git, base_dir))
+    mirror = cache_dir / "git" / f"{_sha256(url.encode())[:16]}.git"
+    argv = ["git", f"--git-dir={mirror}", "log", "--format=%h %s", "-n", "50", f"{before}..{after}"]
+    result = run(argv)
+    return result.stdout.splitlines() if result.returncode == 0 else []
 
 
 def _resolve(project: Project, url: str, mirror: Path, run: Runner, where: str) -> str:
@@ -1672,6 +1803,17 @@ def _record(
         },
         "extra_requirements": _merged(extra_requirements, project.extra_requirements),
         "python": "",
+        # Only what is said: a project that says nothing keeps the identity that it had.
+        **{
+            key: value
+            for key, value in (
+                ("server", project.server),
+                ("processes", dict(project.processes)),
+                ("schedule", dict(project.schedule)),
+                ("hooks", {moment: list(commands) for moment, commands in project.hooks.items()}),
+            )
+            if value
+        },
     }
 
 
@@ -1756,6 +1898,17 @@ class Packed:
     archive: Archive
 
 
+def _check_server(project: Project, detected: Detected, where: str) -> None:
+    """Refuse a server that does not speak the application's interface."""
+    speaks = {"uvicorn": ("asgi",), "uwsgi": ("wsgi",)}.get(project.server, ("wsgi", "asgi"))
+    if detected.interface not in speaks:
+        raise ProjectError(
+            f"{where}: project.server: {project.server} runs {speaks[0].upper()} applications, and "
+            f"{detected.application.value} is {detected.interface.upper()}: write another server, "
+            f"or the project's {speaks[0].upper()} application as `application:`."
+        )
+
+
 def pack(
     project: Mapping[str, Any],
     base_dir: Path,
@@ -1785,6 +1938,7 @@ def pack(
     checked = check(project, where)
     source = fetch(checked, base_dir, cache_dir, run, where)
     detected = detect(checked, source, where)
+    _check_server(checked, detected, where)
     show(detected.notes)
     # Private like the rest of the cache: an archive may hold a project's secrets.
     with _cache(cache_dir):

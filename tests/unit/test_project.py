@@ -273,6 +273,22 @@ REFUSALS = [
     ({**D, "writable": ["x"]}, '"x" is not an absolute path'),
     ({**D, "writable": ["/a/../etc"]}, '"/a/../etc" is not an absolute path'),
     ({**D, "writable": ["/etc/x"]}, '"/etc/x" belongs to the system'),
+    ({**D, "server": "gunicron"}, "did you mean `gunicorn`?"),
+    ({**D, "server": "apache"}, "write one of `gunicorn`, `uvicorn`"),
+    ({**D, "processes": ["x"]}, "must be a dictionary"),
+    ({**D, "processes": {"web": "x"}}, "web is there already"),
+    ({**D, "processes": {"Mailer": "x"}}, "is not a name such as mailer"),
+    ({**D, "processes": {"mailer": {"comand": "x"}}}, "did you mean `command`?"),
+    ({**D, "processes": {"mailer": {"count": 2}}}, "mailer: lacks `command`"),
+    ({**D, "processes": {"mailer": {"command": "x", "count": 0}}}, "from 1 to 100, not 0"),
+    (
+        {**D, "processes": {"beat": {"command": "x", "count": 2, "single": True}}},
+        "leave one of them out",
+    ),
+    ({**D, "schedule": {"tidy": {"command": "x"}}}, "tidy: lacks `when`"),
+    ({**D, "schedule": {"tidy": "x"}}, "tidy: must be a dictionary"),
+    ({**D, "hooks": {"before_migration": ["x"]}}, "did you mean `before_migrate`?"),
+    ({**D, "hooks": {"after_switch": "x"}}, "after_switch must be a list"),
     ({**D, "upload_limit_mb": "25"}, "must be a whole number of megabytes"),
     ({**D, "upload_limit_mb": True}, "must be a whole number of megabytes"),
     ({**D, "upload_limit_mb": 0}, "must be a whole number of megabytes"),
@@ -426,6 +442,25 @@ def test_git_branch_tag_and_commit(tmp_path):
     assert source.revision == second
     assert source.paths == {*PLAIN, "new.py"}
     assert source.description == f"git {tmp_path}/site"
+
+
+def test_commits_between_two_releases(tmp_path):
+    root = repository(tmp_path / "site", PLAIN)
+    first = git("rev-parse", "HEAD", cwd=root)
+    for title in ("Add pears", "Add plums"):
+        git("commit", "-qm", title, "--allow-empty", cwd=root)
+    second = git_source(tmp_path).revision
+    checked = project.check({"git": str(root), "name": "orchard"})
+
+    def between(before: str, after: str) -> list[str]:
+        lines = project.commits(checked, tmp_path, tmp_path / "cache", before, after)
+        return [line.split(" ", 1)[1] for line in lines]
+
+    assert between(first, second) == ["Add plums", "Add pears"]
+    assert between(second, first) == []  # a rollback adds none
+    assert between("", second) == []
+    directory = project.check({"directory": str(root), "name": "orchard"})
+    assert project.commits(directory, tmp_path, tmp_path / "cache", first, second) == []
 
 
 def test_git_follows_a_branch_that_was_rewritten(tmp_path):

@@ -89,7 +89,7 @@ class Systemd:
 
     def systemctl(self, verb, rest):
         """Return code and stdout of one systemctl verb."""
-        unit = next(word for word in rest if word.endswith(".service"))
+        unit = next(word for word in rest if word.endswith((".service", ".timer")))
         slot = unit.split("@")[1].removesuffix(".service")
         if verb == "start" and not self.broken:
             id = os.path.basename(os.readlink(self.machine.slots / slot))
@@ -164,6 +164,10 @@ def write_config(root: Path, **changes) -> Path:
         "drain_timeout": 5,
         "lock_timeout": "5s",
         "page_caches": [str(root / "pages"), str(root / "not there")],
+        "front": "http://127.0.0.1:9",
+        "process_unit": "orchard-process@{name}.service",
+        "schedule_unit": "orchard-schedule@{name}",
+        "is_first": True,
     }
     (root / "srv").mkdir()
     (etc / "release.json").write_text(json.dumps(config | changes))
@@ -178,6 +182,8 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setattr(release, "system", made.systemd)
     monkeypatch.setattr(release, "CONFIGURATIONS", tmp_path / "etc")
     monkeypatch.setattr(release, "VENV_SPACE", 0)
+    monkeypatch.setattr(release, "UNITS", tmp_path / "units")
+    (tmp_path / "units").mkdir()
     handlers = {number: signal.getsignal(number) for number in (1, 2, 15)}
     yield made
     for server in made.systemd.running.values():
@@ -588,7 +594,9 @@ def deploy(capsys, tmp_path, id, identity, **changes):
 def test_the_life_of_a_machine(machine, tmp_path, capsys):
     status, result = deploy(capsys, tmp_path, "r1", "1" * 16)
     assert (status, result["action"], result["changed"]) == (0, "deployed", True)
+    assert result["live"].pop("since").startswith("20")
     assert result["live"] == {
+        "by": os.environ.get("SUDO_USER") or "root",
         "id": "r1",
         "identity": "1" * 16,
         "revision": "abc",
@@ -870,7 +878,7 @@ def test_one_release_at_a_time_and_a_signal_cleans_up(machine, tmp_path, capsys)
     assert (status, result["step"]) == (3, "lock")
     assert result["lock"]["pid"] == first.pid
     assert result["lock"]["what"].startswith("deploy ")
-    assert f"pid {first.pid}, since 20" in result["error"]
+    assert f"pid {first.pid} here" in result["error"]
     assert run_json(capsys, "status")[1]["lock"]["pid"] == first.pid
 
     first.send_signal(signal.SIGTERM)
@@ -919,3 +927,284 @@ def test_tables_for_people(machine, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "r1       live" in out
     assert "settings  up to date" in out
+
+
+# --- who did it, and whose turn it is
+
+
+def test_log_says_who_put_what_live(machine, tmp_path, capsys):
+    one = archive(tmp_path / "one.tar.gz")
+    status, _ = run_json(capsys, "--by", "anna@laptop", "deploy", str(one), "--id", "one")
+    assert status == 0
+    two = archive(tmp_path / "two.tar.gz", identity="fedcba9876543210")
+    assert run_json(capsys, "deploy", str(two), "--id", "two")[0] == 0
+    assert run_json(capsys, "--by", "bert  at\nhome", "rollback")[0] == 0
+    status, said = run_json(capsys, "log")
+    assert status == 0
+    assert [(row["id"], row["by"]) for row in said["log"]] == [
+        ("one", "anna@laptop"),
+        ("two", os.environ.get("SUDO_USER") or "root"),
+        ("one", "bert at home"),
+    ]
+    assert run_json(capsys, "status")[1]["live"]["by"] == "bert at home"
+
+
+class Holder:
+    """A leader of a release from elsewhere: `release hold` with pipes to it."""
+
+    def __init__(self, machine, what="switch", by="anna@laptop"):
+        """Begin to hold."""
+        machine.by = by
+        reader, self.writer = os.pipe()
+        self.said, self.error = [], None
+
+        def run():
+            with os.fdopen(reader, "rb", buffering=0) as beats:
+                try:
+                    release.hold(machine, what, beats, self.said.append)
+                except release.Busy as error:
+                    self.error = error
+
+        self.thread = threading.Thread(target=run, daemon=True)
+        self.thread.start()
+        deadline = time.monotonic() + 10
+        while not (self.said or self.error) and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    @property
+    def answer(self):
+        """What it was told."""
+        return json.loads(self.said[0])
+
+    def beat(self, line):
+        """Say what is being done."""
+        os.write(self.writer, f"{line}\n".encode())
+
+    def end(self):
+        """Hang up."""
+        os.close(self.writer)
+        self.thread.join(10)
+        assert not self.thread.is_alive()
+
+
+def test_only_what_belongs_to_the_site_s_release_runs_meanwhile(machine, tmp_path, capsys):
+    one = archive(tmp_path / "one.tar.gz")
+    holder = Holder(machine)
+    assert holder.answer["cut_off"] is None
+    status, said = run_json(capsys, "deploy", str(one))
+    assert status == 3
+    assert "anna@laptop, since 20" in said["error"]
+    assert run_json(capsys, "--token", holder.answer["token"], "deploy", str(one))[0] == 0
+    status, said = run_json(capsys, "status")
+    assert (status, said["site_lock"]["by"]) == (0, "anna@laptop")
+    assert "token" not in said["site_lock"]
+    assert Holder(machine, by="bert").error.holder["by"] == "anna@laptop"
+    holder.end()
+    assert run_json(capsys, "deploy", str(one))[0] == 0
+
+
+def test_leader_that_was_cut_off_is_spoken_of_and_holds_nobody_up(machine):
+    first = Holder(machine)
+    first.beat("switch app2")
+    time.sleep(0.2)
+    first.end()
+    second = Holder(machine, by="bert")
+    assert second.answer["cut_off"]["by"] == "anna@laptop"
+    assert second.answer["cut_off"]["what"] == "switch app2"
+    second.beat("done")
+    second.thread.join(10)
+    assert not second.thread.is_alive()
+    third = Holder(machine)
+    assert third.answer["cut_off"] is None
+    third.end()
+
+
+def test_silent_leader_holds_nobody_up(machine, monkeypatch):
+    monkeypatch.setattr(release, "HOLD_SILENCE", 0.2)
+    first = Holder(machine)
+    first.thread.join(10)
+    assert not first.thread.is_alive()
+    assert Holder(machine).answer["cut_off"]["by"] == "anna@laptop"
+
+
+# --- through nginx
+
+
+def test_probe_waits_for_the_live_release_behind_nginx(machine, tmp_path, capsys, monkeypatch):
+    assert run_json(capsys, "deploy", str(archive(tmp_path / "a.tar.gz")), "--id", "a")[0] == 0
+    answers = iter(["another", "another", "a"])
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            assert (self.path, self.headers["Host"]) == ("/-/ready", "orchard.example.com")
+            body = json.dumps({"status": "ready", "release": next(answers, "another")}).encode()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    file = machine.config.file
+    front = {"front": f"http://127.0.0.1:{server.server_port}"}
+    file.write_text(json.dumps(json.loads(file.read_text()) | front))
+    monkeypatch.setattr(release, "PROBE_FRONT", 5)
+    assert run_json(capsys, "probe")[0] == 0
+    monkeypatch.setattr(release, "PROBE_FRONT", 0.3)
+    status, said = run_json(capsys, "probe")
+    assert status == 1
+    assert '"another"' in said["detail"]
+    server.shutdown()
+    server.server_close()
+
+
+# --- removing
+
+
+def test_release_that_nothing_runs_from_can_be_removed(machine, tmp_path, capsys):
+    assert run_json(capsys, "deploy", str(archive(tmp_path / "a.tar.gz")), "--id", "a")[0] == 0
+    other = archive(tmp_path / "b.tar.gz", identity="fedcba9876543210")
+    assert run_json(capsys, "prepare", str(other), "--id", "b")[0] == 0
+    status, said = run_json(capsys, "remove", "a")
+    assert status == 2
+    assert "it is not removed" in said["error"]
+    assert run_json(capsys, "remove", "b")[0] == 0
+    assert [one.id for one in machine.all()] == ["a"]
+
+
+# --- the project's other processes
+
+PROCESSES = {
+    "processes": {
+        "worker": {"command": "celery -A shop worker", "count": 2, "single": False},
+        "beat": {"command": "celery -A shop beat", "count": 1, "single": True},
+    },
+    "schedule": {"tidy": {"command": "python manage.py tidy", "when": "daily"}},
+}
+
+
+def told(machine, word):
+    """Units that systemd was told to `word`."""
+    return [
+        call.split()[-1].split("@")[1]
+        for call in machine.systemd.calls
+        if f"systemctl {word} " in call
+    ]
+
+
+def test_release_hands_its_code_to_the_other_processes(machine, tmp_path, capsys):
+    one = archive(tmp_path / "one.tar.gz", **PROCESSES)
+    assert run_json(capsys, "deploy", str(one), "--id", "one")[0] == 0
+    processes = ["worker-1.service", "worker-2.service", "beat-1.service"]
+    assert told(machine, "restart") == ["tidy.timer", *processes]
+    assert "OnCalendar=daily" in (tmp_path / "units/orchard-schedule@tidy.timer").read_text()
+    assert run_json(capsys, "status")[1]["processes"]["worker-2"]["release"] == "one"
+
+    machine.systemd.calls.clear()
+    assert run_json(capsys, "deploy", str(one))[1]["action"] == "unchanged"
+    assert told(machine, "restart") == []
+
+    # The next release has one worker less, and nothing at set times.
+    changed = {
+        "processes": PROCESSES["processes"]
+        | {"worker": {"command": "x", "count": 1, "single": False}}
+    }
+    two = archive(tmp_path / "two.tar.gz", identity="fedcba9876543210", **changed)
+    assert run_json(capsys, "deploy", str(two), "--id", "two")[0] == 0
+    assert told(machine, "restart") == ["worker-1.service", "beat-1.service"]
+    assert told(machine, "stop --no-block") == ["worker-2.service"]
+    assert not list((tmp_path / "units").iterdir())
+
+    machine.systemd.calls.clear()
+    assert run_json(capsys, "rollback")[0] == 0
+    assert told(machine, "restart") == ["tidy.timer", *processes]
+
+    machine.systemd.calls.clear()
+    (machine.config.environment_file).write_text('SECRET="new"\n')
+    assert run_json(capsys, "restart")[0] == 0
+    assert told(machine, "restart") == processes
+
+
+def test_what_is_scheduled_runs_on_the_first_machine_only(machine, tmp_path, capsys):
+    file = machine.config.file
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"is_first": False}))
+    one = archive(tmp_path / "one.tar.gz", **PROCESSES)
+    assert run_json(capsys, "deploy", str(one))[0] == 0
+    assert not list((tmp_path / "units").iterdir())
+    assert "worker-1.service" in told(machine, "restart")
+
+
+def test_time_that_systemd_does_not_understand_is_refused_before_anything(
+    machine, tmp_path, capsys, monkeypatch
+):
+    def system(*argv, timeout=None):
+        code = 1 if argv[0] == "systemd-analyze" else 0
+        return subprocess.CompletedProcess(argv, code, "", "Failed to parse calendar\n")
+
+    monkeypatch.setattr(release, "system", system)
+    status, said = run_json(capsys, "prepare", str(archive(tmp_path / "a.tar.gz", **PROCESSES)))
+    assert status == 1
+    assert "schedule: tidy: when: daily" in said["error"]
+    assert not list(machine.releases.iterdir())
+
+
+def test_process_script_runs_what_its_name_says(tmp_path):
+    processes = {
+        "mail_er": {"command": "echo $GREETING from \"$0\" 'a b'", "count": 1, "single": False}
+    }
+    build = BUILD | {"processes": processes, "schedule": PROCESSES["schedule"]}
+    (tmp_path / "code").mkdir()
+    (tmp_path / "bin").mkdir()
+    script = tmp_path / "bin/process"
+    script.write_text(release.process_script(build))
+    env = {"GREETING": "hello", "PATH": os.environ["PATH"]}
+
+    def run(name):
+        return subprocess.run(["sh", str(script), name], env=env, capture_output=True, text=True)
+
+    assert run("mail_er-1").stdout == "hello from sh a b\n"
+    assert run("mail-1").returncode == 1
+    assert "mail-1 is no process of this release" in run("mail-1").stderr
+
+
+def test_hooks_run_as_the_project_in_its_release(machine, tmp_path, capsys):
+    hooks = {"after_switch": ["echo hot > $HOME/warmed", "false"], "before_migrate": ["pwd"]}
+    one = archive(tmp_path / "one.tar.gz", hooks=hooks)
+    assert run_json(capsys, "deploy", str(one), "--id", "one")[0] == 0
+    assert run_json(capsys, "hook", "before_migrate:one")[1]["action"] == "ran"
+    status, said = run_json(capsys, "hook", "after_switch")
+    assert status == 1
+    assert said["error"].startswith("the hook `false` failed")
+    assert (machine.root / "warmed").read_text() == "hot\n"
+    assert run_json(capsys, "hook", "after_rollback")[1]["action"] == "unchanged"
+
+
+def test_static_files_of_dropped_releases_are_removed_and_others_kept(machine, tmp_path, capsys):
+    for number in range(1, 5):
+        files = {f"code/static/deep/only-{number}.css": f"a{number}" * 1000}
+        path = archive(tmp_path / f"{number}.tar.gz", identity=f"{number}" * 16, files=files)
+        assert run_json(capsys, "deploy", str(path), "--id", f"r{number}")[0] == 0
+    kept = {one.id for one in machine.all()}
+    assert kept == {"r3", "r4"}
+    there = set(release.static_files(machine.static))
+    assert {name for name in there if "only" in name} == {
+        *("deep/only-3.css", "deep/only-3.css.gz", "deep/only-4.css", "deep/only-4.css.gz")
+    }
+    assert {"site.css", "site.css.gz"} <= there
+
+
+@pytest.mark.parametrize(
+    ("command", "line"),
+    [
+        ("celery -A shop worker", "exec celery -A shop worker"),
+        ("LEVEL=info celery -A shop worker", "exec env LEVEL=info celery -A shop worker"),
+        ("a; b", "a; b"),
+        ("python w.py > log", "python w.py > log"),
+        ("cd sub", "cd sub"),
+        ("exec celery", "exec celery"),
+    ],
+)
+def test_process_is_told_to_end_itself_and_not_through_a_shell(command, line):
+    assert release.shell_line(command) == line

@@ -30,15 +30,19 @@ import json
 import os
 import pwd
 import re
+import select
 import shlex
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tarfile
 import time
 import tomllib
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -64,10 +68,13 @@ BUILD_KEYS |= {
     "extra_requirements",
     "python",
 }
+UNITS = Path("/etc/systemd/system")
 COMPRESSIBLE = {".css", ".js", ".svg", ".json", ".map", ".txt", ".xml", ".html"}
 COMPRESSIBLE |= {".ico", ".ttf", ".wasm"}
 COMPRESS_ABOVE = 1000  # bytes; below, the gzip header and a second file cost more than they save
 WARM_REQUESTS = 8
+HOLD_SILENCE = 30  # seconds
+PROBE_FRONT = 15  # seconds
 MEGABYTE = 1 << 20
 VENV_SPACE = 300 * MEGABYTE  # a Django project with a database driver and a few libraries
 SETTINGS_CHECK = """
@@ -104,14 +111,14 @@ class UsageError(Exception):
 
 @dataclasses.dataclass(eq=False)
 class Busy(Exception):
-    """Another release is running; `holder` is what it wrote about itself: pid, what, since."""
+    """Another release is running; `holder` is what it wrote about itself: pid, what, since, by."""
 
     holder: dict[str, Any]
 
     @property
     def sentence(self) -> str:
         """What to tell a person."""
-        known = "pid {pid}, since {since}: release {what}"
+        known = "{by}, since {since}: release {what}, pid {pid} here"
         who = known.format_map(self.holder) if self.holder else "it has just begun"
         return f"another release is running ({who}); wait for it, or stop that process."
 
@@ -142,6 +149,10 @@ class Config:
     drain_timeout: float
     lock_timeout: str
     page_caches: tuple[Path, ...]
+    front: str
+    process_unit: str
+    schedule_unit: str
+    is_first: bool
 
     @classmethod
     def load(cls, file: Path) -> Config:
@@ -385,7 +396,9 @@ class Machine:
         self.build, self.slots = self.root / "build", self.root / "slots"
         self.static, self.cache = self.root / "static", self.root / ".cache"
         self.lock_file, self.history = self.root / "release.lock", self.root / "history"
+        self.site_lock_file = self.root / "site.lock"
         self.current = self.root / "current"
+        self.by = "root"
         try:
             self.account = pwd.getpwnam(config.user)
         except KeyError as error:
@@ -544,10 +557,16 @@ class Machine:
         found = [release for name in names if (release := self.load(name))]
         return sorted(found, key=lambda release: release.age_key, reverse=True)
 
+    def went_live(self) -> list[dict[str, str]]:
+        """Every time a release went live on this machine, the first one first."""
+        lines = self.history.read_text().splitlines() if self.history.exists() else []
+        rows = [line.split(maxsplit=3) for line in lines]
+        names = ("since", "id", "slot", "by")
+        return [dict(zip(names, [*row, ""][:4], strict=True)) for row in rows if len(row) > 2]
+
     def good(self) -> set[str]:
         """Ids that have been live on this machine."""
-        lines = self.history.read_text().splitlines() if self.history.exists() else []
-        return {line.split()[1] for line in lines if len(line.split()) > 1}
+        return {row["id"] for row in self.went_live()}
 
     def discard(self, path: Path) -> None:
         """Remove a release, a virtualenv or a staging directory, unless something runs from it."""
@@ -556,6 +575,9 @@ class Machine:
         if path.parent == self.venvs and any(r.record["venv"] == path.name for r in self.all()):
             return
         with self.as_user():
+            if path.is_symlink() or not path.is_dir():  # somebody's own, where only releases are
+                path.unlink(missing_ok=True)
+                return
             # The mark of completeness goes first: killed half-way, the rest counts as half-built.
             for mark in ("release.json", ".complete"):
                 (path / mark).unlink(missing_ok=True)
@@ -600,29 +622,81 @@ def locked(machine: Machine, what: str) -> Iterator[None]:
                 break
             except BlockingIOError as error:
                 if attempt == 9:
-                    raise Busy(lock_body(machine)) from error
+                    raise Busy(lock_body(machine.lock_file)) from error
                 time.sleep(0.1)
         file.truncate()
-        json.dump({"pid": os.getpid(), "what": what, "since": now()}, file)
+        json.dump({"pid": os.getpid(), "what": what, "since": now(), "by": machine.by}, file)
         file.flush()
         yield
 
 
-def lock_body(machine: Machine) -> dict[str, Any]:
-    """What the last holder of the lock wrote about itself."""
+def lock_body(file: Path) -> dict[str, Any]:
+    """What the last holder of a lock wrote about itself."""
     with suppress(OSError, ValueError):
-        return json.loads(machine.lock_file.read_text())
+        return json.loads(file.read_text())
     return {}
 
 
-def lock_holder(machine: Machine) -> dict[str, Any] | None:
-    """Who holds the lock now; None when nobody does."""
-    with suppress(FileNotFoundError), open(machine.lock_file) as file:
+def lock_holder(file: Path) -> dict[str, Any] | None:
+    """Who holds a lock now; None when nobody does."""
+    with suppress(FileNotFoundError), open(file) as opened:
         try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return lock_body(machine)
+            return lock_body(file)
     return None
+
+
+# --- the lock over the whole site ------------------------------------------------------------
+
+
+def hold(machine: Machine, what: str, beats: BinaryIO, say: Callable[[str], None]) -> None:
+    """Hold the lock over the whole site for a release that is led from elsewhere.
+
+    Whoever leads it sends a line every few seconds, which says what is being done now. The lock is
+    free again when the lines end, or stay away for HOLD_SILENCE seconds: a leader that was killed,
+    or lost its network, holds nobody up. What the lock's file says then stays, so that the next
+    leader can be told that a release was cut off. Raises Busy if another one holds it.
+
+    `say` is given one JSON object: `token`, which the commands of this release bring along, and
+    `cut_off`, what the last leader wrote if it did not end by itself, else null.
+    """
+    with os.fdopen(os.open(machine.site_lock_file, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Busy(lock_body(machine.site_lock_file)) from error
+        cut_off = lock_body(machine.site_lock_file) or None
+        body = {"pid": os.getpid(), "what": what, "since": now(), "by": machine.by}
+        body["token"] = os.urandom(8).hex()
+
+        def write(text: str) -> None:
+            file.seek(0)
+            file.truncate()
+            file.write(text)
+            file.flush()
+
+        write(json.dumps(body))
+        say(json.dumps({"token": body["token"], "cut_off": cut_off}))
+        left = b""
+        while select.select([beats], [], [], HOLD_SILENCE)[0]:
+            read = os.read(beats.fileno(), 4096)
+            if not read:
+                return  # cut off: the file keeps what was being done
+            *lines, left = (left + read).split(b"\n")
+            for line in lines:
+                if line == b"done":
+                    write("")
+                    return
+                if line:
+                    write(json.dumps(body | {"what": line.decode(errors="replace")}))
+
+
+def check_site_lock(machine: Machine, token: str) -> None:
+    """Raise Busy if a release of the whole site runs that this command does not belong to."""
+    holder = lock_holder(machine.site_lock_file)
+    if holder is not None and holder.get("token") != token:
+        raise Busy(holder)
 
 
 def now() -> str:
@@ -938,6 +1012,23 @@ def publish_static(folder: Path, store: Path, replace: bool) -> int:
     return count
 
 
+def prune_static(machine: Machine, folders: Sequence[Path]) -> int:
+    """Remove the files of the shared store that none of `folders` has; returns how many."""
+    count = 0
+    with machine.as_user():
+        for name in list(static_files(machine.static)):
+            plain = name.removesuffix(".gz")
+            if any((folder / name).exists() or (folder / plain).exists() for folder in folders):
+                continue
+            (machine.static / name).unlink()
+            count += 1
+        for base, _, _ in os.walk(machine.static, topdown=False):
+            if Path(base) != machine.static:
+                with suppress(OSError):  # not empty
+                    os.rmdir(base)
+    return count
+
+
 def add_missing(shipped: Path, folder: Path) -> int:
     """Copy the files of `shipped` that `folder` lacks; returns how many."""
     missing = [name for name in static_files(shipped) if not (folder / name).exists()]
@@ -995,18 +1086,101 @@ def release_environment(build: Mapping[str, Any], path: Path) -> dict[str, str]:
     }
 
 
+SHELL_WORDS = {
+    "case",
+    "cd",
+    "exec",
+    "export",
+    "for",
+    "if",
+    "set",
+    "trap",
+    "until",
+    "while",
+    "!",
+    ".",
+}
+# The server's command line; `$socket` is the slot's, sizes come from the machine's environment.
+SERVERS = {
+    "uvicorn": (
+        'uvicorn --uds "$socket" --workers "$ESPALIER_WEB_WORKERS" --no-access-log --proxy-headers '
+        "--forwarded-allow-ips '*' --timeout-graceful-shutdown \"$ESPALIER_WEB_TIMEOUT\" "
+        "{application}"
+    ),
+    "granian": (
+        'granian --interface {interface} --uds "$socket" --workers "$ESPALIER_WEB_WORKERS" '
+        '--uds-permissions 666 --workers-kill-timeout "$ESPALIER_WEB_TIMEOUT" '
+        "{threads}{application}"
+    ),
+    # Told to end, uwsgi would drop its requests.
+    "uwsgi": (
+        'uwsgi --http-socket "$socket" --chmod-socket=666 --master --need-app --die-on-term '
+        '--hook-master-start "unix_signal:15 gracefully_kill_them_all" --disable-logging '
+        '--processes "$ESPALIER_WEB_WORKERS" --threads "$ESPALIER_WEB_THREADS" '
+        '--harakiri "$ESPALIER_WEB_TIMEOUT" --buffer-size 32768 --module {application}'
+    ),
+}
+
+
 def web_script(build: Mapping[str, Any], gunicorn_config: Path) -> str:
     """The text of bin/web, which the web unit runs with --bind."""
     # The asgi worker warns of a number of threads, as it starts one for each request under way.
     worker = "--worker-class asgi --threads 1 " if build["interface"] == "asgi" else ""
     quote = shlex.quote
     # `pwd -P` leaves the slot's symlink, so that `ps` shows which release a process belongs to.
-    return (
+    begin = (
         "#!/bin/sh\n"
         'release=$(cd "$(dirname "$0")/.." && pwd -P) || exit 1\n'
         f'cd "$release"/{quote(build["workdir"])} || exit 1\n'
-        f'exec "$release/venv/bin/gunicorn" --config {quote(str(gunicorn_config))} {worker}"$@" '
-        f"{quote(build['application'])}\n"
+    )
+    if line := SERVERS.get(build.get("server", "")):
+        threads = '--blocking-threads "$ESPALIER_WEB_THREADS" ' if not worker else ""
+        command = line.format(
+            application=quote(build["application"]),
+            interface="asginl" if worker else "wsgi",
+            threads=threads,
+        )
+        # Not every server takes the place of a socket that another one has left behind.
+        rest = f'socket=${{2#unix:}}\nrm -f "$socket"\nexec "$release/venv/bin/"{command}\n'
+        return begin + rest
+    return (
+        f'{begin}exec "$release/venv/bin/gunicorn" --config {quote(str(gunicorn_config))} '
+        f'{worker}"$@" {quote(build["application"])}\n'
+    )
+
+
+def shell_line(command: str) -> str:
+    """A command as a line for a shell that becomes it, so that it is the one told to end.
+
+    A shell stays where the line is more than one command; to pass signals on is its business then.
+    """
+    first = command.split(maxsplit=1)[0]
+    if re.search(r"[;&|<>(){}`\n]", command) or first in SHELL_WORDS:
+        return command
+    return f"exec env {command}" if "=" in first else f"exec {command}"
+
+
+def process_script(build: Mapping[str, Any]) -> str:
+    """The script that becomes one of the project's other processes, or one of its commands.
+
+    Its argument is `NAME-NUMBER` for a process, `NAME` for what is scheduled. Commands are the
+    project's, for a shell, in the directory of manage.py, with the virtualenv in front.
+    """
+    cases = ""
+    for name, process in build.get("processes", {}).items():
+        run = f"exec sh -c {shlex.quote(shell_line(process['command']))}"
+        if process["single"]:
+            alone = f'"$release/venv/bin/python" -m espalier_overlay.alone {name} --'
+            run = f"exec {alone} sh -c {shlex.quote(shell_line(process['command']))}"
+        cases += f"{name}-*) {run};;\n"
+    for name, scheduled in build.get("schedule", {}).items():
+        cases += f"{name}) exec sh -c {shlex.quote(scheduled['command'])};;\n"
+    return (
+        "#!/bin/sh\n"
+        'release=$(cd "$(dirname "$0")/.." && pwd -P) || exit 1\n'
+        f'cd "$release"/{shlex.quote(build["workdir"])} || exit 1\n'
+        'PATH="$release/venv/bin:$PATH"\n'
+        f'case "$1" in\n{cases}*) echo "$1 is no process of this release" >&2; exit 1;;\nesac\n'
     )
 
 
@@ -1032,6 +1206,7 @@ def prepare(
 ) -> tuple[Release, bool]:
     """Build the release of `archive`, or find it built; returns it and whether it was built now."""
     build = read_build(archive, machine.config.project)
+    check_schedule(build)
     if release := find_prepared(machine, build, id):
         return release, False
     stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
@@ -1054,9 +1229,13 @@ def prepare(
         text = format_environment(release_environment(build, path))
         (staging / "release.env").write_text(text)
         (staging / "bin").mkdir()
-        script = staging / "bin/web"
-        script.write_text(web_script(build, machine.config.file.parent / "gunicorn.conf.py"))
-        script.chmod(0o755)
+        config = machine.config.file.parent / "gunicorn.conf.py"
+        for name, text in (
+            ("web", web_script(build, config)),
+            ("process", process_script(build)),
+        ):
+            (staging / "bin" / name).write_text(text)
+            (staging / "bin" / name).chmod(0o755)
         (staging / "venv").symlink_to(f"../../venvs/{venv}")
         undo.callback(machine.discard, path)
         staging.rename(path)
@@ -1083,8 +1262,68 @@ def prepare(
 # --- migrate ---------------------------------------------------------------------------------
 
 
-def migrate(machine: Machine, release: Release) -> bool:
-    """Apply the release's migrations under the database's lock; returns whether there were any."""
+def migration_files(release: Release) -> set[tuple[str, str]]:
+    """What a release's migrations are made of: its own files, by content, and its virtualenv."""
+    files = {("", release.record["venv"])}
+    for path in (release.path / "code").rglob("migrations/*.py"):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        files.add((str(path.relative_to(release.path)), digest))
+    return files
+
+
+def ask_guard(machine: Machine, release: Release, command: str, stdin: str | None = None) -> Any:
+    """Ask `espalier_overlay.guard` in a release; None where it has none, as an older kit's."""
+    if not (release.path / "overlay/espalier_overlay/guard.py").exists():
+        return None
+    argv = [release.python, "-m", "espalier_overlay.guard", command]
+    env = machine.environment(release)
+    if direct := env.get("ESPALIER_DIRECT_DATABASE_URL"):
+        env |= {"ESPALIER_DATABASE_URL": direct, "ESPALIER_POOLER": ""}
+    explain = explain_django("the migrations cannot be looked at (--accept all goes on without)")
+    return json.loads(last_line(machine.run(argv, "guard", explain, env, release.workdir, stdin)))
+
+
+def guard(machine: Machine, code: Release, other: Release, command: str) -> list[dict[str, Any]]:
+    """What `code`'s migrations do to `other`; [] where both have the same ones."""
+    if migration_files(code) == migration_files(other):
+        return []
+    known = ask_guard(machine, other, "columns")
+    return (ask_guard(machine, code, command, json.dumps(known)) or []) if known else []
+
+
+def refuse_unsafe(
+    step: str, verdicts: Sequence[Mapping[str, Any]], accepted: Collection[str], what: str
+) -> None:
+    """Raise ReleaseError for what the code that runs meanwhile could not live with."""
+    lines = [
+        f"{verdict['migration']}: {issue['message']}"
+        + (f"\n    instead: {issue['fix']}" if step == "migrate" else "")
+        for verdict in verdicts
+        for issue in verdict["issues"]
+        if verdict["migration"] not in accepted
+        and (issue["code"] != "IRREVERSIBLE" or step == "rollback")
+    ]
+    if not lines:
+        return
+    names = dict.fromkeys(line.split(":")[0] for line in lines)
+    word = " ".join(f"--accept {name}" for name in names)
+    raise ReleaseError(step, f"{what}; to do it all the same, say {word}.", "\n".join(lines))
+
+
+def migrate(machine: Machine, release: Release, accepted: Collection[str] = ()) -> bool:
+    """Apply the release's migrations under the database's lock; returns whether there were any.
+
+    Before that, what the live release could not live with is refused, unless it is accepted.
+    """
+    live = machine.live()
+    if live and live.id != release.id:
+        with machine.progress.step("migrate", "look at the migrations"):
+            verdicts = [] if "all" in accepted else guard(machine, release, live, "check")
+            for verdict in verdicts:
+                for lock in verdict["locks"]:
+                    machine.progress.note("{table}: {lock} ({effect})".format_map(lock))
+            what = f"the live release {live.id} could not live with these migrations"
+            refuse_unsafe("migrate", verdicts, accepted, what)
     with machine.progress.step("migrate", "migrate the database"):
         argv = [release.python, "-m", "espalier_overlay.migrate"]
         argv += ["--lock-timeout", machine.config.lock_timeout]
@@ -1278,7 +1517,7 @@ def switch(machine: Machine, release: Release, undo: ExitStack) -> None:
         # in between, a reboot still starts the slot that nginx connects to.
         set_enabled(unit, True)
         with open(machine.history, "a") as history:
-            history.write(f"{now()} {release.id} {slot}\n")
+            history.write(f"{now()} {release.id} {slot} {machine.by}\n")
         point(machine.config.live_socket, sock)
         forget_pages(machine)
 
@@ -1327,6 +1566,122 @@ def settle(machine: Machine) -> None:
             wait_for_backlog(machine, old)
             stop_slot(machine, old)
             forget_pages(machine)  # its last answers came after the switch
+    if release := machine.live():
+        settle_processes(machine, release)
+
+
+# --- the other processes ---------------------------------------------------------------------
+
+
+def wanted_processes(release: Release) -> list[str]:
+    """The instances that a release's other processes come to: `worker-1`, `worker-2`, …"""
+    processes = release.record.get("processes", {})
+    return [f"{name}-{n}" for name in processes for n in range(1, processes[name]["count"] + 1)]
+
+
+def settle_processes(machine: Machine, release: Release) -> None:
+    """Have the project's other processes and its timers be those of the live release.
+
+    A process is told to end and starts again with the new code once it has finished the job in
+    hand; that is not waited for. One that the release does not name any more ends the same way.
+    """
+    wanted = {name: f"{release.id} {machine.fingerprint()}" for name in wanted_processes(release)}
+    marks = {path.name.removeprefix("process-"): path for path in machine.slots.glob("process-*")}
+    schedule = release.record.get("schedule", {}) if machine.config.is_first else {}
+    timers = {timer_file(machine, name): timer(machine, one) for name, one in schedule.items()}
+    there = set(UNITS.glob(machine.config.schedule_unit.format(name="*") + ".timer"))
+    changed = [p for p, text in timers.items() if not p.exists() or p.read_text() != text]
+    stale = [
+        name
+        for name, text in wanted.items()
+        if name not in marks or marks[name].read_text() != text
+    ]
+    gone = marks.keys() - wanted.keys()
+    if not (stale or gone or changed or there - timers.keys()):
+        return
+    with machine.progress.step("processes", "hand the code to the other processes"):
+        for path in there - timers.keys():
+            system("systemctl", "disable", "--now", path.name)
+            path.unlink()
+        for path in changed:
+            path.write_text(timers[path])
+        system("systemctl", "daemon-reload")
+        for path in changed:
+            required("processes", "systemctl", "enable", path.name)
+            required("processes", "systemctl", "restart", path.name)
+        for name in sorted(gone):
+            unit = machine.config.process_unit.format(name=name)
+            system("systemctl", "disable", unit)
+            system("systemctl", "stop", "--no-block", unit)
+            marks[name].unlink()
+        for name in stale:
+            unit = machine.config.process_unit.format(name=name)
+            set_enabled(unit, True)
+            system("systemctl", "reset-failed", unit)
+            required("processes", "systemctl", "restart", "--no-block", unit)
+            (machine.slots / f"process-{name}").write_text(wanted[name])
+
+
+def required(step: str, *argv: str) -> None:
+    """Run a command of the operating system; raises ReleaseError if it fails."""
+    done = system(*argv)
+    if done.returncode:
+        raise ReleaseError(step, f"{' '.join(argv)} failed: {last_line(done.stderr)}", done.stderr)
+
+
+def timer_file(machine: Machine, name: str) -> Path:
+    """Where the timer of a scheduled command is."""
+    return UNITS / f"{machine.config.schedule_unit.format(name=name)}.timer"
+
+
+def timer(machine: Machine, scheduled: Mapping[str, str]) -> str:
+    """The timer of a scheduled command."""
+    return (
+        f"# Written by `release` from `schedule` in project.yml.\n[Timer]\n"
+        f"OnCalendar={scheduled['when']}\nPersistent=true\nRandomizedDelaySec=0\n\n"
+        "[Install]\nWantedBy=timers.target\n"
+    )
+
+
+def check_schedule(build: Mapping[str, Any]) -> None:
+    """Raise ReleaseError for a time that systemd does not understand."""
+    for name, scheduled in build.get("schedule", {}).items():
+        done = system("systemd-analyze", "calendar", scheduled["when"])
+        if done.returncode:
+            raise ReleaseError(
+                "check",
+                f"`schedule: {name}: when: {scheduled['when']}` in project.yml is no time that "
+                "systemd understands. Write for example daily, hourly, or Mon..Fri 06:30.",
+                done.stderr,
+            )
+
+
+def process_states(machine: Machine) -> dict[str, dict[str, str]]:
+    """How the other processes are: systemd's word, and the release that each was started with."""
+    states = {}
+    for mark in sorted(machine.slots.glob("process-*")):
+        name = mark.name.removeprefix("process-")
+        unit = machine.config.process_unit.format(name=name)
+        state = unit_state(unit).get("ActiveState", "unknown")
+        states[name] = {"state": state, "release": mark.read_text().split()[0]}
+    return states
+
+
+def run_hooks(machine: Machine, release: Release, moment: str) -> int:
+    """Run the commands that the project names for a moment of a release; returns how many."""
+    commands = release.record.get("hooks", {}).get(moment, [])
+    env = machine.environment(release)
+    env["PATH"] = f"{release.path}/venv/bin:{env['PATH']}"
+    for command in commands:
+        with machine.progress.step("hook", f"{moment}: {command}"):
+
+            def explain(output: str, command: str = command) -> str:
+                return f"the hook `{command}` failed: {last_line(output)}"
+
+            out = machine.run(["sh", "-c", command], "hook", explain, env, release.workdir)
+            if out.strip():
+                machine.progress.note(last_line(out))
+    return len(commands)
 
 
 # --- clean -----------------------------------------------------------------------------------
@@ -1368,6 +1723,12 @@ def clean(machine: Machine) -> list[str]:
         for path in old:
             machine.discard(path)
             removed.append(f"{path.parent.name}/{path.name}")
+        # Whatever a page of a kept release may name stays.
+        folders = [
+            r.path / r.record["static"] for r in releases if r.id in keep and r.record["static"]
+        ]
+        if count := prune_static(machine, folders):
+            removed.append(f"{count} static files")
         # Archives are named <project>-<identity>.tar.gz by who brought them.
         wanted = {release.record["identity"] for release in releases if release.id in keep}
         for path in (machine.root / "archives").glob("*.tar.gz"):
@@ -1390,7 +1751,9 @@ def live_state(machine: Machine) -> dict[str, Any] | None:
     state = {key: release.record[key] for key in ("identity", "revision", "version")}
     # With patience: a busy site is not a broken one, and would be released again.
     healthy = probe(machine, slot, release, timeout=30).is_good(release)
-    return {"id": release.id, **state, "slot": slot, "healthy": healthy}
+    times = [row for row in machine.went_live() if row["id"] == release.id]
+    since = {key: times[-1][key] if times else "" for key in ("since", "by")}
+    return {"id": release.id, **state, "slot": slot, "healthy": healthy, **since}
 
 
 def release_rows(machine: Machine) -> list[dict[str, Any]]:
@@ -1429,7 +1792,7 @@ def do_deploy(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
             action, release = put_live(machine, live, undo), live
         else:
             release, _ = prepare(machine, args.archive, args.id, undo)
-            migrate(machine, release)
+            migrate(machine, release, args.accept)
             switch(machine, release, undo)
             action = "deployed"
     settle(machine)
@@ -1449,7 +1812,7 @@ def do_prepare(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
 def do_migrate(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     """Migrate the database to a release that is prepared."""
     release = machine.require(args.id)
-    action = "migrated" if migrate(machine, release) else "unchanged"
+    action = "migrated" if migrate(machine, release, args.accept) else "unchanged"
     return done(action, release, f"the database fits release {release.id} ({action}).")
 
 
@@ -1473,8 +1836,15 @@ def do_restart(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
 
 def do_rollback(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     """Put live the release named, or the newest that was live and is older than the live one."""
-    if args.id:
-        return go_live(machine, machine.require(args.id), put_live)
+    release = previous(machine, args.id)
+    check_back(machine, release, args.accept)
+    return go_live(machine, release, put_live)
+
+
+def previous(machine: Machine, id: str | None) -> Release:
+    """The release that a rollback goes to: the named one, or the good one before the live one."""
+    if id:
+        return machine.require(id)
     live, good = machine.live(), machine.good()
     if live is None:
         raise ReleaseError(
@@ -1484,7 +1854,57 @@ def do_rollback(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     if not older:
         sentence = f"no release older than {live.id} was ever live here; see `release list`."
         raise ReleaseError("rollback", sentence)
-    return go_live(machine, older[0], put_live)
+    return older[0]
+
+
+def check_back(machine: Machine, release: Release, accepted: Collection[str]) -> None:
+    """Raise ReleaseError if an older release could not live with what was migrated since."""
+    live = machine.live()
+    if live and live.id != release.id and "all" not in accepted:
+        verdicts = guard(machine, live, release, "beyond")
+        what = f"{release.id} could not live with what was migrated since"
+        refuse_unsafe("rollback", verdicts, accepted, what)
+
+
+def do_check(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
+    """Refuse a rollback to a release that could not live with the database as it is."""
+    release = machine.require(args.id)
+    check_back(machine, release, args.accept)
+    return done("unchanged", release, f"{release.id} can live with the database as it is.")
+
+
+def do_plan(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
+    """Say what a prepared release would change: requirements, migrations, processes."""
+    release, live = machine.require(args.id), machine.live()
+    verdicts = guard(machine, release, live, "check") if live else []
+    plan = {
+        "live": live.record["revision"] if live else "",
+        "wanted": release.record["revision"],
+        "requirements": requirement_changes(machine, live, release),
+        "migrations": verdicts,
+        "processes": wanted_processes(release),
+    }
+    lines = [f"{verdict['migration']}" for verdict in verdicts] or ["no migrations"]
+    return plan | {"message": "\n".join(lines)}
+
+
+def requirement_changes(
+    machine: Machine, live: Release | None, release: Release
+) -> dict[str, list[str]]:
+    """Package -> its versions in the live release and in the new one, "" for none; what differs."""
+    if live is None or live.record["venv"] == release.record["venv"]:
+        return {}
+
+    def installed(one: Release) -> dict[str, str]:
+        argv = [machine.config.uv, "pip", "freeze", "--python", one.python]
+        out = machine.run(argv, "plan", last_line, uv_environment(machine), machine.root)
+        pairs = (re.split(r"==| @ ", line, maxsplit=1) for line in out.splitlines())
+        return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+
+    before, after = installed(live), installed(release)
+    names = sorted(before.keys() | after.keys())
+    changes = {name: [before.get(name, ""), after.get(name, "")] for name in names}
+    return {name: pair for name, pair in changes.items() if pair[0] != pair[1]}
 
 
 def go_live(
@@ -1495,6 +1915,106 @@ def go_live(
         action = put(machine, release, undo)
     settle(machine)
     return done(action, release, f"release {release.id} is live ({action}).")
+
+
+def do_probe(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
+    """Ask this machine's own nginx until the live release answers through it."""
+    live = machine.live()
+    if live is None:
+        raise ReleaseError("probe", "no release is live here, so none can answer.")
+    answer = probe_front(machine, live)
+    if not answer.is_good(live):
+        raise ReleaseError(
+            "probe", f"{live.id} does not answer through {machine.config.front}.", str(answer)
+        )
+    return done("unchanged", live, f"{live.id} answers through {machine.config.front}.")
+
+
+def probe_front(machine: Machine, release: Release) -> Answer:
+    """The release's answer through nginx, which may ask other machines too, or the last other."""
+    # Nothing leaves the machine: whose certificate it is does not matter.
+    context = ssl._create_unverified_context()
+    path = machine.config.probe_path if release.record["overlay"] else "/"
+    request = urllib.request.Request(
+        machine.config.front + path, headers={"Host": machine.config.probe_host}
+    )
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )
+    deadline = time.monotonic() + PROBE_FRONT
+    while True:
+        try:
+            with opener.open(request, timeout=5) as response:
+                answer = Answer(response.status, response.read(65536).decode(errors="replace"))
+        except urllib.error.HTTPError as error:
+            answer = Answer(error.code, error.read(65536).decode(errors="replace"))
+        except OSError as error:
+            answer = Answer(0, f"no answer ({error})")
+        if answer.is_good(release) or time.monotonic() > deadline:
+            return answer
+        time.sleep(0.1)
+
+
+def do_hook(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
+    """Run the project's hooks of a moment: before_migrate, after_switch or after_rollback.
+
+    Those of the release that is named, or of the live one.
+    """
+    moment, _, id = args.what.partition(":")
+    release = machine.require(id) if id else machine.live()
+    if release is None:
+        raise ReleaseError("hook", "no release is live here, so it has no hooks.")
+    count = run_hooks(machine, release, moment)
+    action = "ran" if count else "unchanged"
+    return done(action, release, f"{count} hooks of {release.id} ran.")
+
+
+def do_remove(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
+    """Remove a release that nothing runs from."""
+    release = machine.require(args.id)
+    if release.id in machine.pinned():
+        raise UsageError(f"{release.id} runs, or would after a reboot; it is not removed.")
+    machine.discard(release.path)
+    return done("removed", release, f"removed {release.id}.") | {"removed": clean(machine)}
+
+
+def do_hold(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
+    """Hold the lock over the whole site while lines come in; see `hold`."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+    hold(machine, args.what, sys.stdin.buffer, lambda line: print(line, flush=True))
+    return {"changed": False, "message": "the lock is free again."}
+
+
+def do_manage(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
+    """Become the project's manage.py, in the live release, with its environment and terminal.
+
+    Past a connection pool: commands hold locks and settings of a session, which a pool shares.
+    """
+    live = machine.live()
+    if live is None:
+        raise ReleaseError("manage", "no release is live here, so there is no manage.py to run.")
+    env = machine.environment(live)
+    if direct := env.get("ESPALIER_DIRECT_DATABASE_URL"):
+        env |= {"ESPALIER_DATABASE_URL": direct, "ESPALIER_POOLER": ""}
+    env |= {name: os.environ[name] for name in ("TERM", "COLUMNS", "LINES") if name in os.environ}
+    words = args.words[1:] if args.words[:1] == ["--"] else args.words
+    os.umask(0o022)
+    os.chdir(live.workdir)
+    if machine.drops:
+        os.setgroups([])
+        os.setgid(machine.account.pw_gid)
+        os.setuid(machine.account.pw_uid)
+    sys.stdout.flush()
+    os.execve(live.python, [live.python, live.record["manage"], *words], env)
+
+
+def do_log(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
+    """What went live on this machine, when, and who did it."""
+    rows = machine.went_live()
+    table = [["SINCE", "RELEASE", "SLOT", "BY"]]
+    table += [[row["since"][:19], row["id"], row["slot"], row["by"]] for row in rows]
+    return {"log": rows, "message": format_table(table)}
 
 
 def do_clean(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
@@ -1516,15 +2036,25 @@ def do_list(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
 
 def do_status(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     """What is live, how it is, and whether a release is running."""
-    live, stale, lock = live_state(machine), machine.is_stale(), lock_holder(machine)
+    live, stale, lock = live_state(machine), machine.is_stale(), lock_holder(machine.lock_file)
+    site_lock = lock_holder(machine.site_lock_file)
     table = [["project", machine.config.project], ["live", live["id"] if live else "nothing yet"]]
     if live:
         table += [["revision", f"{live['revision']} {live['version']}"], ["slot", live["slot"]]]
+        table += [["since", f"{live['since'][:19]} {live['by']}"]]
         table += [["healthy", "yes" if live["healthy"] else "NO"]]
         table += [["settings", "changed; run `release restart`" if stale else "up to date"]]
     if lock is not None:
         table += [["running", "release {what}, pid {pid}".format_map(lock) if lock else "yes"]]
-    state = {"live": live, "stale": stale, "releases": release_rows(machine), "lock": lock}
+    if site_lock is not None:
+        table += [["whole site", "{by}, since {since}: {what}".format_map(site_lock)]]
+        site_lock.pop("token", None)
+    processes = process_states(machine)
+    for name, one in processes.items():
+        table += [["process", f"{name} {one['state']}, {one['release']}"]]
+    state = {"live": live, "stale": stale, "processes": processes, "lock": lock}
+    state["releases"] = release_rows(machine)
+    state["site_lock"] = site_lock
     return state | {"message": format_table(table)}
 
 
@@ -1553,10 +2083,21 @@ COMMANDS: dict[str, tuple[Callable[[Machine, argparse.Namespace], dict[str, Any]
     "switch": (do_switch, "ID", "only put a built release live"),
     "restart": (do_restart, "", "start the live release anew, as after a change of settings"),
     "rollback": (do_rollback, "[ID]", "put the release live that was live before"),
+    "hook": (do_hook, "WHAT", "run the project's hooks of a moment (MOMENT or MOMENT:ID)"),
+    "check": (do_check, "ID", "refuse a rollback that the database does not allow any more"),
+    "plan": (do_plan, "ID", "say what a built release would change"),
+    "probe": (do_probe, "", "ask the live release through this machine's nginx"),
+    "remove": (do_remove, "ID", "remove a release that nothing runs from"),
     "clean": (do_clean, "", "remove old releases and leftovers"),
+    "hold": (do_hold, "WHAT", "hold the lock over the whole site, as the controller does"),
+    "log": (do_log, "", "say what went live here, when, and who did it"),
+    "manage": (do_manage, "WORDS", "run the live release's manage.py, as the project's user"),
     "list": (do_list, "", "list the releases on this machine"),
     "status": (do_status, "", "say what is live and how it is"),
 }
+
+
+READING = ("list", "status", "log", "probe", "manage", "check", "plan")  # need no lock
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -1564,6 +2105,11 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument("--json", action="store_true", help="print one JSON object")
     common.add_argument("--project", help="which project, when this machine has several")
+    common.add_argument("--by", help="who does it, for the log (default: who called sudo)")
+    common.add_argument(
+        "--accept", action="append", metavar="APP.MIGRATION", help="though it is unsafe; or `all`"
+    )
+    common.add_argument("--token", help="of the lock over the whole site that this belongs to")
     what = (__doc__ or "").splitlines()[0]
     parser = argparse.ArgumentParser("release", description=what, parents=[common])
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -1572,10 +2118,17 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         if operand == "ARCHIVE":
             sub.add_argument("archive", type=Path, metavar="ARCHIVE")
             sub.add_argument("--id", default=None, help="name of the release (default: the time)")
+        elif operand == "WORDS":
+            sub.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND …")
+        elif operand == "WHAT":
+            sub.add_argument("what", metavar="WHAT")
         elif operand:
             sub.add_argument("id", metavar="ID", nargs="?" if operand == "[ID]" else None)
     args = parser.parse_args(argv)
-    return argparse.Namespace(**{"json": False, "project": None} | vars(args))
+    by = os.environ.get("SUDO_USER") or "root"
+    return argparse.Namespace(
+        **{"json": False, "project": None, "by": by, "token": "", "accept": []} | vars(args)
+    )
 
 
 def fail_on_signal(number: int, frame: object) -> None:
@@ -1586,12 +2139,16 @@ def fail_on_signal(number: int, frame: object) -> None:
 def perform(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     """Run the command, under the lock if it changes anything."""
     function = COMMANDS[args.command][0]
-    if args.command in ("list", "status"):
+    machine.by = " ".join(args.by.split())
+    if args.command in READING:
         return function(machine, args)
     if os.geteuid() not in (0, machine.account.pw_uid):
         raise UsageError(f"root's rights are needed; run: sudo release {args.command} ...")
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, fail_on_signal)
+    if args.command == "hold":
+        return function(machine, args)
+    check_site_lock(machine, args.token)
     operand = getattr(args, "archive", None) or getattr(args, "id", None) or ""
     with locked(machine, f"{args.command} {operand}".strip()):
         machine.ensure_directories()
@@ -1621,7 +2178,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         detail = error.detail
         result |= {"step": error.step, "error": error.sentence, "detail": detail}
         status, text = 1, f"release: {error.step} failed: {error.sentence}"
-    if machine and args.command not in ("list", "status"):
+    if machine and args.command not in (*READING, "hold"):
         result["live"] = live = live_state(machine)
         if status == 1:
             name = f"The release {live['id']}" if live else "No release"
