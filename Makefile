@@ -49,6 +49,28 @@ site: .venv/.installed  ## converge the machines of ENV=<inventory> (ansible-pla
 check: .venv/.installed  ## show what `make site` would change, without changing it
 	@ansible-playbook site.yml -i $(INVENTORY) --check --diff
 
+.PHONY: release rollback status log
+release: .venv/.installed  ## ship what project.yml of ENV declares, or VERSION, to every machine
+	@python -m deploys release -i $(INVENTORY) $(if $(VERSION),--version '$(VERSION)') $(OPTIONS)
+rollback: .venv/.installed  ## go back to the release before, or to RELEASE
+	@python -m deploys rollback -i $(INVENTORY) $(RELEASE) $(OPTIONS)
+status: .venv/.installed  ## say what is live on each machine of ENV, how it is, since when and by whom
+	@python -m deploys status -i $(INVENTORY)
+log: .venv/.installed  ## say what went live on ENV, when, and who did it
+	@python -m deploys log -i $(INVENTORY)
+
+.PHONY: maintenance
+maintenance: .venv/.installed  ## close the site for maintenance, or open it: make maintenance STATE=on|off|status [AT=/shop/]
+	@python -m deploys maintenance -i $(INVENTORY) $(or $(STATE),status) $(or $(AT),/)
+
+.PHONY: manage logs psql
+manage: .venv/.installed  ## run manage.py CMD in the live release: make manage CMD="createsuperuser"
+	@python -m deploys manage -i $(INVENTORY) '$(CMD)'
+logs: .venv/.installed  ## follow what Django says on every machine of ENV
+	@python -m deploys logs -f -i $(INVENTORY)
+psql: .venv/.installed  ## open psql on the primary of ENV, or run CMD in it
+	@python -m deploys psql -i $(INVENTORY) '$(CMD)'
+
 .PHONY: load
 load: .venv/.installed  ## visit the site of INVENTORY for a minute, and count what goes wrong
 	@python tests/load/traffic.py -i $(INVENTORY) $(LOAD)
@@ -77,9 +99,10 @@ unit: .venv/.installed  ## unit tests: no machine is touched
 	cd examples/orchard && python manage.py test
 
 .PHONY: molecule
-molecule: test-prerequisites  ## the baseline, verified and broken; then up and down the ladder under traffic
+molecule: test-prerequisites  ## the baseline, verified and broken; up and down the ladder, and releases, under traffic
 	molecule test --scenario-name default
 	molecule test --scenario-name climb
+	molecule test --scenario-name release
 
 .PHONY: screenshot
 screenshot: test-prerequisites  ## take the README's picture of the site of ENV
@@ -89,6 +112,7 @@ screenshot: test-prerequisites  ## take the README's picture of the site of ENV
 bench: test-prerequisites  ## measure: the baseline against the usual set-up, and what each tier gains
 	python bench/run.py
 	python bench/tiers.py
+	python bench/releases.py
 
 .PHONY: test-all
 test-all: test  ## and every other scenario, those of the tiers on both releases of Debian

@@ -1,0 +1,24 @@
+"""Release what the inventory declares, or VERSION, on every machine that runs Django.
+
+    ENV=production pyinfra -y deploys/inventory.py deploys/release.py
+
+`make release` does the same, says it shorter, and can say it as JSON.
+"""
+
+import os
+
+from pyinfra import config
+
+from deploys.described import inventory_path
+from deploys.rollout import BATCHES, Options, compose, shared
+
+config.FAIL_PERCENT = 0  # a machine that cannot be reached stops a release before it begins
+compose(
+    shared(
+        inventory_path(),
+        Options(
+            version=os.environ.get("VERSION", ""),
+            batches=tuple(os.environ.get("BATCHES", ",".join(BATCHES)).split(",")),
+        ),
+    )
+)

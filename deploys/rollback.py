@@ -1,0 +1,14 @@
+"""Go back to the release before, or to the one that RELEASE names, on every machine.
+
+ENV=production pyinfra -y deploys/inventory.py deploys/rollback.py
+"""
+
+import os
+
+from pyinfra import config
+
+from deploys.described import inventory_path
+from deploys.rollout import Options, compose, shared
+
+config.FAIL_PERCENT = 0
+compose(shared(inventory_path(), Options(back_to=os.environ.get("RELEASE", ""))))
