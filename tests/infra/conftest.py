@@ -182,8 +182,8 @@ def traffic(site: Visitor) -> Callable[..., Any]:
     """Give visitors to the site: ``with traffic(paths=("/",), visitors=3) as load: …``."""
     from traffic import Load, Site
 
-    def start(paths: Sequence[str] = ("/",), visitors: int = 3) -> Load:
-        return Load(Site(site.address, site.domain), visitors, paths=paths)
+    def start(paths: Sequence[str] = ("/",), visitors: int = 3, pause: float = 0.01) -> Load:
+        return Load(Site(site.address, site.domain), visitors, pause=pause, paths=paths)
 
     return start
 
@@ -191,6 +191,7 @@ def traffic(site: Visitor) -> Callable[..., Any]:
 @pytest.fixture
 def uninterrupted(traffic: Callable[..., Any]) -> Iterator[Any]:
     """Keep asking for pages while a test runs; fail it if one answer was missing or an error."""
-    with traffic() as load:
+    # Some dozens of requests a second: what is tested meanwhile needs the processors, too.
+    with traffic(pause=0.05) as load:
         yield load
     load.verify()

@@ -96,8 +96,14 @@ def row(
         mark = uuid.uuid4().hex
         ask(primary, f"INSERT INTO espalier_probe VALUES ('{mark}')", project)
         sql = f"SELECT count(*) FROM espalier_probe WHERE mark = '{mark}'"
+
+        def is_there(replica: Any) -> bool:
+            # Until the replica has come so far, it has not even the table.
+            done = replica.run(f"{AS_OWNER} psql -X -A -t -d %s -c %s", project, sql)
+            return done.stdout.strip() == "1"
+
         for replica in replicas:
-            eventually(lambda replica=replica: ask(replica, sql, project) == "1")
+            eventually(lambda replica=replica: is_there(replica))
 
     yield travels
     ask(primary, "DROP TABLE espalier_probe", project)

@@ -11,8 +11,15 @@ import uuid
 from typing import Any
 
 import pytest
+from conftest import Visitor
 
 testinfra_hosts = ["ansible://nginx"]
+
+
+@pytest.fixture
+def site(host: Any, site: Any, topology: dict[str, Any]) -> Visitor:
+    """The site as visitors of the web machine at hand see it."""
+    return Visitor(topology["machines"][host.backend.host]["public_address"], site.domain)
 
 
 def hashed_stylesheet(site: Any) -> str:

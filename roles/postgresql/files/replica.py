@@ -142,8 +142,11 @@ class Replica:
         if self.is_streaming():
             return {"changed": False, "did": "nothing: it streams"}
         reason = self.reason_to_copy()
-        if check:
-            return {"changed": True, "did": f"copy the primary: {reason}" if reason else "start"}
+        if check and reason:
+            return {"changed": True, "did": f"copy the primary: {reason}"}
+        if check:  # the primary may just have been restarted
+            runs = self.is_running()
+            return {"changed": not runs, "did": "wait" if runs else "start"}
         if reason:
             return self.copy(reason)
         mark = self.log.stat().st_size if self.log.exists() else 0
