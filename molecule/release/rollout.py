@@ -1,0 +1,452 @@
+#!/usr/bin/env python3
+"""Release under traffic: good releases, broken ones, and a controller and machines that go away.
+
+    rollout.py -i molecule/release/inventory                      as CI does
+    rollout.py -i molecule/release/inventory --requests 100000    go on until so many were sent
+
+The lab that the inventory describes must be up. Every step is what a person types (`python -m
+deploys`, which `make release` calls) or what happens to them. Throughout, visitors read and write
+over kept connections; each row that the site acknowledged must be stored once, and seen by its
+writer. At the end the same load sees a release the way it should not be done, stop and start, and
+must notice it.
+
+Exit status 1, unless every step ended as it should and nothing was failed, lost, doubled or stale.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "load"))
+
+from traffic import (  # noqa: E402
+    MAX_REQUESTS,
+    MAX_SECONDS,
+    Load,
+    is_clean,
+    read_inventory,
+    sentence,
+    site_of,
+)
+
+HOME = ROOT / ".lab" / "release"
+PROJECT = HOME / "project"
+EXAMPLE = ROOT / "examples" / "orchard"
+EVERY_PAGE = "garden/templates/garden/base.html"
+ENTRY_POINTS = ("orchard/wsgi.py", "orchard/asgi.py")
+VISITORS = 6
+PAUSE = 0.1  # seconds between a visitor's requests: traffic, not a benchmark, on two cores
+RELEASES, ROLLBACKS = 10, 3
+FAILING_MIGRATION = """
+from django.db import migrations
+
+
+def fail(apps, schema_editor):
+    raise ValueError("the rootstock does not take")
+
+
+class Migration(migrations.Migration):
+    dependencies = [("garden", "0002_first_trees")]
+    operations = [migrations.RunPython(fail)]
+"""
+# What is added to the project's files so that a release fails in a step.
+BROKEN: dict[str, dict[str, str]] = {
+    "build": {"requirements.txt": "\nasgiref<1\n"},
+    "migrate": {"garden/migrations/0003_fails.py": FAILING_MIGRATION},
+    "start": dict.fromkeys(ENTRY_POINTS, '\nraise RuntimeError("no sap today")\n'),
+    "probe": {"garden/templates/garden/tree_list.html": "{% no such tag %}"},
+}
+
+
+class StepError(Exception):
+    """A step did not end as it should."""
+
+
+class Run:
+    """The lab, its project, and what is done with them while visitors come."""
+
+    def __init__(self, inventory: Path) -> None:
+        """Copy inventory and project."""
+        HOME.mkdir(parents=True, exist_ok=True)
+        self.inventory = HOME / "inventory"
+        shutil.copytree(inventory, self.inventory, dirs_exist_ok=True)
+        shutil.rmtree(PROJECT, ignore_errors=True)
+        shutil.copytree(EXAMPLE, PROJECT, ignore=shutil.ignore_patterns("__pycache__", "*.sqlite3"))
+        machines = read_inventory(str(self.inventory))
+        self.site = site_of(machines)
+        self.lab = next(iter(machines.values()))["lab"]["name"]
+        self.apps = next(iter(machines.values()))["topology"]["services"]["django"]
+        self.addresses = {name: said["ansible_host"] for name, said in machines.items()}
+        self.number = 0
+        self._summary = (HOME / "summary.txt").open("w", buffering=1)
+        self._log = (HOME / "commands.log").open("w", buffering=1)
+
+    def say(self, line: str) -> None:
+        """Print a line at once, and keep it for those who come later."""
+        print(f"release: {line}", flush=True)
+        self._summary.write(line + "\n")
+
+    # what a person does
+
+    def change(self, additions: dict[str, str] | None = None) -> None:
+        """Change one line of every page, and add to other files."""
+        self.number += 1
+        for name in {EVERY_PAGE, *(name for step in BROKEN.values() for name in step)}:
+            source, target = EXAMPLE / name, PROJECT / name
+            if source.exists():
+                shutil.copyfile(source, target)
+            else:
+                target.unlink(missing_ok=True)
+        with open(PROJECT / EVERY_PAGE, "a") as page:
+            page.write(f"<!-- release {self.number} -->\n")
+        for name, text in (additions or {}).items():
+            with open(PROJECT / name, "a") as file:
+                file.write(text)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a command of `deploys`."""
+        command = [sys.executable, "-m", "deploys", arguments[0], "-i", str(self.inventory)]
+        return subprocess.Popen(
+            [*command, *arguments[1:]],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        )
+
+    def deploys(self, *arguments: str, status: int = 0) -> str:
+        """Run a command of `deploys`; StepError unless it ends with the exit status."""
+        job = self.start(*arguments)
+        said = job.communicate()[0]
+        self._log.write(f"$ {' '.join(arguments)}\n{said}\n")
+        if job.returncode != status:
+            raise StepError(f"{arguments[0]} ended with {job.returncode}, not {status}:\n{said}")
+        return said
+
+    def live(self) -> dict[str, Any]:
+        """Give the release that is live, per machine."""
+        said = self.start("status", "--json").communicate()[0]
+        return {machine: answer.get("live") for machine, answer in json.loads(said).items()}
+
+    def expect_same(self, before: dict[str, Any]) -> None:
+        """StepError unless every machine serves what it served before, and well."""
+        after = self.live()
+        for machine in self.apps:
+            one, other = before[machine], after[machine]
+            if not other or not other["healthy"] or one["identity"] != other["identity"]:
+                raise StepError(f"{machine} served {one} and now serves {other}")
+
+    def expect_new(self) -> None:
+        """StepError unless every machine serves the newest change."""
+        for machine in self.apps:
+            ask = (
+                "import urllib.request as u, ssl; print(u.urlopen(u.Request('https://127.0.0.1/', "
+            )
+            ask += "headers={'Host': 'orchard.example'}), context=ssl._create_unverified_context())"
+            ask += ".read().decode())"
+            page = self.ssh("vps1", f"python3 -c {json.dumps(ask)}")
+            if f"<!-- release {self.number} -->" not in page:
+                raise StepError(f"the front page is not that of release {self.number} ({machine})")
+        lives = {(one or {}).get("identity") for one in self.live().values()}
+        if len(lives) != 1:
+            raise StepError(f"the machines serve different releases: {lives}")
+
+    def ssh(self, machine: str, command: str) -> str:
+        """Run a command on a machine; StepError if it fails."""
+        key = Path("~/.cache/espalier/lab/id_ed25519").expanduser()
+        options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+        target = f"root@{self.addresses[machine]}"
+        done = subprocess.run(
+            ["ssh", "-i", str(key), *options, "-o", "LogLevel=ERROR", target, command],
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise StepError(f"{machine}: {command}: {done.stderr.strip()}")
+        return done.stdout
+
+    def podman(self, *arguments: str, machine: str) -> None:
+        """Do something to a machine as a whole."""
+        sys.path.insert(0, str(ROOT / "lab"))
+        import lab
+
+        lab.podman(*arguments, f"espalier-{self.lab}-{machine}")
+
+    def converge(self) -> None:
+        """Run site.yml."""
+        command = [str(Path(sys.executable).with_name("ansible-playbook")), "site.yml"]
+        done = subprocess.run(
+            [*command, "-i", str(self.inventory)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+        )
+        self._log.write(done.stdout + done.stderr)
+        if done.returncode:
+            raise StepError(f"site.yml failed:\n{done.stdout[-3000:]}")
+
+    def until(self, job: subprocess.Popen[str], words: str) -> None:
+        """Read what a command says until a line has some words; StepError if it ends before."""
+        assert job.stdout
+        said = []
+        for line in job.stdout:
+            said.append(line)
+            if words in " ".join(line.split()):
+                return
+        raise StepError(f"it ended before it said {words!r}:\n{''.join(said)}")
+
+    def wait_for(self, what: str, condition: Callable[[], bool], seconds: float = 120) -> None:
+        """Wait until something is so."""
+        deadline = time.monotonic() + seconds
+        while True:
+            with suppress(StepError):
+                if condition():
+                    return
+            if time.monotonic() > deadline:
+                raise StepError(f"waited {seconds:g} s in vain for {what}")
+            time.sleep(0.5)
+
+    # steps
+
+    def quiet(self) -> None:
+        """No release, for comparison."""
+        time.sleep(30)
+
+    def good(self) -> None:
+        """A release."""
+        self.change()
+        self.deploys("release")
+        self.expect_new()
+
+    def back(self) -> None:
+        """A rollback."""
+        before = self.live()
+        self.deploys("rollback")
+        if self.live()["vps1"]["identity"] == before["vps1"]["identity"]:
+            raise StepError("the rollback changed nothing")
+
+    def broken(self, step: str) -> None:
+        """A release that fails in a step."""
+        before = self.live()
+        self.change(BROKEN[step])
+        self.deploys("release", status=1)
+        self.expect_same(before)
+
+    def no_such_version(self) -> None:
+        """A release of something that is not there."""
+        before = self.live()
+        self.deploys("release", "--version", "v0.0", status=2)
+        self.expect_same(before)
+
+    def killed_and_resumed(self) -> None:
+        """The controller is killed when one machine has switched; the same command finishes it."""
+        self._kill_half_way()
+        said = self.deploys("release")
+        if "was cut off" not in said:
+            raise StepError(f"nothing was said about the release that was cut off:\n{said}")
+        self.expect_new()
+
+    def killed_and_undone(self) -> None:
+        """The same, and `rollback` undoes it."""
+        before = self.live()
+        self._kill_half_way()
+        self.deploys("rollback")
+        self.expect_same(before)
+
+    def _kill_half_way(self) -> None:
+        """Begin a release, and kill the controller when one of the machines has switched."""
+        self.change()
+        job = self.start("release")
+        self.until(job, "switch vps1")
+        os.killpg(job.pid, signal.SIGKILL)
+        job.wait()
+        self.wait_for("the lock to be free", lambda: self._lock() is None)
+
+    def _lock(self) -> dict[str, Any] | None:
+        said = json.loads(self.start("status", "--json").communicate()[0])
+        return said["vps1"]["site_lock"] or said["vps1"]["lock"]
+
+    def two_at_once(self) -> None:
+        """A second release while one runs is refused, and says who runs the first."""
+        self.change()
+        job = self.start("release")
+        self.until(job, "lock vps1")
+        said = self.deploys("release", status=3)
+        if "since" not in said:
+            raise StepError(f"it is not said who is at work:\n{said}")
+        job.communicate()
+        if job.returncode:
+            raise StepError(f"the first release ended with {job.returncode}")
+        self.expect_new()
+
+    def powered_off(self) -> None:
+        """A machine is shut down while the release is built on it; later it is there again."""
+        before = self.live()
+        self.change()
+        job = self.start("release")
+        self.until(job, "lock vps1")
+        self.podman("stop", "--time", "60", machine="app2")
+        said = job.communicate()[0]
+        if job.returncode != 1:
+            raise StepError(f"the release ended with {job.returncode}:\n{said}")
+        self.podman("start", machine="app2")
+        self.wait_for("app2 to serve again", lambda: (self.live()["app2"] or {}).get("healthy"))
+        self.expect_same(before)
+        self.deploys("release")
+        self.expect_new()
+
+    def disk_full(self) -> None:
+        """The disk of a machine is full when the release is built on it."""
+        before = self.live()
+        self.change({"requirements.txt": "\nidna==3.10\n"})
+        build = "/srv/orchard/build"
+        # Room enough, but the system has no place for so many files: a real ENOSPC on the way.
+        options = "size=200m,nr_inodes=20,mode=0750,uid=$(id -u orchard),gid=$(id -g orchard)"
+        self.ssh("app2", f"mount -t tmpfs -o {options} tmpfs {build}")
+        try:
+            said = self.deploys("release", status=1)
+            if "full" not in said:
+                raise StepError(f"it is not said that the disk is full:\n{said}")
+        finally:
+            self.ssh("app2", f"umount {build}")
+        self.expect_same(before)
+
+    def rebooted(self) -> None:
+        """A machine reboots between releases, and everything comes back by itself."""
+        before = self.live()
+        self.podman("stop", "--time", "60", machine="app2")
+        self.podman("start", machine="app2")
+        self.wait_for("app2 to serve again", lambda: (self.live()["app2"] or {}).get("healthy"))
+        self.expect_same(before)
+
+    def processes(self) -> None:
+        """Workers run the live release on every machine, and one beat does over all."""
+        for machine in self.apps:
+            said = json.loads(self.ssh(machine, "release --json status"))
+            states = said["processes"]
+            if set(states) != {"worker-1", "worker-2", "beat-1"}:
+                raise StepError(f"{machine} runs {sorted(states)}")
+            for name, one in states.items():
+                if (one["state"], one["release"]) != ("active", said["live"]["id"]):
+                    raise StepError(f"{name} on {machine} is {one}, live is {said['live']['id']}")
+        self.wait_for("one beat", lambda: len(self._beating()) == 1, 30)
+        (first,) = self._beating()
+        self.ssh(first, "systemctl stop orchard-process@beat-1")
+        other = next(machine for machine in self.apps if machine != first)
+        self.wait_for(f"the beat to go on on {other}", lambda: self._beating() == [other], 30)
+        self.ssh(first, "systemctl start orchard-process@beat-1")
+        time.sleep(5)
+        if self._beating() != [other]:
+            raise StepError(f"the beat runs on {self._beating()}, not on {other} alone")
+        if not self.ssh("vps1", "cat /srv/orchard/media/switched").strip():
+            raise StepError("the hook after_switch has not run")
+
+    def _beating(self) -> list[str]:
+        """The machines whose beat was heard within 3 seconds."""
+        look = "find /var/lib/espalier/orchard/beat -newermt '3 seconds ago' 2>/dev/null"
+        return [m for m in self.apps if self.ssh(m, f"{look} || true").strip()]
+
+    def stop_and_start(self) -> None:
+        """What a release must not be."""
+        for machine in self.apps:
+            self.ssh(machine, "systemctl restart 'orchard-web@*'")
+            time.sleep(2)
+
+
+def main() -> int:
+    """Run the command line; gives the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-i", "--inventory", type=Path, required=True)
+    parser.add_argument("--requests", type=int, default=0, help="go on until so many were sent")
+    parser.add_argument("--only", default="", help="names of steps, separated by commas")
+    arguments = parser.parse_args()
+    run = Run(arguments.inventory)
+    run.change()
+    run.converge()
+    steps: list[tuple[str, Callable[[], None]]] = [("no release", run.quiet)]
+    every = RELEASES // (ROLLBACKS + 1) + 1
+    for number in range(1, RELEASES + 1):
+        steps.append((f"release {number}", run.good))
+        if number % every == 0:
+            steps.append((f"rollback {number // every}", run.back))
+    steps.append(("rollback", run.back))
+    steps.append(("version not there", run.no_such_version))
+    steps += [(f"broken: {step}", lambda step=step: run.broken(step)) for step in BROKEN]
+    steps += [
+        ("processes", run.processes),
+        ("killed, resumed", run.killed_and_resumed),
+        ("killed, undone", run.killed_and_undone),
+        ("two at once", run.two_at_once),
+        ("powered off", run.powered_off),
+        ("disk full", run.disk_full),
+        ("rebooted", run.rebooted),
+    ]
+    if arguments.only:
+        wanted = arguments.only.split(",")
+        steps = [step for step in steps if any(step[0].startswith(name) for name in wanted)]
+    wrong = False
+    ledger = HOME / "ledger.jsonl"
+    with Load(run.site, VISITORS, ledger, MAX_SECONDS, MAX_REQUESTS, PAUSE) as load:
+
+        def take(name: str, work: Callable[[], None]) -> bool:
+            mark, began = load.mark(), time.monotonic()
+            try:
+                work()
+                said = ""
+            except StepError as error:
+                said = str(error)
+            report = load.report(mark)
+            good = not said and is_clean(report)
+            run.say(
+                f"{name:<18} {time.monotonic() - began:6.1f} s  sent {report['sent']:>6}  failed "
+                f"{report['failed']}  slowest {report['slowest']:.2f} s  rows "
+                f"{report['rows']['acknowledged']:>5}  lost {report['rows']['lost']}  doubled "
+                f"{report['rows']['doubled']}  stale {report['stale']}"
+            )
+            for failure in report["failures"]:
+                run.say(f"  after {failure['after']} s: {failure['what']}")
+            if said:
+                run.say(f"  WRONG: {said}")
+            return good
+
+        for name, work in steps:
+            wrong |= not take(name, work)
+        number = RELEASES
+        while load.sent < arguments.requests and not wrong:
+            number += 1
+            wrong |= not take(f"release {number}", run.good)
+    total = load.report()
+    run.say(f"total: {sentence(total)}")
+    with Load(run.site, VISITORS, HOME / "control.jsonl", 60, 10_000, PAUSE) as load:
+        time.sleep(3)
+        run.stop_and_start()
+        time.sleep(3)
+    control = load.report()
+    run.say(f"stop and start, for comparison: {sentence(control)}")
+    if not control["failed"]:
+        run.say("WRONG: visitors did not notice that; so they would not notice anything")
+        wrong = True
+    wrong |= not is_clean(total)
+    run.say("FAILED" if wrong else "every step ended as it should, and nobody noticed")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
