@@ -704,7 +704,7 @@ REFUSALS: dict[str, tuple[Any, Any, Any, str]] = {
         "one IP address or host name, without a network length or scheme, such as 10.0.0.10.",
     ),
     "a name among several machines": (
-        {**at("vps1", "10.0.0.1"), **at("db1", "db.example.com")},
+        {**at("vps1", "10.0.0.1", "203.0.113.1"), **at("db1", "db.example.com", "203.0.113.2")},
         {"web": ["vps1"], "app": ["vps1"], "db": ["db1"]},
         [],
         "The private address of the machine `db1` in hosts.yml is db.example.com, and between "
@@ -736,9 +736,11 @@ def test_several_machines_have_ipv4_addresses(address: str) -> None:
     alone = on_one()
     assert compute(at("vps1", address), alone, [])["services"]["django"] == ["vps1"]
     with pytest.raises(TopologyError, match="uses IPv4 addresses"):
-        compute({**at("vps1", "10.0.0.1"), **at("db1", address)}, {**alone, "db": ["db1"]}, [])
+        two = {**at("vps1", "10.0.0.1", "203.0.113.1"), **at("db1", address, "203.0.113.2")}
+        compute(two, {**alone, "db": ["db1"]}, [])
     # A spare is in nobody's way.
-    assert compute({**at("vps1", "10.0.0.1"), **at("new", address)}, alone, [])
+    two = {**at("vps1", "10.0.0.1", "203.0.113.1"), **at("new", address, "203.0.113.2")}
+    assert compute(two, alone, [])
 
 
 def test_loopback_is_fine_alone() -> None:
