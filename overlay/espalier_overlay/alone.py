@@ -16,23 +16,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Any
 
 import django
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from espalier_overlay.migrate import past_the_pool
+from espalier_overlay.migrate import lock_key, past_the_pool, scalar
 
 POLL = 2.0  # seconds between two attempts, or two looks at the connection
 GRACE = 600.0  # seconds that a command may take to end
-
-
-def lock_key(name: str) -> int:
-    """Return the advisory lock's number for a name: PostgreSQL wants 64 bits."""
-    return int.from_bytes(
-        sha256(f"espalier alone {name}".encode()).digest()[:8], "big", signed=True
-    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(command, None)
     with connection.cursor() as cursor:
         told = False
-        while not _ask(cursor, "SELECT pg_try_advisory_lock(%s)", [lock_key(arguments.name)]):
+        lock = lock_key(f"alone {arguments.name}")
+        while not scalar(cursor, "SELECT pg_try_advisory_lock(%s)", [lock]):
             if not told:
                 print(f"{arguments.name} runs on another machine; waiting", flush=True)
                 told = True
@@ -76,7 +69,7 @@ def _run(command: Sequence[str], cursor: Any) -> int:
             return child.wait(POLL)
         try:
             if cursor is not None:
-                _ask(cursor, "SELECT 1")
+                scalar(cursor, "SELECT 1")
         except Exception as error:
             print(f"the lock may be somebody else's now, so this ends: {error}", file=sys.stderr)
             child.terminate()
@@ -84,11 +77,6 @@ def _run(command: Sequence[str], cursor: Any) -> int:
                 child.wait(GRACE)
             child.kill()
             return 1
-
-
-def _ask(cursor: Any, query: str, parameters: Sequence[Any] = ()) -> Any:
-    cursor.execute(query, parameters)
-    return cursor.fetchone()[0]
 
 
 if __name__ == "__main__":

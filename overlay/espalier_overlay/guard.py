@@ -12,6 +12,7 @@ django-migration-linter's business; here is what it means for the code at hand, 
 
 import argparse
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +22,9 @@ import django
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, connections
 
-LARGE = 100_000  # rows; building an index on fewer locks writers out for well under a second
+from espalier_overlay.migrate import past_the_pool
+
+LARGE = 100_000  # rows; the kit's own choice of what takes too long to lock writers out for
 FIXES = {
     "DROP_COLUMN": "release code that does not use the column first, and drop it with the next one",
     "DROP_TABLE": "release code that does not use the table first, and drop it with the next one",
@@ -54,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m espalier_overlay.guard")
     parser.add_argument("command", choices=["columns", "check", "beyond"])
     command = parser.parse_args(argv).command
+    past_the_pool(os.environ)
     django.setup()
     if command == "columns":
         print(json.dumps(columns()))
@@ -86,6 +90,8 @@ def verdicts(other: Mapping[str, Any] | None, *, beyond: bool) -> list[dict[str,
     from django.db.migrations.executor import MigrationExecutor
 
     connection = connections[DEFAULT_DB_ALIAS]
+    if connection.vendor != "postgresql":
+        return []  # the linter's rules and the locks are PostgreSQL's
     executor = MigrationExecutor(connection)
     if beyond:
         known = set((other or {}).get("migrations", ()))
@@ -100,8 +106,6 @@ def verdicts(other: Mapping[str, Any] | None, *, beyond: bool) -> list[dict[str,
     else:
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
         wanted = [migration for migration, _ in plan]
-    if connection.vendor != "postgresql":
-        return []  # the linter's rules and the locks are PostgreSQL's
     there = Database(connection)
     tables = (other or {}).get("tables", {})
     return [_verdict(executor.loader, connection, one, tables, there) for one in wanted]
@@ -154,7 +158,6 @@ def _verdict(
         "locks": locks(statements),
         "issues": issues,
         "unknown": unknown,
-        "code": any(type(one).__name__ == "RunPython" for one in migration.operations),
     }
 
 

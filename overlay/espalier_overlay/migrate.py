@@ -25,8 +25,14 @@ from django.db.backends.signals import connection_created
 
 from espalier_overlay.health import pending_migrations
 
+
+def lock_key(name: str) -> int:
+    """Return the number of an advisory lock, of which PostgreSQL wants 64 bits, for its name."""
+    return int.from_bytes(sha256(f"espalier {name}".encode()).digest()[:8], "big", signed=True)
+
+
 # One for all projects: PostgreSQL keeps advisory locks per database.
-LOCK_KEY = int.from_bytes(sha256(b"espalier migrate").digest()[:8], "big", signed=True)
+LOCK_KEY = lock_key("migrate")
 LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's SQLSTATE, appendix A of its manual
 PAUSES = (2.0, 5.0, 10.0)  # seconds before the 2nd, 3rd and 4th try
 POLL = 0.5  # seconds
@@ -165,7 +171,7 @@ def _alone(connection: BaseDatabaseWrapper, wait: float) -> Iterator[None]:
         with keeper.cursor() as cursor:
             deadline = time.monotonic() + wait
             told = False
-            while not _scalar(cursor, "SELECT pg_try_advisory_lock(%s)", [LOCK_KEY]):
+            while not scalar(cursor, "SELECT pg_try_advisory_lock(%s)", [LOCK_KEY]):
                 if time.monotonic() >= deadline:
                     raise MigrateError(
                         f"another migration of this database still runs after {wait:g} s "
@@ -222,7 +228,8 @@ def _lock_timeout(duration: str) -> Iterator[None]:
         connection_created.disconnect(on_connect)
 
 
-def _scalar(cursor: Any, query: str, parameters: Sequence[Any]) -> Any:
+def scalar(cursor: Any, query: str, parameters: Sequence[Any] = ()) -> Any:
+    """Ask for one value."""
     cursor.execute(query, parameters)
     return cursor.fetchone()[0]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from conftest import Run
-from espalier_overlay.alone import lock_key
 from espalier_overlay.guard import LARGE, Database, judge, locks
+from espalier_overlay.migrate import lock_key
 
 LIVE = {"shop_item": ["id", "name", "price"]}
 

@@ -244,7 +244,6 @@ def main() -> None:
     if module.params["applied"] and not module.check_mode:
         forget(module.params["applied"])
     pending = Pending(module.params["pending"], module.check_mode)
-    left = list(pending.paths)
     diffs: list[dict] = []
     changed = [i["path"] for i in module.params["directories"] if make_directory(module, i)]
     changed += [i["path"] for i in module.params["files"] if write_file(module, i, pending, diffs)]
@@ -254,7 +253,7 @@ def main() -> None:
             if not module.check_mode:
                 pending.add(path)
                 os.remove(path)
-    changed += [path for path in left if path not in changed]
+    changed += [path for path in pending.paths if path not in changed]
     # `invocation` would repeat all contents, secrets too, in verbose output.
     module.exit_json(changed=bool(changed), changed_paths=changed, diff=diffs, invocation={})
 

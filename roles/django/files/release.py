@@ -1086,20 +1086,9 @@ def release_environment(build: Mapping[str, Any], path: Path) -> dict[str, str]:
     }
 
 
-SHELL_WORDS = {
-    "case",
-    "cd",
-    "exec",
-    "export",
-    "for",
-    "if",
-    "set",
-    "trap",
-    "until",
-    "while",
-    "!",
-    ".",
-}
+# Words after which a line is more than one command.
+SHELL_WORDS = {"case", "cd", "exec", "export", "for", "if", "set", "trap", "until", "while"}
+SHELL_WORDS |= {"!", "."}
 # The server's command line; `$socket` is the slot's, sizes come from the machine's environment.
 SERVERS = {
     "uvicorn": (
@@ -1122,17 +1111,21 @@ SERVERS = {
 }
 
 
+def script_begin(build: Mapping[str, Any]) -> str:
+    """How a script in bin/ begins: `$release` is its release, and it is beside manage.py."""
+    # `pwd -P` leaves the slot's symlink, so that `ps` shows which release a process belongs to.
+    return (
+        "#!/bin/sh\n"
+        'release=$(cd "$(dirname "$0")/.." && pwd -P) || exit 1\n'
+        f'cd "$release"/{shlex.quote(build["workdir"])} || exit 1\n'
+    )
+
+
 def web_script(build: Mapping[str, Any], gunicorn_config: Path) -> str:
     """The text of bin/web, which the web unit runs with --bind."""
     # The asgi worker warns of a number of threads, as it starts one for each request under way.
     worker = "--worker-class asgi --threads 1 " if build["interface"] == "asgi" else ""
-    quote = shlex.quote
-    # `pwd -P` leaves the slot's symlink, so that `ps` shows which release a process belongs to.
-    begin = (
-        "#!/bin/sh\n"
-        'release=$(cd "$(dirname "$0")/.." && pwd -P) || exit 1\n'
-        f'cd "$release"/{quote(build["workdir"])} || exit 1\n'
-    )
+    quote, begin = shlex.quote, script_begin(build)
     if line := SERVERS.get(build.get("server", "")):
         threads = '--blocking-threads "$ESPALIER_WEB_THREADS" ' if not worker else ""
         command = line.format(
@@ -1176,10 +1169,7 @@ def process_script(build: Mapping[str, Any]) -> str:
     for name, scheduled in build.get("schedule", {}).items():
         cases += f"{name}) exec sh -c {shlex.quote(scheduled['command'])};;\n"
     return (
-        "#!/bin/sh\n"
-        'release=$(cd "$(dirname "$0")/.." && pwd -P) || exit 1\n'
-        f'cd "$release"/{shlex.quote(build["workdir"])} || exit 1\n'
-        'PATH="$release/venv/bin:$PATH"\n'
+        f'{script_begin(build)}PATH="$release/venv/bin:$PATH"\n'
         f'case "$1" in\n{cases}*) echo "$1 is no process of this release" >&2; exit 1;;\nesac\n'
     )
 
@@ -1277,8 +1267,6 @@ def ask_guard(machine: Machine, release: Release, command: str, stdin: str | Non
         return None
     argv = [release.python, "-m", "espalier_overlay.guard", command]
     env = machine.environment(release)
-    if direct := env.get("ESPALIER_DIRECT_DATABASE_URL"):
-        env |= {"ESPALIER_DATABASE_URL": direct, "ESPALIER_POOLER": ""}
     explain = explain_django("the migrations cannot be looked at (--accept all goes on without)")
     return json.loads(last_line(machine.run(argv, "guard", explain, env, release.workdir, stdin)))
 
@@ -1295,18 +1283,21 @@ def refuse_unsafe(
     step: str, verdicts: Sequence[Mapping[str, Any]], accepted: Collection[str], what: str
 ) -> None:
     """Raise ReleaseError for what the code that runs meanwhile could not live with."""
-    lines = [
-        f"{verdict['migration']}: {issue['message']}"
-        + (f"\n    instead: {issue['fix']}" if step == "migrate" else "")
+    unsafe = [
+        (verdict["migration"], issue)
         for verdict in verdicts
         for issue in verdict["issues"]
         if verdict["migration"] not in accepted
         and (issue["code"] != "IRREVERSIBLE" or step == "rollback")
     ]
-    if not lines:
+    if not unsafe:
         return
-    names = dict.fromkeys(line.split(":")[0] for line in lines)
-    word = " ".join(f"--accept {name}" for name in names)
+    lines = [
+        f"{name}: {issue['message']}"
+        + (f"\n    instead: {issue['fix']}" if step == "migrate" else "")
+        for name, issue in unsafe
+    ]
+    word = " ".join(f"--accept {name}" for name in dict.fromkeys(name for name, _ in unsafe))
     raise ReleaseError(step, f"{what}; to do it all the same, say {word}.", "\n".join(lines))
 
 
@@ -1637,8 +1628,8 @@ def timer_file(machine: Machine, name: str) -> Path:
 def timer(machine: Machine, scheduled: Mapping[str, str]) -> str:
     """The timer of a scheduled command."""
     return (
-        f"# Written by `release` from `schedule` in project.yml.\n[Timer]\n"
-        f"OnCalendar={scheduled['when']}\nPersistent=true\nRandomizedDelaySec=0\n\n"
+        "# Written by `release` from `schedule` in project.yml.\n[Timer]\n"
+        f"OnCalendar={scheduled['when']}\nPersistent=true\n\n"
         "[Install]\nWantedBy=timers.target\n"
     )
 
@@ -1980,8 +1971,6 @@ def do_remove(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
 
 def do_hold(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     """Hold the lock over the whole site while lines come in; see `hold`."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
     hold(machine, args.what, sys.stdin.buffer, lambda line: print(line, flush=True))
     return {"changed": False, "message": "the lock is free again."}
 
@@ -2144,10 +2133,10 @@ def perform(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
         return function(machine, args)
     if os.geteuid() not in (0, machine.account.pw_uid):
         raise UsageError(f"root's rights are needed; run: sudo release {args.command} ...")
+    if args.command == "hold":  # changes nothing, and may just end
+        return function(machine, args)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, fail_on_signal)
-    if args.command == "hold":
-        return function(machine, args)
     check_site_lock(machine, args.token)
     operand = getattr(args, "archive", None) or getattr(args, "id", None) or ""
     with locked(machine, f"{args.command} {operand}".strip()):
