@@ -74,7 +74,7 @@ class ActionModule(ActionBase):
             packed = library.pack(
                 arguments.get("project"),
                 Path(arguments.get("base") or ROOT),
-                Path(arguments.get("cache") or "~/.cache/espalier/projects").expanduser(),
+                Path(arguments.get("cache") or library.CACHE).expanduser(),
                 Path(arguments.get("overlay") or ROOT / "overlay"),
                 arguments.get("extra_requirements") or [],
                 show=show,

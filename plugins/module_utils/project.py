@@ -43,6 +43,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+# Where the controller keeps mirrors, downloads and archives, unless told otherwise.
+CACHE = Path("~/.cache/espalier/projects")
+
 
 def _word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -154,8 +157,7 @@ def check(project: Mapping[str, Any], where: str = WHERE) -> Project:
         )
     for key in project:
         if key not in _RULES:
-            near = difflib.get_close_matches(str(key), _RULES, n=1, cutoff=0.6)
-            hint = f"did you mean `{near[0]}`?" if near else f"the keys are {_words(_RULES)}."
+            hint = _hint(key, _RULES, "the keys are")
             raise ProjectError(f"{where}: project.{key} is not a key of `project`: {hint}")
     values: dict[str, Any] = {}
     for key, value in project.items():
@@ -432,9 +434,7 @@ def _microcached(page: Any) -> dict[str, Any]:
     keys = ("path", "seconds")
     for key in page:
         if key not in keys:
-            near = difflib.get_close_matches(str(key), keys, n=1, cutoff=0.6)
-            hint = f"did you mean `{near[0]}`?" if near else f"the keys are {_words(keys)}."
-            raise _Bad(f"{key} is not a key of an entry: {hint}")
+            raise _Bad(f"{key} is not a key of an entry: {_hint(key, keys, 'the keys are')}")
     for key in keys:
         if page.get(key) is None:
             raise _Bad(f"an entry lacks `{key}`: write for example {_MICROCACHE_EXAMPLE}.")
@@ -455,13 +455,18 @@ SERVERS = ("gunicorn", "uvicorn", "granian", "uwsgi")
 HOOKS = ("before_migrate", "after_switch", "after_rollback")
 
 
+def _mapping(value: Any, example: str) -> Mapping[Any, Any]:
+    """The value, which must be a dictionary."""
+    if not isinstance(value, Mapping):
+        raise _Bad(f"must be a dictionary, and is a {_kind(value)}: write for example {example}.")
+    return value
+
+
 def _choice(words: Sequence[str]) -> Callable[[Any], str]:
     def rule(value: Any) -> str:
         if (text := _text(value)) in words:
             return text
-        near = difflib.get_close_matches(text, words, n=1, cutoff=0.6)
-        hint = f"did you mean `{near[0]}`?" if near else f"write one of {_words(words)}."
-        raise _Bad(f'"{text}" is not known: {hint}')
+        raise _Bad(f'"{text}" is not known: {_hint(text, words, "write one of")}')
 
     return rule
 
@@ -472,12 +477,8 @@ def _named(
     """A rule for a dictionary from the name of a unit to what it runs."""
 
     def rule(value: Any) -> Mapping[str, Any]:
-        if not isinstance(value, Mapping):
-            raise _Bad(
-                f"must be a dictionary, and is a {_kind(value)}: write for example {example}."
-            )
         found = {}
-        for name, one in value.items():
+        for name, one in _mapping(value, example).items():
             if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]{0,30}", name):
                 raise _Bad(
                     f'"{name}" is not a name such as mailer: small letters, digits and _, at most '
@@ -496,13 +497,9 @@ def _named(
 
 def _entry_of(value: Any, keys: Sequence[str], example: str) -> dict[str, Any]:
     """A dictionary with none but the given keys, and a `command`."""
-    if not isinstance(value, Mapping):
-        raise _Bad(f"must be a dictionary, and is a {_kind(value)}: write for example {example}.")
-    for key in value:
+    for key in _mapping(value, example):
         if key not in keys:
-            near = difflib.get_close_matches(str(key), keys, n=1, cutoff=0.6)
-            hint = f"did you mean `{near[0]}`?" if near else f"the keys are {_words(keys)}."
-            raise _Bad(f"{key} is not a key here: {hint}")
+            raise _Bad(f"{key} is not a key here: {_hint(key, keys, 'the keys are')}")
     if value.get("command") is None:
         raise _Bad(f"lacks `command`: write for example {example}.")
     return {**value, "command": _text(value["command"])}
@@ -535,13 +532,10 @@ def _scheduled(value: Any) -> Mapping[str, str]:
 
 def _hooks(value: Any) -> Mapping[str, tuple[str, ...]]:
     example = "{after_switch: [python manage.py warm_up]}"
-    if not isinstance(value, Mapping):
-        raise _Bad(f"must be a dictionary, and is a {_kind(value)}: write for example {example}.")
     found = {}
-    for key, commands in value.items():
+    for key, commands in _mapping(value, example).items():
         if key not in HOOKS:
-            near = difflib.get_close_matches(str(key), HOOKS, n=1, cutoff=0.6)
-            hint = f"did you mean `{near[0]}`?" if near else f"the moments are {_words(HOOKS)}."
+            hint = _hint(key, HOOKS, "the moments are")
             raise _Bad(f"{key} is no moment of a release: {hint}")
         if not isinstance(commands, list | tuple):
             raise _Bad(f"{key} must be a list of commands: write for example {example}.")
@@ -650,6 +644,13 @@ def _kind(value: Any) -> str:
         (Mapping, "dictionary"),
     )
     return next((word for kind, word in kinds if isinstance(value, kind)), type(value).__name__)
+
+
+def _hint(word: Any, known: Iterable[str], otherwise: str) -> str:
+    """What to write instead of a word that is not known: the nearest one, or which there are."""
+    words = list(known)
+    near = difflib.get_close_matches(str(word), words, n=1, cutoff=0.6)
+    return f"did you mean `{near[0]}`?" if near else f"{otherwise} {_words(words)}."
 
 
 def _words(items: Iterable[str]) -> str:
