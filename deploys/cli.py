@@ -9,6 +9,7 @@ import os
 import shlex
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.operations import run_ops
 from pyinfra.api.state import BaseStateCallback, StateStage
 
-from deploys.described import DeployError, Site, read
+from deploys.described import DeployError, Site, as_root, read
 from deploys.rollout import BATCHES, Display, Options, Rollout, compose
 
 CONNECT_TIMEOUT = 10  # seconds
@@ -69,13 +70,12 @@ def roll(arguments: argparse.Namespace, options: Options) -> int:
     state.set_stage(StateStage.Execute)
     run_ops(state)
     disconnect_all(state)
+    display.close()
     if arguments.json:
         print(json.dumps(rollout.result()))
     else:
         print(rollout.sentence(), file=sys.stderr if rollout.failure else sys.stdout)
-    if rollout.failure:
-        return rollout.failure.status
-    return 1 if rollout.warning else 0
+    return rollout.status_of_exit
 
 
 def do_release(arguments: argparse.Namespace) -> int:
@@ -92,8 +92,7 @@ def do_rollback(arguments: argparse.Namespace) -> int:
 
 def remote(site: Site, machine: str, *command: str) -> list[str]:
     """The ssh command that runs another one as root on a machine."""
-    script = 'if [ "$(id -u)" = 0 ]; then exec "$@"; else exec sudo -n -- "$@"; fi'
-    return [*site.ssh(machine), shlex.join(["sh", "-c", script, "sh", *command])]
+    return [*site.ssh(machine), as_root(command)]
 
 
 def each(site: Site, *command: str) -> dict[str, dict[str, Any]]:
@@ -209,8 +208,6 @@ def do_logs(arguments: argparse.Namespace) -> int:
     def copy(machine: str) -> None:
         for line in jobs[machine].stdout or ():
             print(f"{machine:<{width}}  {line}", end="", flush=True)
-
-    import threading
 
     threads = [threading.Thread(target=copy, args=(machine,), daemon=True) for machine in jobs]
     for thread in threads:

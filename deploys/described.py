@@ -10,7 +10,7 @@ import shlex
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -79,11 +79,10 @@ class Site:
                 data[name] = value
         return data
 
-    def ssh(self, machine: str, *, terminal: bool = False) -> list[str]:
+    def ssh(self, machine: str) -> list[str]:
         """The ssh command that reaches a machine as Ansible does, without what to run there."""
         said = self.hostvars[machine]
         command = ["ssh", *shlex.split(said.get("ansible_ssh_common_args", ""))]
-        command += ["-t"] if terminal else []
         if "ansible_port" in said:
             command += ["-p", str(said["ansible_port"])]
         if key := said.get("ansible_ssh_private_key_file"):
@@ -95,6 +94,12 @@ class Site:
     def name(self) -> str:
         """The project's name: its user, its directories, its units."""
         return pack_library().check(self.project).name
+
+
+def as_root(command: Sequence[str]) -> str:
+    """A command as a shell line that runs it as root, or as who may become it: as `become` does."""
+    script = 'if [ "$(id -u)" = 0 ]; then exec "$@"; else exec sudo -n -- "$@"; fi'
+    return shlex.join(["sh", "-c", script, "sh", *command])
 
 
 def ssh_options(hostvars: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -10,15 +10,8 @@ import os
 from pyinfra import config
 
 from deploys.described import inventory_path
-from deploys.rollout import BATCHES, Options, compose, shared
+from deploys.rollout import BATCHES, Options, deploy
 
 config.FAIL_PERCENT = 0  # a machine that cannot be reached stops a release before it begins
-compose(
-    shared(
-        inventory_path(),
-        Options(
-            version=os.environ.get("VERSION", ""),
-            batches=tuple(os.environ.get("BATCHES", ",".join(BATCHES)).split(",")),
-        ),
-    )
-)
+sizes = os.environ.get("BATCHES", ",".join(BATCHES)).split(",")
+deploy(inventory_path(), Options(version=os.environ.get("VERSION", ""), batches=tuple(sizes)))

@@ -8,7 +8,7 @@ import os
 from pyinfra import config
 
 from deploys.described import inventory_path
-from deploys.rollout import Options, compose, shared
+from deploys.rollout import Options, deploy
 
 config.FAIL_PERCENT = 0
-compose(shared(inventory_path(), Options(back_to=os.environ.get("RELEASE", ""))))
+deploy(inventory_path(), Options(back_to=os.environ.get("RELEASE", "")))

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,13 +30,11 @@ from pyinfra.api import StringCommand
 from pyinfra.context import ctx_host
 from pyinfra.operations import python
 
-from deploys.described import ROOT, DeployError, Site, pack_library, read, who
+from deploys.described import ROOT, DeployError, Site, as_root, pack_library, read, who
 
 BATCHES = ("1", "10%", "40%", "100%")
 BEAT = 5  # seconds between two signs of life for the lock over the site
 GONE = 3  # attempts in a row that find nobody at a machine's SSH port, BEAT seconds apart
-# root, or whoever may become it: as the playbooks do with `become`.
-AS_ROOT = 'run() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n -- "$@"; fi; }; run '
 
 
 def batches(names: Sequence[str], sizes: Sequence[str] = BATCHES) -> list[list[str]]:
@@ -96,7 +95,6 @@ class Rollout:
     failure: Failure | None = None
     warning: str = ""  # of a hook that failed after the switch
     token: str = ""
-    action: str = "unchanged"
     status: dict[str, dict[str, Any]] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)  # the release to put live, per machine
     archive: Path | None = None
@@ -126,7 +124,7 @@ class Rollout:
         command += ["--token", self.token] if self.token else []
         for migration in self.options.accept:
             command += ["--accept", migration]
-        out = self.run(shlex.join([*command, *arguments]))
+        out = self.run(as_root([*command, *arguments]))
         try:
             said = json.loads(out[-1])
         except (IndexError, ValueError):
@@ -142,13 +140,12 @@ class Rollout:
         return said
 
     def run(self, command: str) -> list[str]:
-        """Run a command as root on the machine at hand; gives its output's lines.
+        """Run a shell line on the machine at hand; gives its output's lines.
 
         Raises DeployError when the machine does not answer any more.
         """
-
         machine = ctx_host.get()  # the context itself belongs to this greenlet only
-        job = gevent.spawn(machine.run_shell_command, StringCommand(AS_ROOT + command))
+        job = gevent.spawn(machine.run_shell_command, StringCommand(command))
         where = (host.data.ssh_hostname, int(host.data.get("ssh_port") or 22))
         silent = 0
         while not job.ready():
@@ -225,7 +222,7 @@ class Rollout:
             packed = library.pack(
                 project,
                 ROOT,
-                Path("~/.cache/espalier/projects").expanduser(),
+                library.CACHE.expanduser(),
                 ROOT / "overlay",
                 list(self.site.requirements),
                 show=notes.extend,
@@ -287,7 +284,7 @@ class Rollout:
             what = "rollback" if self.options.back_to is not None else "release"
             client = host.connector.client
             # The connection keeps it: whatever ends this process, ends the lock.
-            stdin, stdout, _ = client.exec_command(AS_ROOT + shlex.join([*command, what]))
+            stdin, stdout, _ = client.exec_command(as_root([*command, what]))
             said = json.loads(stdout.readline() or "{}")
             if "token" not in said:
                 raise DeployError(said.get("error", "the lock cannot be taken."), 3)
@@ -344,11 +341,15 @@ class Rollout:
     def _bring(self, there: str) -> None:
         """Put the archive on the machine at hand, for root's eyes only."""
         assert self.archive
-        local = f"/tmp/.{self.archive.name}.{self.token}"
-        if not host.put_file(str(self.archive), local):
-            raise DeployError("the archive could not be copied there.")
-        here, to = shlex.quote(local), shlex.quote(there)
-        self.run(f"sh -c {shlex.quote(f'install -m 600 {here} {to}; rm -f {here}')}")
+        # A directory of our own, as nobody else on the machine may read a project's code.
+        (folder,) = self.run("mktemp -d")
+        local = f"{folder}/{self.archive.name}"
+        try:
+            if not host.put_file(str(self.archive), local):
+                raise DeployError("the archive could not be copied there.")
+            self.run(as_root(["install", "-m", "600", local, there]))
+        finally:
+            self.run(shlex.join(["rm", "-rf", folder]))
 
     def migrate(self) -> None:
         """Migrate the database, once; before a rollback, ask whether it can be lived with."""
@@ -375,7 +376,7 @@ class Rollout:
         self.plan["commits"] = library.commits(
             library.check(self._project()),
             ROOT,
-            Path("~/.cache/espalier/projects").expanduser(),
+            library.CACHE.expanduser(),
             self.plan["live"],
             self.plan["wanted"],
         )
@@ -444,7 +445,7 @@ class Rollout:
             return
         if host.name not in self.site.machines("nginx"):
             return
-        command = shlex.join(["microcache-forget", self.identity])
+        command = as_root(["microcache-forget", self.identity])
         self.step("forget", lambda: self.run(command) and None)
 
     def tidy_up(self) -> None:
@@ -454,14 +455,26 @@ class Rollout:
         self.step("tidy up", lambda: f"removed {len(self.ask('clean')['removed'])}")
 
     def conclude(self) -> None:
-        """Say how it went; raises DeployError if it failed."""
-        if host.name != self.first:
-            return
-        self.display.close()
-        if self.switched and not self.failure:
-            self.action = "rolled back" if self.options.back_to is not None else "released"
+        """Say how it went, for pyinfra's own command; raises DeployError if it failed."""
+        if host.name == self.first:
+            self.display.close()
+            self.display.line(self.sentence())
+        if self.status_of_exit:
+            raise DeployError("it failed; the line above says why", self.status_of_exit)
 
     # -- what it comes to ------------------------------------------------------------------------
+
+    @property
+    def action(self) -> str:
+        """What was done, in a word or two."""
+        if self.failure or not self.switched:
+            return "unchanged"
+        return "rolled back" if self.options.back_to is not None else "released"
+
+    @property
+    def status_of_exit(self) -> int:
+        """The exit status that tells it."""
+        return self.failure.status if self.failure else int(bool(self.warning))
 
     def result(self) -> dict[str, Any]:
         """How it went, as plain data; durations in seconds."""
@@ -584,7 +597,6 @@ def compose(rollout: Rollout) -> None:
     python.call(name="Tidy up", function=rollout.tidy_up)
     python.call(name="Run the project's hooks", function=rollout.hook)
     python.call(name="Let go of the lock", function=rollout.unlock)
-    python.call(name="Say how it went", function=rollout.conclude)
 
 
 class Display:
@@ -635,12 +647,14 @@ class Display:
             self._show_running()
 
 
-_rollouts: dict[str, Rollout] = {}
+def deploy(inventory: Path, options: Options) -> None:
+    """What a deploy file says, which pyinfra's own command runs for the machine at hand."""
+    rollout = _shared(inventory, options)
+    compose(rollout)
+    python.call(name="Say how it went", function=rollout.conclude)
 
 
-def shared(inventory: Path, options: Options) -> Rollout:
+@cache
+def _shared(inventory: Path, options: Options) -> Rollout:
     """The rollout of this process: pyinfra runs a deploy file once for every machine."""
-    key = str(inventory)
-    if key not in _rollouts:
-        _rollouts[key] = Rollout(read(inventory), options, Display())
-    return _rollouts[key]
+    return Rollout(read(inventory), options, Display())

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from deploys.described import DeployError, Site, read, ssh_options  # noqa: E402
-from deploys.rollout import batches, wanted_identity  # noqa: E402
+from deploys.rollout import Failure, Rollout, batches, wanted_identity  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -112,3 +112,19 @@ def test_ssh_option_that_only_ansible_would_know_is_refused() -> None:
 def test_directory_that_is_no_inventory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DeployError, match=r"has no topology\.yml"):
         read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "action", "status"),
+    [
+        ({}, "unchanged", 0),
+        ({"switched": ["vps1"]}, "released", 0),
+        ({"switched": ["vps1"], "warning": "the hook failed"}, "released", 1),
+        ({"switched": ["vps1"], "failure": Failure("vps1", "switch", "no")}, "unchanged", 1),
+        ({"failure": Failure("vps1", "lock", "busy", status=3)}, "unchanged", 3),
+    ],
+)
+def test_exit_status_tells_how_it_went(changes: dict[str, Any], action: str, status: int) -> None:
+    rollout = Rollout(read(ROOT / "inventories/lab"), **changes)
+    assert (rollout.action, rollout.status_of_exit) == (action, status)
+    assert rollout.result()["ok"] == ("failure" not in changes)
