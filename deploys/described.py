@@ -43,7 +43,7 @@ class Site:
     hostvars: Mapping[str, Mapping[str, Any]]
     topology: Mapping[str, Any]
     project: Mapping[str, Any]
-    requirements: tuple[str, ...]  # the kit's own, added to the project's
+    requirements: Mapping[str, list[str]]  # the kit's own by server, added to the project's
 
     def machines(self, service: str) -> list[str]:
         """The machines that run a service, in order."""
@@ -134,7 +134,7 @@ def read(path: Path) -> Site:
     if done.returncode:
         raise DeployError(done.stderr.strip(), 2)
     found, project, requirements = json.loads(done.stdout)
-    return Site(path, found, next(iter(found.values()))["topology"], project, tuple(requirements))
+    return Site(path, found, next(iter(found.values()))["topology"], project, requirements)
 
 
 def describe(path: str) -> list[Any]:

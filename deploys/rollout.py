@@ -224,7 +224,7 @@ class Rollout:
                 ROOT,
                 library.CACHE.expanduser(),
                 ROOT / "overlay",
-                list(self.site.requirements),
+                self.site.requirements,
                 show=notes.extend,
             )
         except library.ProjectError as error:

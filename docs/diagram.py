@@ -29,7 +29,8 @@ LOOKS = {
     "pgbouncer": ("pgbouncer", "#eff6ff", "#60a5fa"),
     "postgresql_primary": ("PostgreSQL primary", "#dbeafe", "#1d4ed8"),
     "postgresql_replica": ("PostgreSQL replica", "#dbeafe", "#1d4ed8"),
-    "redis": ("redis", "#fef2f2", "#ef4444"),
+    "redis": ("redis (cache)", "#fef2f2", "#ef4444"),
+    "queue": ("redis (queue)", "#fef2f2", "#ef4444"),
 }
 COLOURS = {
     "web": "#15803d",
@@ -38,6 +39,7 @@ COLOURS = {
     "migrations": "#6b7280",
     "replication": "#7c3aed",
     "cache": "#dc2626",
+    "jobs": "#dc2626",
     "media": "#b45309",
 }
 

@@ -20,6 +20,8 @@ HEALTH_MIDDLEWARE = "espalier_overlay.health.middleware"
 REPLICA_MIDDLEWARE = "espalier_overlay.router.Middleware"
 ROUTER = "espalier_overlay.router.Router"
 CACHE = "espalier_overlay.cache.Cache"
+# Brokers that may run beside a project; others (SQS …) are elsewhere even without a host.
+NEARBY_SCHEMES = ("", "redis", "rediss", "amqp", "pyamqp", "memory")
 SESSIONS = "django.contrib.sessions"
 SHARED_STORAGE = "espalier_overlay.media.SharedStorage"
 S3_STORAGE = "storages.backends.s3.S3Storage"
@@ -60,6 +62,7 @@ def apply(
     _https(result, environ)
     _database(result, environ, django_version)
     _cache(result, environ)
+    _queue(result, environ)
     _static(result, environ, django_version)
     _media(result, environ, django_version)
     _logging(result)
@@ -214,6 +217,49 @@ def _sessions(settings: Settings) -> None:
         settings["SESSION_ENGINE"] = "espalier_overlay.sessions"
         if engine.endswith(".db"):
             settings["SESSION_CACHE_ALIAS"] = "default"
+
+
+def _queue(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Give Celery and Channels the kit's queue, where theirs is that of a developer's machine."""
+    url = environ.get("ESPALIER_QUEUE_URL")
+    if not url:
+        return
+    for name in ("CELERY_BROKER_URL", *({"BROKER_URL"} & settings.keys())):
+        if _is_nearby(settings.get(name) or ""):
+            settings[name] = url
+    results = settings.get("CELERY_RESULT_BACKEND") or ""
+    if str(results).startswith("redis") and _is_nearby(results):
+        settings["CELERY_RESULT_BACKEND"] = url
+    if layers := settings.get("CHANNEL_LAYERS"):
+        settings["CHANNEL_LAYERS"] = {alias: _layer(layer, url) for alias, layer in layers.items()}
+
+
+def _layer(layer: Mapping[str, Any], url: str) -> Mapping[str, Any]:
+    """Return a channel layer, with the kit's queue in place of a redis nearby."""
+    config = layer.get("CONFIG") or {}
+    ours = str(layer.get("BACKEND")).startswith("channels_redis.")
+    if not ours or not all(_is_nearby(_channel_host(host)) for host in config.get("hosts") or ()):
+        return layer
+    # It waits 5 s for a message, which is when redis-py (8.0 on) takes a server for dead.
+    return {**layer, "CONFIG": {**config, "hosts": [{"address": url, "socket_timeout": 15}]}}
+
+
+def _channel_host(host: Any) -> str | None:
+    """Return one of Channels' `hosts` as a URL; None for sentinels, which name no server."""
+    if isinstance(host, Mapping):
+        host = (host["host"],) if "host" in host else host.get("address")
+    return host if host is None or isinstance(host, str) else f"redis://{host[0]}"
+
+
+def _is_nearby(url: Any) -> bool:
+    """Tell whether a server is what developers have: on their machine, or a container's name."""
+    if not isinstance(url, str):
+        return False
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    return parts.scheme in NEARBY_SCHEMES and (
+        host == "::1" or host.startswith("127.") or not {".", ":"} & set(host)
+    )
 
 
 def _static(

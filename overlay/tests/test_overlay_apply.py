@@ -476,6 +476,97 @@ def test_a_project_without_sessions_stays_so():
     assert "SESSION_ENGINE" not in applied({"INSTALLED_APPS": ["shop"]}, CACHE_URL=REDIS)
 
 
+# --- the queue ------------------------------------------------------------------------------------
+
+QUEUE = "redis://shop:secret@10.0.0.4:6380/0"
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        None,
+        "",
+        "amqp://guest:guest@localhost//",
+        "redis://127.0.0.1:6379/1",
+        "redis://[::1]:6379",
+        "redis://redis:6379/0",  # a container's name
+        "memory://",
+    ],
+)
+def test_celery_gets_the_queue_in_place_of_a_broker_nearby(own: str | None) -> None:
+    settings = {} if own is None else {"CELERY_BROKER_URL": own, "BROKER_URL": own}
+    result = applied(settings, QUEUE_URL=QUEUE)
+    assert result["CELERY_BROKER_URL"] == QUEUE
+    assert result.get("BROKER_URL") == (None if own is None else QUEUE)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        "amqps://user:secret@rabbit.example.com/vhost",
+        "redis://10.0.0.9:6379/0",
+        "redis://[2001:db8::9]:6379/0",
+        "sqs://",
+        ["redis://localhost", "redis://other.example.com"],
+    ],
+)
+def test_celery_keeps_a_broker_elsewhere(own: Any) -> None:
+    assert applied({"CELERY_BROKER_URL": own}, QUEUE_URL=QUEUE)["CELERY_BROKER_URL"] == own
+
+
+@pytest.mark.parametrize(
+    ("own", "used"),
+    [
+        ("redis://localhost:6379/2", QUEUE),
+        ("django-db", "django-db"),
+        ("redis://results.example.com/2", "redis://results.example.com/2"),
+        (None, None),
+    ],
+)
+def test_results_move_along_only_from_a_redis_nearby(own: str | None, used: str | None) -> None:
+    result = applied({"CELERY_RESULT_BACKEND": own} if own else {}, QUEUE_URL=QUEUE)
+    assert result.get("CELERY_RESULT_BACKEND") == used
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"hosts": [("localhost", 6379)]},
+        {"hosts": [{"address": "redis://redis:6379"}]},
+        {"hosts": [{"host": "127.0.0.1", "port": 6379}]},
+    ],
+)
+def test_channels_get_the_queue_in_place_of_a_redis_nearby(config: dict[str, Any]) -> None:
+    layer = {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": {**config, "expiry": 9}}
+    own = {"default": layer, "quiet": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+    result = applied({"CHANNEL_LAYERS": own}, QUEUE_URL=QUEUE)["CHANNEL_LAYERS"]
+    host = {"address": QUEUE, "socket_timeout": 15}
+    assert result["default"]["CONFIG"] == {"hosts": [host], "expiry": 9}
+    assert result["quiet"] == own["quiet"]
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        ("layer.example.com", 6379),
+        {"host": "10.0.0.9", "port": 6379},
+        {"sentinels": [("localhost", 26379)], "master_name": "layer"},
+    ],
+)
+def test_channels_keep_a_redis_elsewhere(host: Any) -> None:
+    config = {"hosts": [host]}
+    own = {"default": {"BACKEND": "channels_redis.core.RedisChannelLayer", "CONFIG": config}}
+    assert applied({"CHANNEL_LAYERS": own}, QUEUE_URL=QUEUE)["CHANNEL_LAYERS"] == own
+
+
+def test_without_a_queue_celery_and_channels_stay_the_project_s() -> None:
+    own = {"CELERY_BROKER_URL": "redis://localhost", "CHANNEL_LAYERS": {"default": {}}}
+    result = applied(own)
+    assert {name: result[name] for name in own} == own
+    assert "CELERY_BROKER_URL" not in applied({})
+
+
 STORE = "http://10.0.0.10:8090/orchard/"
 SHARED = {
     "BACKEND": "espalier_overlay.media.SharedStorage",

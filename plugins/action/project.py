@@ -3,12 +3,13 @@
     - name: Pack the project
       project:
         project: "{{ project }}"
-        extra_requirements: ["gunicorn==27.0.1"]
+        extra_requirements: {gunicorn: ["gunicorn==27.0.1"]}
       register: packed
       run_once: true
 
 Arguments: `project` (the dictionary of group_vars/all/project.yml), and optionally `overlay` (the
-directory that holds espalier_overlay), `extra_requirements` (list), `cache` (directory) and `base`
+directory that holds espalier_overlay), `extra_requirements` (lists, by the server
+that runs the project), `cache` (directory) and `base`
 (what a relative `directory:` is relative to; the repository's root by default). Needs no
 connection, changes no machine, works in check mode. Returns `project_build`: `archive` (path),
 `identity`, `name`, `build` (build.json), `project` (checked, with defaults, without
@@ -76,7 +77,7 @@ class ActionModule(ActionBase):
                 Path(arguments.get("base") or ROOT),
                 Path(arguments.get("cache") or library.CACHE).expanduser(),
                 Path(arguments.get("overlay") or ROOT / "overlay"),
-                arguments.get("extra_requirements") or [],
+                arguments.get("extra_requirements") or {},
                 show=show,
             )
         except library.ProjectError as error:

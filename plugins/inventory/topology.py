@@ -65,12 +65,13 @@ SERVICES: dict[str, Service] = {
     "postgresql_primary": Service("db", 5432, "/run/postgresql"),
     "postgresql_replica": Service("db", 5432, "/run/postgresql"),
     "redis": Service("cache", 6379, "127.0.0.1"),
+    "queue": Service("cache", 6380, "127.0.0.1"),
     "etcd": Service("db", 2379, "127.0.0.1"),
     "patroni": Service("db", 8008, ""),
 }
 # Wherever the machine has a private network, these listen there from the start: PostgreSQL
 # and pgbouncer could not add an address later without a restart.
-PRIVATE_SERVICES = ("pgbouncer", "postgresql_primary", "postgresql_replica", "redis")
+PRIVATE_SERVICES = ("pgbouncer", "postgresql_primary", "postgresql_replica", "redis", "queue")
 NGINX_HTTPS_PORT = 443
 ETCD_PEER_PORT = 2380
 ETCD_MEMBERS = 3
@@ -403,6 +404,8 @@ def _place(tiers: Sequence[str], members: Mapping[str, list[str]]) -> dict[str, 
     web, app, db = members["web"], members["app"], members["db"]
     django = app if "app_servers" in tiers else app[:1]
     replicas = db[1:] if "replicas" in tiers else []
+    # Without a cache machine, the first app machine: it is the one that asks most.
+    redis = (members["cache"] or app)[:1] if "redis" in tiers else []
     failover = "failover" in tiers
     placed = {
         "nginx": web,
@@ -415,8 +418,9 @@ def _place(tiers: Sequence[str], members: Mapping[str, list[str]]) -> dict[str, 
         "pgbouncer": [db[0], *replicas] if "pgbouncer" in tiers else [],
         "postgresql_primary": db[:1],
         "postgresql_replica": replicas,
-        # Without a cache machine, the first app machine: it is the one that asks most.
-        "redis": (members["cache"] or app)[:1] if "redis" in tiers else [],
+        # Two of them: a cache may lose everything, a queue nothing.
+        "redis": redis,
+        "queue": redis,
         "etcd": _voters(members)[:ETCD_MEMBERS] if failover else [],
         "patroni": db if failover else [],
     }
@@ -465,8 +469,9 @@ def _links(machines: Mapping[str, Machine], services: Mapping[str, list[str]]) -
             link(("postgresql_replica", name), ("postgresql_primary", primary[0]), "replication")
         )
     for app in services["django"]:
-        for name in services["redis"]:
-            links.append(link(("django", app), ("redis", name), "cache"))
+        for service, purpose in (("redis", "cache"), ("queue", "jobs")):
+            for name in services[service]:
+                links.append(link(("django", app), (service, name), purpose))
     for name in services["media"]:
         for service in ("nginx", "django"):
             for other in services[service]:

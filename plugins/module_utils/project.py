@@ -41,6 +41,7 @@ import urllib.parse
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 # Where the controller keeps mirrors, downloads and archives, unless told otherwise.
@@ -1269,6 +1270,7 @@ class Detected:
     interface: str  # "wsgi" or "asgi"
     requirements: Found  # the file, or for a package its exact version
     requirements_kind: str  # "requirements", "uv.lock", "pyproject" or "package"
+    server: Found  # what runs the application
     notes: tuple[str, ...] = ()  # lines to show the user before the values are used
 
 
@@ -1296,6 +1298,7 @@ def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
         settings = _find_settings(project, tree)
         requirements, kind = _find_requirements(project, tree)
     application, interface = _find_application(project, tree, settings.value, requirements.value)
+    server = _find_server(project, tree, settings.value, requirements.value, interface)
     manage = posixpath.join(workdir.value, "manage.py")
     lines = [
         _note("source", f"{source.description} at {source.revision[:12]}", ""),
@@ -1303,6 +1306,7 @@ def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
         _note("settings", settings.value, settings.where),
         _note("application", f"{application.value} ({interface})", application.where),
         _note("requirements", requirements.value, requirements.where),
+        *([_note("server", server.value, server.where)] if server.where else []),
         *_other_notes(tree, settings.value),
     ]
     return Detected(
@@ -1312,6 +1316,7 @@ def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
         interface,
         requirements,
         kind,
+        server,
         (*lines, *source.notes, *_size_note(project, source)),
     )
 
@@ -1570,6 +1575,18 @@ def _application_file(tree: _Tree, settings: str, kind: str) -> Found | None:
     return None
 
 
+def _find_server(
+    project: Project, tree: _Tree, settings: str, requirements: str, interface: str
+) -> Found:
+    if project.server:
+        return Found(project.server, "project.server")
+    # The others cut WebSockets when a release is switched, gunicorn after a minute's wait.
+    channels = _mentions_channels(tree, settings, requirements) if interface == "asgi" else ""
+    return (
+        Found("uvicorn", f"{channels}: it closes WebSockets") if channels else Found("gunicorn", "")
+    )
+
+
 def _mentions_channels(tree: _Tree, settings: str, requirements: str) -> str:
     """Where Channels or Daphne is in use, in words, or ""."""
     quoted = r"['\"](channels|daphne)['\"]"
@@ -1745,7 +1762,7 @@ def build(
     source: Source,
     detected: Detected,
     overlay_dir: Path,
-    extra_requirements: Sequence[str],
+    extra_requirements: Mapping[str, Sequence[str]],
     out_dir: Path,
 ) -> Archive:
     """Write the archive, unless the same content is there already.
@@ -1755,7 +1772,7 @@ def build(
         source: from `fetch`.
         detected: from `detect`.
         overlay_dir: the directory that holds the package `espalier_overlay`.
-        extra_requirements: the kit's own; the project's are added, and win for the same name.
+        extra_requirements: the kit's own by server; the project's win for the same name.
         out_dir: where the archive goes; the newest few of each project stay there.
 
     Raises:
@@ -1779,11 +1796,15 @@ def build(
 
 
 def _record(
-    project: Project, source: Source, detected: Detected, extra_requirements: Sequence[str]
+    project: Project,
+    source: Source,
+    detected: Detected,
+    extra_requirements: Mapping[str, Sequence[str]],
 ) -> dict[str, Any]:
     """build.json without its identity."""
     package = detected.requirements_kind == "package"
     requirements = detected.requirements.value
+    server = detected.server.value
     return {
         "project": project.name,
         "source": source.description,
@@ -1802,13 +1823,15 @@ def _record(
             "path": "" if package else f"code/{requirements}",
             "spec": requirements if package else "",
         },
-        "extra_requirements": _merged(extra_requirements, project.extra_requirements),
+        "extra_requirements": _merged(
+            extra_requirements.get(server, ()), project.extra_requirements
+        ),
         "python": "",
         # Only what is said: a project that says nothing keeps the identity that it had.
         **{
             key: value
             for key, value in (
-                ("server", project.server),
+                ("server", project.server or (server if server != "gunicorn" else "")),
                 ("processes", dict(project.processes)),
                 ("schedule", dict(project.schedule)),
                 ("hooks", {moment: list(commands) for moment, commands in project.hooks.items()}),
@@ -1915,7 +1938,7 @@ def pack(
     base_dir: Path,
     cache_dir: Path,
     overlay_dir: Path,
-    extra_requirements: Sequence[str] = (),
+    extra_requirements: Mapping[str, Sequence[str]] = MappingProxyType({}),
     *,
     run: Runner = run,
     show: Callable[[Sequence[str]], None] = lambda lines: None,
@@ -1928,7 +1951,7 @@ def pack(
         base_dir: what relative paths in it are relative to.
         cache_dir: mirrors, downloads, and archives in `archives/`.
         overlay_dir: the directory that holds the package `espalier_overlay`.
-        extra_requirements: what the kit needs in every virtualenv.
+        extra_requirements: what the kit needs in every virtualenv, by server.
         run: starts git and pip.
         show: gets the detected lines before they are used.
         where: the file to name in sentences.

@@ -163,6 +163,51 @@ def project(app: Any) -> str:
     return json.loads(app.file("/etc/ansible/facts.d/espalier.fact").content_string)["projects"][0]
 
 
+# Runs as the site's processes do: their user, environment files, code and interpreter.
+AS_THE_SITE = (
+    "systemd-run --pipe --wait --quiet --collect --property=User={project} "
+    "--property=EnvironmentFile=/etc/espalier/{project}/environment "
+    "--property=EnvironmentFile={slot}/release.env --property=WorkingDirectory={slot}/code "
+    "--setenv=PYTHONDONTWRITEBYTECODE=1 {slot}/venv/bin/python -c %s"
+)
+AS_A_CLIENT = """
+import json, os, redis
+client = redis.Redis(**(redis.connection.parse_url(os.environ["{variable}"]) | {changed!r}))
+answers = []
+for command in {sent!r}:
+    try: answers.append(str(client.execute_command(*command)))
+    except redis.RedisError as error: answers.append(str(error))
+print(json.dumps(answers))
+"""
+
+
+@pytest.fixture
+def python(app: Any, project: str) -> Callable[[str], Any]:
+    """Run Python as the live release does; gives what it prints, read as JSON."""
+    status = json.loads(app.check_output("release --project %s --json status", project))
+    command = AS_THE_SITE.format(
+        project=project, slot=f"/srv/{project}/slots/{status['live']['slot']}"
+    )
+
+    def run(code: str) -> Any:
+        output = app.check_output(command, code)
+        return json.loads(output.splitlines()[-1]) if output else None
+
+    return run
+
+
+@pytest.fixture
+def redis_commands(python: Callable[[str], Any]) -> Callable[[str], Callable[..., list[str]]]:
+    """Give, for the environment variable with a URL, what sends commands to that redis."""
+
+    def client(variable: str) -> Callable[..., list[str]]:
+        return lambda *sent, **changed: python(
+            AS_A_CLIENT.format(variable=variable, changed=changed, sent=list(sent))
+        )
+
+    return client
+
+
 @pytest.fixture
 def release(app: Any, project: str) -> Callable[..., dict[str, Any]]:
     """Run the release command on the app machine; gives what it says as JSON, and its status."""

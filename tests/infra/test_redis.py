@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 import time
@@ -18,37 +17,10 @@ from traffic import Load, Site
 
 testinfra_hosts = ["ansible://redis"]
 
-# Runs as the site's processes do: their user, environment files, code and interpreter.
-AS_THE_SITE = (
-    "systemd-run --pipe --wait --quiet --collect --property=User={project} "
-    "--property=EnvironmentFile=/etc/espalier/{project}/environment "
-    "--property=EnvironmentFile={slot}/release.env --property=WorkingDirectory={slot}/code "
-    "--setenv=PYTHONDONTWRITEBYTECODE=1 {slot}/venv/bin/python -c %s"
-)
-AS_A_CLIENT = """
-import json, os, sys, redis
-url = redis.connection.parse_url(os.environ["ESPALIER_CACHE_URL"])
-"""
-
 
 @pytest.fixture(scope="module", autouse=True)
 def _tier(running: Callable[[str], list[str]]) -> None:
     running("redis")
-
-
-@pytest.fixture
-def python(app: Any, project: str) -> Callable[[str], Any]:
-    """Run Python as the live release does; gives what it prints, read as JSON."""
-    status = json.loads(app.check_output("release --project %s --json status", project))
-    command = AS_THE_SITE.format(
-        project=project, slot=f"/srv/{project}/slots/{status['live']['slot']}"
-    )
-
-    def run(code: str) -> Any:
-        output = app.check_output(command, code)
-        return json.loads(output.splitlines()[-1]) if output else None
-
-    return run
 
 
 @pytest.fixture
@@ -58,19 +30,9 @@ def django(python: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 @pytest.fixture
-def commands(python: Callable[[str], Any]) -> Callable[..., list[str]]:
+def commands(redis_commands: Callable[..., Any]) -> Callable[..., list[str]]:
     """Send redis commands, by default as the site's own user; gives answers or error messages."""
-
-    def run(*sent: list[str], **changed: str) -> list[str]:
-        return python(
-            f"{AS_A_CLIENT}url |= {changed!r}\nclient = redis.Redis(**url)\nanswers = []\n"
-            f"for command in {list(sent)!r}:\n"
-            "    try: answers.append(str(client.execute_command(*command)))\n"
-            "    except redis.RedisError as error: answers.append(str(error))\n"
-            "print(json.dumps(answers))"
-        )
-
-    return run
+    return redis_commands("ESPALIER_CACHE_URL")
 
 
 def wait_for(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
@@ -179,7 +141,7 @@ def test_full_cache_drops_pages_and_never_refuses_one(
     if memory:
         assert 0 < bound < 0.75 * memory * 1024 * 1024
     used = python(
-        f"{AS_A_CLIENT}client = redis.Redis(**url)\n"
+        'import json, os, redis\nclient = redis.Redis.from_url(os.environ["ESPALIER_CACHE_URL"])\n'
         f"for number in range({bound // 500_000} + 20):\n"
         "    client.set(f'test-fill-{number}', os.urandom(500_000))\n"
         "print(json.dumps([client.info('memory')['used_memory'], "

@@ -169,7 +169,8 @@ def variant(
         # The kit's own requirements are among them, so that the virtual environment is there.
         packed = library.pack(
             described | {"name": server.project, "extra_requirements": []},
-            *(ROOT, tmp_path / "cache", ROOT / "overlay", build["extra_requirements"]),
+            *(ROOT, tmp_path / "cache", ROOT / "overlay"),
+            dict.fromkeys(library.SERVERS, build["extra_requirements"]),
         )
         there = f"{server.root}/archives/{MADE_HERE}{packed.archive.identity}.tar.gz"
         server.host.ansible("copy", f"src={packed.archive.path} dest={there}", check=False)

@@ -89,7 +89,7 @@ def test_machines_are_reached_as_ansible_does() -> None:
     site = read(ROOT / "inventories/lab")
     assert site.machines("django") == ["vps1"]
     assert site.name == "orchard"
-    assert any(one.startswith("gunicorn==") for one in site.requirements)
+    assert any(one.startswith("gunicorn==") for one in site.requirements["gunicorn"])
     connection = site.connection("vps1")
     assert connection["ssh_user"] == "root"
     assert connection["ssh_strict_host_key_checking"] == "no"

@@ -406,7 +406,7 @@ def test_links_inside_are_kept(tmp_path, overlay):
     os.symlink("mysite", root / "alias")
     checked, source = fetched(root)
     found = project.detect(checked, source)
-    archive = project.build(checked, source, found, overlay, [], tmp_path / "out")
+    archive = project.build(checked, source, found, overlay, {}, tmp_path / "out")
     with tarfile.open(archive.path) as tar:
         assert tar.getmember("code/alias").linkname == "mysite"
 
@@ -630,7 +630,9 @@ def test_package_newest_then_exact_without_network(tmp_path, overlay):
     )
     assert found.application == project.Found("fruit.wsgi:application", "fruit/wsgi.py")
     assert any('`version: "1.4"` would keep it' in line for line in found.notes)
-    archive = project.build(checked, source, found, overlay, ["gunicorn"], tmp_path / "out")
+    archive = project.build(
+        checked, source, found, overlay, {"gunicorn": ["gunicorn"]}, tmp_path / "out"
+    )
     assert archive.build["requirements"] == {"kind": "package", "path": "", "spec": "Fruit==1.4"}
     with tarfile.open(archive.path) as tar:
         assert [n for n in tar.getnames() if n.startswith("code")] == ["code/manage.py"]
@@ -847,14 +849,19 @@ def test_wsgi_is_preferred_and_asgi_taken_when_alone(tmp_path):
         {"requirements.txt": None, "pyproject.toml": '[project]\ndependencies = ["channels~=4"]'},
     ],
 )
-def test_channels_selects_asgi(tmp_path, files):
+def test_channels_selects_asgi_and_a_server_that_closes_websockets(tmp_path, files):
     found = detected(tmp_path, {"mysite/asgi.py": ASGI, **files})
     assert (found.application.value, found.interface) == ("mysite.asgi:application", "asgi")
+    assert found.server.value == "uvicorn"
+    assert [note for note in found.notes if note.startswith("server ")]
+    stated = detected(tmp_path / "b", {"mysite/asgi.py": ASGI, **files}, server="granian")
+    assert stated.server.value == "granian"
 
 
 def test_channels_like_names_do_not(tmp_path):
     files = {"mysite/asgi.py": ASGI, "requirements.txt": "channels-of-water\ndjango-channels-x\n"}
-    assert detected(tmp_path, files).interface == "wsgi"
+    found = detected(tmp_path, files)
+    assert (found.interface, found.server.value) == ("wsgi", "gunicorn")
 
 
 def test_stated_application(tmp_path):
@@ -946,7 +953,7 @@ def test_a_large_directory_is_noted(tmp_path, monkeypatch):
 def built(root: Path, kit_overlay: Path, out: Path, extra=("gunicorn==27.0.1",), **values: object):
     checked, source = fetched(root, **values)
     found = project.detect(checked, source)
-    return project.build(checked, source, found, kit_overlay, list(extra), out)
+    return project.build(checked, source, found, kit_overlay, {"gunicorn": list(extra)}, out)
 
 
 def test_archive_content(tmp_path, overlay):
@@ -1068,7 +1075,7 @@ def test_a_file_that_changes_meanwhile_is_refused(tmp_path, overlay):
     found = project.detect(checked, source)
     (root / "manage.py").write_text("changed")
     with pytest.raises(project.ProjectError, match=r"manage\.py changed while it was packed"):
-        project.build(checked, source, found, overlay, [], tmp_path / "out")
+        project.build(checked, source, found, overlay, {}, tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -1151,7 +1158,7 @@ PLAYBOOK = """\
   connection: local
   gather_facts: false
   vars:
-    kit: ["gunicorn==27.0.1"]
+    kit: {gunicorn: ["gunicorn==27.0.1"]}
     where: "{{ playbook_dir }}/site"
     ansible_python_interpreter: "{{ ansible_playbook_python }}"
   tasks:

@@ -79,6 +79,7 @@ def test_baseline_on_one_machine() -> None:
             "postgresql_primary": ["vps1"],
             "postgresql_replica": [],
             "redis": [],
+            "queue": [],
             "etcd": [],
             "patroni": [],
         },
@@ -128,6 +129,7 @@ def test_baseline_with_a_separate_database() -> None:
             "postgresql_primary": ["db1"],
             "postgresql_replica": [],
             "redis": [],
+            "queue": [],
             "etcd": [],
             "patroni": [],
         },
@@ -234,8 +236,11 @@ def test_pgbouncer_with_a_replica_on_another_machine() -> None:
 def test_redis_is_on_the_first_cache_machine() -> None:
     duties = {**on_one(), "cache": ["cache1", "cache2"]}
     result = compute(machines("vps1", "cache1", "cache2"), duties, ["redis"])
-    assert result["services"]["redis"] == ["cache1"]
-    assert sentences(result)[-1] == "django@vps1 -> redis@cache1 10.0.0.2:6379 cache"
+    assert result["services"]["redis"] == result["services"]["queue"] == ["cache1"]
+    assert sentences(result)[-2:] == [
+        "django@vps1 -> redis@cache1 10.0.0.2:6379 cache",
+        "django@vps1 -> queue@cache1 10.0.0.2:6380 jobs",
+    ]
     assert result["machines"]["cache1"]["listens"]["redis"] == [
         {"address": "127.0.0.1", "port": 6379},
         {"address": "10.0.0.2", "port": 6379},
@@ -246,7 +251,7 @@ def test_redis_is_on_the_first_cache_machine() -> None:
 def test_redis_without_a_cache_machine_is_on_the_first_app_machine(cache: dict[str, Any]) -> None:
     duties = {"web": ["web1"], "app": ["app1", "app2"], "db": ["db1"], **cache}
     result = compute(machines("web1", "app1", "app2", "db1"), duties, ["redis"])
-    assert result["services"]["redis"] == ["app1"]
+    assert result["services"]["redis"] == result["services"]["queue"] == ["app1"]
 
 
 def test_app_servers_share_the_traffic_of_a_web_machine_that_runs_django_too() -> None:
@@ -319,6 +324,7 @@ def test_pgbouncer_and_redis_on_one_machine_open_no_port_to_the_network() -> Non
         "pgbouncer": ["vps1"],
         "postgresql_primary": ["vps1"],
         "redis": ["vps1"],
+        "queue": ["vps1"],
     }
     assert sentences(result) == [
         "nginx@vps1 -> django@vps1 web.sock:0 web",
@@ -326,6 +332,7 @@ def test_pgbouncer_and_redis_on_one_machine_open_no_port_to_the_network() -> Non
         "django@vps1 -> postgresql_primary@vps1 /run/postgresql:5432 migrations",
         "pgbouncer@vps1 -> postgresql_primary@vps1 /run/postgresql:5432 queries",
         "django@vps1 -> redis@vps1 127.0.0.1:6379 cache",
+        "django@vps1 -> queue@vps1 127.0.0.1:6380 jobs",
     ]
     assert result["machines"]["vps1"]["listens"] == {
         "nginx": [{"address": "*", "port": 80}, {"address": "*", "port": 443}],
@@ -333,6 +340,7 @@ def test_pgbouncer_and_redis_on_one_machine_open_no_port_to_the_network() -> Non
         "pgbouncer": [{"address": "/run/pgbouncer", "port": 6432}],
         "postgresql_primary": [{"address": "/run/postgresql", "port": 5432}],
         "redis": [{"address": "127.0.0.1", "port": 6379}],
+        "queue": [{"address": "127.0.0.1", "port": 6380}],
     }
     assert not any(result["machines"]["vps1"]["clients"].values())
 
@@ -352,6 +360,7 @@ def test_a_private_network_that_was_written_is_listened_on_from_the_start() -> N
             {"address": "10.0.0.1", "port": 5432},
         ],
         "redis": [{"address": "127.0.0.1", "port": 6379}, {"address": "10.0.0.1", "port": 6379}],
+        "queue": [{"address": "127.0.0.1", "port": 6380}, {"address": "10.0.0.1", "port": 6380}],
     }
     assert set(map(tuple, result["machines"]["vps1"]["clients"].values())) == {()}
 
@@ -367,6 +376,7 @@ def test_every_tier_on_six_machines() -> None:
         "postgresql_primary": ["db1"],
         "postgresql_replica": ["db2"],
         "redis": ["cache1"],
+        "queue": ["cache1"],
         "etcd": ["db1", "db2", "app1"],
         "patroni": ["db1", "db2"],
     }
@@ -836,6 +846,7 @@ def test_graph_shows_every_service_and_keeps_the_order_of_hosts_yml(tmp_path: Pa
         "  |--@postgresql_replica:",
         "  |  |--alpha",
         "  |--@redis:",
+        "  |--@queue:",
         "  |--@etcd:",
         "  |--@patroni:",
     ]

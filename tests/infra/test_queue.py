@@ -1,0 +1,310 @@
+"""The queue: jobs reach workers once, whatever stops or restarts; and WebSockets, which it feeds.
+
+With the project examples/apiary, whose jobs fill jars: one that was filled twice, or never, shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Iterator
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+testinfra_hosts = ["ansible://queue"]
+
+UNIT = "redis-server@queue"
+GOING_AWAY = {1001, 1012}  # codes of RFC 6455: the server leaves, or starts anew
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tier(running: Callable[[str], list[str]]) -> None:
+    running("queue")
+
+
+@pytest.fixture(scope="module")
+def apiary(project: str) -> None:
+    """Skip what only the example project with jobs can show."""
+    if project != "apiary":
+        pytest.skip("needs the pages of examples/apiary")
+
+
+class Hive:
+    """What a visitor of the example does: ask for jars, and see which are full."""
+
+    def __init__(self, site: Any) -> None:
+        """Visit the site."""
+        self.site = site
+
+    def ask(self, name: str, seconds: float = 0) -> None:
+        """Ask for a jar whose filling takes so long; the answer does not wait for it."""
+        response, body = self.site.get("/")
+        token = SimpleCookie(response.headers["Set-Cookie"])["csrftoken"].value
+        field = re.search(rb'name="csrfmiddlewaretoken" value="([^"]+)"', body)[1].decode()
+        connection = self.site.connection()
+        connection.request(
+            "POST",
+            "/",
+            urlencode({"csrfmiddlewaretoken": field, "name": name, "seconds": seconds}),
+            {
+                "Host": self.site.domain,
+                "Cookie": f"csrftoken={token}",
+                "Referer": f"https://{self.site.domain}/",
+                "Content-Type": "application/x-www-form-urlencoded",
+            },
+        )
+        status = connection.getresponse().status
+        connection.close()
+        assert status == 302
+
+    def release(self) -> str:
+        """Give the release that answers."""
+        return json.loads(self.site.get("/jars.json")[1])["release"]
+
+    def jars(self, prefix: str) -> dict[str, dict[str, Any]]:
+        """Give the jars whose names begin so, by name."""
+        found = json.loads(self.site.get("/jars.json")[1])["jars"]
+        return {jar["name"]: jar for jar in found if jar["name"].startswith(prefix)}
+
+    def wait_until_full(self, prefix: str, seconds: float = 90) -> dict[str, dict[str, Any]]:
+        """Wait until all are full, and see that none was filled twice."""
+        deadline = time.monotonic() + seconds
+        while any(jar["fillings"] == 0 for jar in self.jars(prefix).values()):
+            assert time.monotonic() < deadline, f"never filled: {self.jars(prefix)}"
+            time.sleep(0.3)
+        jars = self.jars(prefix)
+        assert {jar["fillings"] for jar in jars.values()} == {1}, jars
+        return jars
+
+    async def listen(self, then: Callable[[Any], Awaitable[None]]) -> tuple[list[Any], int]:
+        """Open the WebSocket, call `then` with it, read until it ends.
+
+        Gives what was heard, and the code that the site closed it with: 0 if it did not.
+        """
+        headers = {"Host": self.site.domain, "Origin": f"https://{self.site.domain}"}
+        url = f"https://{self.site.address}/hum/"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(url, headers=headers, ssl=False, autoclose=False) as hum,
+        ):
+            heard = [await hum.receive_json(timeout=30)]
+            task = asyncio.ensure_future(then(hum))
+            while (message := await hum.receive()).type is aiohttp.WSMsgType.TEXT:
+                heard.append(json.loads(message.data))
+            await task
+            return heard, message.data if message.type is aiohttp.WSMsgType.CLOSE else 0
+
+
+@pytest.fixture
+def hive(site: Any, apiary: None) -> Hive:
+    """A visitor of the example's site."""
+    return Hive(site)
+
+
+@pytest.fixture
+def name() -> str:
+    """A beginning that no other jar has."""
+    return f"test-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def new_release(inventory_path: str, tmp_path: Path, is_lab: bool) -> Iterator[Callable[[], str]]:
+    """Release the example with something changed, as a developer does; goes back in the end."""
+    if not is_lab:
+        pytest.skip("releases something that nobody wants, so only in a lab")
+    inventory, code = tmp_path / "inventory", tmp_path / "apiary"
+    shutil.copytree(inventory_path, inventory)
+    shutil.copytree(ROOT / "examples" / "apiary", code)
+    file = inventory / "group_vars/all/project.yml"
+    file.write_text(file.read_text().replace("examples/apiary", str(code)))
+
+    def deploys(command: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "deploys", command, "--json", "-i", str(inventory)],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def release() -> str:
+        with (code / "hive/tasks.py").open("a") as tasks:
+            tasks.write(f"\n# {uuid.uuid4()}\n")
+        return deploys("release")
+
+    yield release
+    deploys("rollback")
+
+
+# --- jobs -----------------------------------------------------------------------------------------
+
+
+def test_job_that_a_page_asks_for_is_done_by_a_worker(hive: Hive, name: str) -> None:
+    hive.ask(name)
+    assert hive.wait_until_full(name)[name]["filled_by"] == hive.release()
+
+
+@pytest.mark.breaks
+def test_release_lets_a_worker_finish_and_loses_no_job(
+    hive: Hive, name: str, new_release: Callable[[], str]
+) -> None:
+    before = hive.release()
+    hive.ask(f"{name} slow", seconds=12)
+    for number in range(10):
+        hive.ask(f"{name} {number}")
+    new_release()
+    after = hive.release()
+    assert after != before
+    for number in range(10, 20):
+        hive.ask(f"{name} {number}")
+    jars = hive.wait_until_full(name)
+    assert jars[f"{name} slow"]["filled_by"] == before  # it was in hand
+    assert jars[f"{name} 19"]["filled_by"] == after
+
+
+@pytest.mark.breaks
+def test_killed_queue_has_every_job_again(
+    hive: Hive, name: str, host: Any, app: Any, project: str, is_lab: bool
+) -> None:
+    if not is_lab:
+        pytest.skip("breaks things, so only in a lab")
+    worker = f"{project}-process@worker-1"
+    app.check_output("systemctl stop %s", worker)
+    try:
+        for number in range(5):
+            hive.ask(f"{name} {number}")
+        time.sleep(2)  # appendfsync everysec; what a killed process wrote is the kernel's at once
+        host.check_output("systemctl kill --signal=KILL %s", UNIT)
+    finally:
+        app.check_output("systemctl start %s", worker)
+    assert len(hive.wait_until_full(name)) == 5
+
+
+@pytest.mark.breaks
+def test_restarted_queue_is_found_again_by_pages_and_workers(
+    hive: Hive, name: str, host: Any, is_lab: bool
+) -> None:
+    if not is_lab:
+        pytest.skip("breaks things, so only in a lab")
+    hive.ask(f"{name} before")
+    host.check_output("systemctl restart %s", UNIT)
+    hive.ask(f"{name} after")
+    hive.wait_until_full(name)
+
+
+def test_beat_runs_once(hive: Hive) -> None:
+    # It asks for an inspection every two seconds; two of them would ask twice as often.
+    found = json.loads(hive.site.get("/jars.json")[1])["inspections"]
+    time.sleep(20)
+    now = json.loads(hive.site.get("/jars.json")[1])["inspections"]
+    new = [at for at in now if at not in found]
+    assert 6 <= len(new) <= 13, new
+
+
+# --- WebSockets -----------------------------------------------------------------------------------
+
+
+def test_websocket_says_what_it_hears_and_what_workers_do(hive: Hive, name: str) -> None:
+    async def talk(hum: Any) -> None:
+        await hum.send_json({"number": 1})
+        await asyncio.to_thread(hive.ask, name)
+        await asyncio.sleep(15)  # longer than any reader's patience with a silent redis
+        await hum.send_json({"number": 2})
+        await asyncio.sleep(2)
+        await hum.close()
+
+    heard, _ = asyncio.run(hive.listen(talk))
+    assert heard[0] == {"release": hive.release()}
+    assert {"echo": {"number": 1}} in heard
+    assert {"echo": {"number": 2}} in heard
+    assert name in [one["filled"]["name"] for one in heard if "filled" in one]
+
+
+@pytest.mark.breaks
+def test_release_closes_websockets_and_the_next_one_is_new(
+    hive: Hive, new_release: Callable[[], str]
+) -> None:
+    before = hive.release()
+
+    async def release(hum: Any) -> None:
+        await asyncio.to_thread(new_release)
+
+    heard, code = asyncio.run(hive.listen(release))
+    assert heard[0] == {"release": before}
+    assert code in GOING_AWAY
+
+    async def leave(hum: Any) -> None:
+        await hum.close()
+
+    heard, _ = asyncio.run(hive.listen(leave))
+    assert heard[0] == {"release": hive.release()} != {"release": before}
+
+
+# --- who may do what ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def commands(redis_commands: Callable[..., Any]) -> Callable[..., list[str]]:
+    """Send redis commands, by default as the site's own user; gives answers or error messages."""
+    return redis_commands("ESPALIER_QUEUE_URL")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("CONFIG GET dir", "DEBUG SLEEP 0", "FLUSHALL", "KEYS *", "SHUTDOWN NOSAVE", "MONITOR"),
+        *("ACL LIST", "REPLICAOF 198.18.255.1 6379", "SCRIPT FLUSH", "FUNCTION LIST", "SAVE"),
+    ],
+)
+def test_the_site_s_user_has_no_power_over_the_server(commands: Any, command: str) -> None:
+    (refused,) = commands(command.split())
+    assert "no permissions to run" in refused or "DEBUG command not allowed" in refused
+
+
+def test_nobody_else_is_let_in(commands: Any) -> None:
+    (refused,) = commands(["PING"], password="wrong")
+    assert "invalid username-password pair or user is disabled" in refused
+
+
+def test_other_machines_are_not_answered_at_all(
+    host: Any, topology: dict[str, Any], is_lab: bool
+) -> None:
+    if not is_lab:
+        pytest.skip("only a lab's network is certain to let us ask")
+    machine = topology["machines"][host.backend.host]
+    port = machine["listens"]["queue"][0]["port"]
+    assert host.socket(f"tcp://{machine['address']}:{port}").is_listening
+    with pytest.raises(OSError, match="timed out"):
+        socket.create_connection((machine["address"], port), timeout=2)
+
+
+@pytest.mark.breaks
+def test_full_queue_refuses_a_job_and_drops_none(commands: Any, is_lab: bool) -> None:
+    if not is_lab:
+        pytest.skip("breaks things, so only in a lab")
+    (info,) = commands(["INFO", "memory"])
+    bound = int(re.search(r"'maxmemory': (\d+)", info)[1])
+    assert bound > 0
+    pieces = [f"test-fill-{number}" for number in range(bound // 1_000_000 + 20)]
+    try:
+        filled = commands(*(["SETRANGE", piece, "1000000", "x"] for piece in pieces))
+        assert "command not allowed when used memory > 'maxmemory'" in filled[-1]
+        kept = [one for one, answer in zip(pieces, filled, strict=True) if answer == "1000001"]
+        assert kept
+        assert commands(["EXISTS", *kept]) == [str(len(kept))]
+    finally:
+        commands(["DEL", *pieces])
