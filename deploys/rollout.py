@@ -192,6 +192,38 @@ class Rollout:
         self.seconds.setdefault(name, {})[host.name] = round(took, 2)
         self.display.end(name, host.name, took, note)
 
+    def lock(self) -> None:
+        """Take the lock over the whole site, on the first machine."""
+        if host.name != self.first:
+            return
+
+        def work() -> str:
+            command = ["release", "--json", "--project", self.name, "--by", who(), "hold"]
+            what = "rollback" if self.options.back_to is not None else "release"
+            client = host.connector.client
+            # The connection keeps it: whatever ends this process, ends the lock.
+            stdin, stdout, _ = client.exec_command(as_root([*command, what]))
+            said = json.loads(stdout.readline() or "{}")
+            if "token" not in said:
+                raise DeployError(said.get("error", "the lock cannot be taken."), 3)
+            self.token, self._lock = said["token"], stdin
+            gevent.spawn(self._beat)
+            if before := said["cut_off"]:
+                return (
+                    f"the {before['what']} that {before['by']} began at {before['since'][:19]} was "
+                    "cut off; going on from what the machines say"
+                )
+            return ""
+
+        self.step("lock", work)
+
+    def _beat(self) -> None:
+        while self._lock is not None:
+            with suppress(OSError):
+                self._lock.write(f"{self._doing}\n")
+                self._lock.flush()
+            gevent.sleep(BEAT)
+
     def look(self) -> None:
         """Ask what is live on the machine."""
         if host.name not in self.machines:
@@ -273,38 +305,6 @@ class Rollout:
             and not state["stale"]
             for state in states
         )
-
-    def lock(self) -> None:
-        """Take the lock over the whole site, on the first machine."""
-        if host.name != self.first or self.failure or self.is_live_everywhere:
-            return
-
-        def work() -> str:
-            command = ["release", "--json", "--project", self.name, "--by", who(), "hold"]
-            what = "rollback" if self.options.back_to is not None else "release"
-            client = host.connector.client
-            # The connection keeps it: whatever ends this process, ends the lock.
-            stdin, stdout, _ = client.exec_command(as_root([*command, what]))
-            said = json.loads(stdout.readline() or "{}")
-            if "token" not in said:
-                raise DeployError(said.get("error", "the lock cannot be taken."), 3)
-            self.token, self._lock = said["token"], stdin
-            gevent.spawn(self._beat)
-            if before := said["cut_off"]:
-                return (
-                    f"the {before['what']} that {before['by']} began at {before['since'][:19]} was "
-                    "cut off; going on from what the machines say"
-                )
-            return ""
-
-        self.step("lock", work)
-
-    def _beat(self) -> None:
-        while self._lock is not None:
-            with suppress(OSError):
-                self._lock.write(f"{self._doing}\n")
-                self._lock.flush()
-            gevent.sleep(BEAT)
 
     def unlock(self) -> None:
         """Let go of the lock."""
@@ -584,9 +584,10 @@ def wanted_identity(
 
 def compose(rollout: Rollout) -> None:
     """Add the operations of a rollout for the machine at hand, as pyinfra runs a deploy."""
+    # First, as what is live is true only as long as nobody else releases.
+    python.call(name="Take the lock over the site", function=rollout.lock)
     python.call(name="Look what is live", function=rollout.look)
     python.call(name="Choose what is to be", function=rollout.choose)
-    python.call(name="Take the lock over the site", function=rollout.lock)
     python.call(name="Build the release", function=rollout.build)
     python.call(name="Migrate the database", function=rollout.migrate)
     for batch in host.loop(batches(rollout.machines, rollout.options.batches)):
