@@ -45,9 +45,9 @@ clean: .venv/.installed  ## remove every lab of the kit on this machine, images 
 site: .venv/.installed  ## converge the machines of ENV=<inventory> (ansible-playbook site.yml)
 	@ansible-playbook site.yml -i $(INVENTORY)
 
-.PHONY: check
-check: .venv/.installed  ## show what `make site` would change, without changing it
-	@ansible-playbook site.yml -i $(INVENTORY) --check --diff
+.PHONY: plan
+plan: .venv/.installed  ## say what `make site` would change where, and what that interrupts; DIFF=1 shows files
+	@ANSIBLE_STDOUT_CALLBACK=plan ansible-playbook site.yml -i $(INVENTORY) --check $(if $(DIFF),--diff)
 
 .PHONY: release rollback status log
 release: .venv/.installed  ## ship what project.yml of ENV declares, or VERSION, to every machine

@@ -68,13 +68,16 @@ def look_at_this_machine(
     return run_playbook("playbooks/preflight.yml", inventory, "--check", "-e", known)
 
 
-def run_playbook(playbook: str, inventory: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run a playbook, with a home directory that forgets."""
+def run_playbook(
+    playbook: str, inventory: Path, *options: str, **settings: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a playbook, with a home directory that forgets; settings go into the environment."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("ANSIBLE_")}
     environment |= {
         "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
         "HOME": str(inventory.parent),
         "NO_COLOR": "1",
+        **settings,
     }
     return subprocess.run(
         [str(PLAYBOOK), playbook, "-i", str(inventory), *options],
