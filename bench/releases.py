@@ -3,7 +3,7 @@
 
     bench/releases.py                 everything; prints seconds and ratios
     bench/releases.py one             on one app machine: pyinfra, site.yml, the usual way; rollback
-    bench/releases.py many            pyinfra on one, two and four app machines
+    bench/releases.py many            pyinfra on one, two, four and eight app machines
 
 Each release changes one line of the example project, with unchanged requirements unless it says
 otherwise. Ways alternate, and medians are compared.
@@ -110,7 +110,7 @@ def measure_many(site: Site, project: Project) -> None:
     """Several app machines; all of them share this machine's cores."""
     described = {"directory": str(project.folder), "name": "orchard"}
     reference = 0.0
-    for count in (1, 2, 4):
+    for count in (1, 2, 4, 8):
         tiers = ["app_servers"] if count > 1 else []
         site.converge(tiers, duties(count, 1), described)
         times = []

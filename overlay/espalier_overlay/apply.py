@@ -323,8 +323,13 @@ def _s3_options(environ: Mapping[str, str]) -> dict[str, Any]:
             ("secret_key", "SECRET_KEY"),
         )
     }
-    # Django's own storage never overwrites, and projects count on it.
-    return {**{k: v for k, v in given.items() if v}, "file_overwrite": False}
+    return {
+        **{k: v for k, v in given.items() if v},
+        # Django's own storage never overwrites, and projects count on it.
+        "file_overwrite": False,
+        # boto signs links the old way for an endpoint that it does not know; many accept only this.
+        "signature_version": "s3v4",
+    }
 
 
 def _set_storage(

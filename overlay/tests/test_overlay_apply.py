@@ -610,6 +610,7 @@ def test_uploads_in_s3():
             "access_key": "k",
             "secret_key": "s",
             "file_overwrite": False,
+            "signature_version": "s3v4",
         },
     }
     assert result["MEDIA_URL"] == "/own/"
