@@ -94,13 +94,14 @@ def test_the_site_s_user_has_no_power_over_the_server(commands: Any, command: st
     assert "no permissions to run" in refused or "DEBUG command not allowed" in refused
 
 
+@pytest.mark.parametrize("service", ["redis", "queue"])
 def test_other_machines_are_not_answered_at_all(
-    host: Any, topology: dict[str, Any], is_lab: bool
+    host: Any, topology: dict[str, Any], is_lab: bool, service: str
 ) -> None:
     if not is_lab:
         pytest.skip("only a lab's network is certain to let us ask")
     machine = topology["machines"][host.backend.host]
-    port = machine["listens"]["redis"][0]["port"]
+    port = machine["listens"][service][0]["port"]
     assert host.socket(f"tcp://{machine['address']}:{port}").is_listening
     with pytest.raises(OSError, match="timed out"):
         socket.create_connection((machine["address"], port), timeout=2)
