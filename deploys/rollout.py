@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+from gevent.lock import Semaphore
 from pyinfra import host
 from pyinfra.api import StringCommand
 from pyinfra.context import ctx_host
@@ -648,14 +649,19 @@ class Display:
             self._show_running()
 
 
+# pyinfra runs a deploy file for all machines at once, and reading the inventory takes a second.
+_reading = Semaphore()
+
+
 def deploy(inventory: Path, options: Options) -> None:
     """What a deploy file says, which pyinfra's own command runs for the machine at hand."""
-    rollout = _shared(inventory, options)
+    with _reading:
+        rollout = _shared(inventory, options)
     compose(rollout)
     python.call(name="Say how it went", function=rollout.conclude)
 
 
 @cache
 def _shared(inventory: Path, options: Options) -> Rollout:
-    """The rollout of this process: pyinfra runs a deploy file once for every machine."""
+    """The rollout of this process, one for all machines."""
     return Rollout(read(inventory), options, Display())

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
+from deploys import rollout  # noqa: E402
 from deploys.described import DeployError, Site, read, ssh_options  # noqa: E402
 from deploys.rollout import Failure, Rollout, batches, wanted_identity  # noqa: E402
 
@@ -128,3 +131,19 @@ def test_exit_status_tells_how_it_went(changes: dict[str, Any], action: str, sta
     rollout = Rollout(read(ROOT / "inventories/lab"), **changes)
     assert (rollout.action, rollout.status_of_exit) == (action, status)
     assert rollout.result()["ok"] == ("failure" not in changes)
+
+
+def test_machines_that_pyinfra_asks_at_once_have_one_rollout(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = []
+    monkeypatch.setattr(rollout, "read", lambda path: gevent.sleep(0.01) or read(path))
+    monkeypatch.setattr(rollout, "compose", found.append)
+    monkeypatch.setattr(rollout.python, "call", lambda **arguments: None)
+    monkeypatch.setattr(rollout, "_shared", cache(rollout._shared.__wrapped__))
+    asked = [
+        gevent.spawn(rollout.deploy, ROOT / "inventories/lab", rollout.Options()) for _ in range(2)
+    ]
+    gevent.joinall(asked, raise_error=True)
+    assert len(found) == 2
+    assert found[0] is found[1]

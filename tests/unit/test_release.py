@@ -1127,6 +1127,24 @@ def test_release_hands_its_code_to_the_other_processes(machine, tmp_path, capsys
     assert told(machine, "restart") == processes
 
 
+def test_build_gives_way_to_visitors_and_nothing_else_does(machine):
+    autogroup = Path("/proc/self/autogroup")
+    ask = f"import os; print(os.nice(0)); print(open('{autogroup}').read())"
+    argv = [sys.executable, "-c", f"import time; time.sleep(0.3); {ask}"]
+    if not autogroup.exists():
+        pytest.skip("this kernel does not group processes by session")
+
+    def nice() -> tuple[str, str]:
+        said = machine.run(argv, "install", str, dict(os.environ), machine.root).split()
+        return said[0], said[-1]
+
+    before = nice()
+    assert before[1] == "0"
+    with release.giving_way():
+        assert nice() == ("10", "10")
+    assert nice() == before
+
+
 def test_what_is_scheduled_runs_on_the_first_machine_only(machine, tmp_path, capsys):
     file = machine.config.file
     file.write_text(json.dumps(json.loads(file.read_text()) | {"is_first": False}))
