@@ -126,16 +126,19 @@ class Rollout:
         for migration in self.options.accept:
             command += ["--accept", migration]
         out = self.run(as_root([*command, *arguments]))
+        return self._answer(out[-1] if out else "", "\n".join(out[-20:]))
+
+    def _answer(self, line: str, output: str) -> dict[str, Any]:
+        """Read what the release command said; DeployError with its sentence if it failed."""
         try:
-            said = json.loads(out[-1])
-        except (IndexError, ValueError):
-            tail = "\n".join(out[-20:])
+            said = json.loads(line)
+        except ValueError:
             raise DeployError(
                 f"the release command does not answer as it should; run site.yml on {host.name}.",
                 1,
-                tail,
+                output,
             ) from None
-        if not said.pop("ok"):
+        if not said.pop("ok", True):
             status = 3 if said["step"] == "lock" else 1
             raise DeployError(f"{said['step']} failed: {said['error']}", status, said["detail"])
         return said
@@ -203,10 +206,9 @@ class Rollout:
             what = "rollback" if self.options.back_to is not None else "release"
             client = host.connector.client
             # The connection keeps it: whatever ends this process, ends the lock.
-            stdin, stdout, _ = client.exec_command(as_root([*command, what]))
-            said = json.loads(stdout.readline() or "{}")
-            if "token" not in said:
-                raise DeployError(said.get("error", "the lock cannot be taken."), 3)
+            stdin, stdout, stderr = client.exec_command(as_root([*command, what]))
+            line = stdout.readline()
+            said = self._answer(line, line or stderr.read().decode(errors="replace"))
             self.token, self._lock = said["token"], stdin
             gevent.spawn(self._beat)
             if before := said["cut_off"]:
@@ -235,19 +237,12 @@ class Rollout:
 
         self.step("look", work)
 
-    def choose(self) -> None:
-        """Choose, once all machines have said what is live, what is to be."""
-        if host.name != self.first or self.failure:
-            return
+    def pack(self) -> None:
+        """Pack what is to be released, here."""
+        if host.name == self.first and self.options.back_to is None:
+            self.step("pack", self._pack)
 
-        def work() -> str:
-            if self.options.back_to is None:
-                return self._choose_new()
-            return self._choose_old(self.options.back_to)
-
-        self.step("plan", work)
-
-    def _choose_new(self) -> str:
+    def _pack(self) -> str:
         project = self._project()
         library = pack_library()
         notes: list[str] = []
@@ -263,6 +258,17 @@ class Rollout:
         except library.ProjectError as error:
             raise DeployError(str(error), 2) from error
         self.archive, self.identity = packed.archive.path, packed.archive.identity
+        build = packed.archive.build
+        return f"{build['source']} {build['version']} {build['revision'][:12]}".strip()
+
+    def choose(self) -> None:
+        """Choose, once all machines have said what is live, the release of each."""
+        if host.name == self.first:
+            back_to = self.options.back_to
+            work = self._choose_new if back_to is None else lambda: self._choose_old(back_to)
+            self.step("plan", work)
+
+    def _choose_new(self) -> str:
         stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
         for machine in self.machines:
             rows = self.status[machine]["releases"]
@@ -271,8 +277,7 @@ class Rollout:
             if live and live["id"] in there:
                 there = [live["id"]]
             self.ids[machine] = there[0] if there else f"{stamp}-{self.identity[:6]}"
-        build = packed.archive.build
-        return f"{build['source']} {build['version']} {build['revision'][:12]}".strip()
+        return self.ids[self.first]
 
     def _choose_old(self, wanted: str) -> str:
         rows = {machine: self.status[machine]["releases"] for machine in self.machines}
@@ -343,7 +348,9 @@ class Rollout:
         """Put the archive on the machine at hand, for root's eyes only."""
         assert self.archive
         # A directory of our own, as nobody else on the machine may read a project's code.
-        (folder,) = self.run("mktemp -d")
+        folder = (self.run("mktemp -d") or [""])[-1]
+        if not folder.startswith("/"):
+            raise DeployError("there is no room for the archive in its directory for such files.")
         local = f"{folder}/{self.archive.name}"
         try:
             if not host.put_file(str(self.archive), local):
@@ -585,7 +592,8 @@ def wanted_identity(
 
 def compose(rollout: Rollout) -> None:
     """Add the operations of a rollout for the machine at hand, as pyinfra runs a deploy."""
-    # First, as what is live is true only as long as nobody else releases.
+    python.call(name="Pack the project", function=rollout.pack)
+    # Before looking, as what is live is true only as long as nobody else releases.
     python.call(name="Take the lock over the site", function=rollout.lock)
     python.call(name="Look what is live", function=rollout.look)
     python.call(name="Choose what is to be", function=rollout.choose)

@@ -22,6 +22,8 @@ ROUTER = "espalier_overlay.router.Router"
 CACHE = "espalier_overlay.cache.Cache"
 # Brokers that may run beside a project; others (SQS …) are elsewhere even without a host.
 NEARBY_SCHEMES = ("", "redis", "rediss", "amqp", "pyamqp", "memory")
+# The usual names of containers are among them.
+NEARBY_HOSTS = ("", "localhost", "::1", "redis", "rabbitmq", "broker")
 SESSIONS = "django.contrib.sessions"
 SHARED_STORAGE = "espalier_overlay.media.SharedStorage"
 S3_STORAGE = "storages.backends.s3.S3Storage"
@@ -224,9 +226,11 @@ def _queue(settings: Settings, environ: Mapping[str, str]) -> None:
     url = environ.get("ESPALIER_QUEUE_URL")
     if not url:
         return
-    for name in ("CELERY_BROKER_URL", *({"BROKER_URL"} & settings.keys())):
-        if _is_nearby(settings.get(name) or ""):
-            settings[name] = url
+    # Celery asks these variables first; who set them wants what they say.
+    if not environ.get("CELERY_BROKER_URL"):
+        for name in ("CELERY_BROKER_URL", *({"BROKER_URL"} & settings.keys())):
+            if _is_nearby(settings.get(name) or ""):
+                settings[name] = url
     results = settings.get("CELERY_RESULT_BACKEND") or ""
     if str(results).startswith("redis") and _is_nearby(results):
         settings["CELERY_RESULT_BACKEND"] = url
@@ -238,28 +242,28 @@ def _layer(layer: Mapping[str, Any], url: str) -> Mapping[str, Any]:
     """Return a channel layer, with the kit's queue in place of a redis nearby."""
     config = layer.get("CONFIG") or {}
     ours = str(layer.get("BACKEND")).startswith("channels_redis.")
-    if not ours or not all(_is_nearby(_channel_host(host)) for host in config.get("hosts") or ()):
+    if not ours or not all(_is_nearby(_channel_url(host)) for host in config.get("hosts") or ()):
         return layer
     # It waits 5 s for a message, which is when redis-py (8.0 on) takes a server for dead.
     return {**layer, "CONFIG": {**config, "hosts": [{"address": url, "socket_timeout": 15}]}}
 
 
-def _channel_host(host: Any) -> str | None:
+def _channel_url(host: Any) -> str | None:
     """Return one of Channels' `hosts` as a URL; None for sentinels, which name no server."""
     if isinstance(host, Mapping):
         host = (host["host"],) if "host" in host else host.get("address")
-    return host if host is None or isinstance(host, str) else f"redis://{host[0]}"
+    if host is None or isinstance(host, str):
+        return host
+    return f"redis://[{host[0]}]" if ":" in host[0] else f"redis://{host[0]}"
 
 
 def _is_nearby(url: Any) -> bool:
-    """Tell whether a server is what developers have: on their machine, or a container's name."""
-    if not isinstance(url, str):
+    """Tell whether a server is what developers have: on their machine, or in a container."""
+    if not isinstance(url, str) or ";" in url:  # Celery takes several
         return False
     parts = urlsplit(url)
     host = parts.hostname or ""
-    return parts.scheme in NEARBY_SCHEMES and (
-        host == "::1" or host.startswith("127.") or not {".", ":"} & set(host)
-    )
+    return parts.scheme in NEARBY_SCHEMES and (host in NEARBY_HOSTS or host.startswith("127."))
 
 
 def _static(

@@ -507,11 +507,19 @@ def test_celery_gets_the_queue_in_place_of_a_broker_nearby(own: str | None) -> N
         "redis://10.0.0.9:6379/0",
         "redis://[2001:db8::9]:6379/0",
         "sqs://",
+        "amqp://user:secret@rabbit1:5672//",
+        "redis://localhost;redis://other.example.com",
         ["redis://localhost", "redis://other.example.com"],
     ],
 )
 def test_celery_keeps_a_broker_elsewhere(own: Any) -> None:
     assert applied({"CELERY_BROKER_URL": own}, QUEUE_URL=QUEUE)["CELERY_BROKER_URL"] == own
+
+
+def test_broker_that_the_inventory_names_is_left() -> None:
+    # Celery reads this variable first, whatever the settings say.
+    environ = {"ESPALIER_QUEUE_URL": QUEUE, "CELERY_BROKER_URL": "amqp://localhost"}
+    assert "CELERY_BROKER_URL" not in apply({}, environ)
 
 
 @pytest.mark.parametrize(
@@ -551,6 +559,7 @@ def test_channels_get_the_queue_in_place_of_a_redis_nearby(config: dict[str, Any
     [
         ("layer.example.com", 6379),
         {"host": "10.0.0.9", "port": 6379},
+        ("2001:db8::9", 6379),
         {"sentinels": [("localhost", 26379)], "master_name": "layer"},
     ],
 )

@@ -47,6 +47,7 @@ def cached(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hosts = deepcopy(HOSTS)
     everything = hosts["all"]
     everything["vars"]["tiers"] = ["redis"]
+    everything["vars"]["project"]["environment"] = {"REDIS_URL": "$ESPALIER_QUEUE_URL"}
     everything["hosts"] = {"vps1": {"ansible_host": "198.18.99.1", "memory_mb": 1024, "cores": 4}}
     everything["children"] = {duty: {"hosts": {"vps1": {}}} for duty in ("web", "app", "db")}
     return write(tmp_path_factory.mktemp("cached"), hosts)
@@ -133,13 +134,13 @@ def test_django_is_told_of_a_cache_only_where_there_is_one(inventory: Path, cach
     password = (cached / ".secrets/redis_password").read_text().split()[0]
     assert len(password) == 40
     assert url == f"redis://shop:{password}@127.0.0.1:6379/0"
-    queue = value(cached, "vps1", "django_environment")["ESPALIER_QUEUE_URL"]
-    assert queue == f"redis://shop:{password}@127.0.0.1:6380/0"
+    environment = value(cached, "vps1", "django_environment")
+    assert environment["ESPALIER_QUEUE_URL"] == f"redis://shop:{password}@127.0.0.1:6380/0"
+    assert environment["REDIS_URL"] == environment["ESPALIER_QUEUE_URL"]  # the project says so
 
 
 def test_redis_takes_its_memory_from_django_and_never_from_postgresql(cached: Path) -> None:
-    assert int(value(cached, "vps1", "redis_memory_mb")) == 96
-    assert int(value(cached, "vps1", "queue_memory_mb")) == 32
+    assert int(value(cached, "vps1", "redis_memory_mb")) == 128
     assert int(value(cached, "vps1", "django_workers")) == 2  # (512 - 128) / 150
     # A change of this one would restart the database, under traffic.
     assert int(value(cached, "vps1", "postgresql_memory_mb")) == 512
