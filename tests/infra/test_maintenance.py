@@ -49,7 +49,7 @@ def test_path_is_closed_alone(maintenance: Any, site: Any) -> None:
     assert site.get("/")[0].status == 200
     assert maintenance("on", "/v1.0/").rc == 0
     assert site.get("/v1.0/x")[0].status == 503
-    assert site.get("/v1x0/x")[0].status == 404
+    assert site.get("/v1x0/x")[0].status != 503
     assert maintenance("off", "/admin/").rc == 0
     assert site.get("/admin/login/")[0].status != 503
     assert site.get("/v1.0/x")[0].status == 503
