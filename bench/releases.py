@@ -3,6 +3,7 @@
 
     bench/releases.py                 everything; prints seconds and ratios
     bench/releases.py one             on one app machine: pyinfra, site.yml, the usual way; rollback
+    bench/releases.py serving         by pyinfra, on one: from the command to the first new page
     bench/releases.py many            pyinfra on one, two, four and eight app machines
 
 Each release changes one line of the example project, with unchanged requirements unless it says
@@ -12,15 +13,18 @@ otherwise. Ways alternate, and medians are compared.
 from __future__ import annotations
 
 import shutil
+import ssl
 import statistics
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from run import ROOT, converge, lab, run, tool
-from tiers import Site, duties
+from tiers import ADDRESSES, Site, duties
 
 EXAMPLE = ROOT / "examples" / "orchard"
 PAGE = "garden/templates/garden/base.html"
@@ -106,6 +110,38 @@ def measure_one(site: Site, project: Project) -> None:
     say("pyinfra, a requirement", changed["pyinfra"], reference)
 
 
+def measure_serving(site: Site, project: Project) -> None:
+    """From the command typed to the first page of the new release, and of a rollback's."""
+    described = {"directory": str(project.folder), "name": "orchard"}
+    site.converge([], {"web": ["web1"], "app": ["web1"], "db": ["web1"]}, described)
+    context = ssl._create_unverified_context()
+
+    def page() -> bytes:
+        with urllib.request.urlopen(f"https://{ADDRESSES['web1']}/", context=context) as answer:
+            return answer.read()
+
+    def until_served(command: str, number: int) -> float:
+        began = time.monotonic()
+        with ThreadPoolExecutor() as pool:
+            done = pool.submit(deploys, site, command)
+            while f"<!-- {number} -->".encode() not in page():
+                time.sleep(0.05)
+            took = time.monotonic() - began
+            done.result()
+        return took
+
+    new, back = [], []
+    for _ in range(ROUNDS):
+        project.change()
+        deploys(site, "release")
+        before = project.number
+        project.change()
+        new.append(until_served("release", project.number))
+        back.append(until_served("rollback", before))
+    say("release, until it is served", new)
+    say("rollback, until it is served", back)
+
+
 def measure_many(site: Site, project: Project) -> None:
     """Several app machines; all of them share this machine's cores."""
     described = {"directory": str(project.folder), "name": "orchard"}
@@ -123,7 +159,7 @@ def measure_many(site: Site, project: Project) -> None:
 
 def main() -> None:
     """Run the measurements named on the command line, or all."""
-    known = {"one": measure_one, "many": measure_many}
+    known = {"one": measure_one, "serving": measure_serving, "many": measure_many}
     wanted = sys.argv[1:] or list(known)
     if unknown := set(wanted) - known.keys():
         sys.exit(f"unknown: {', '.join(unknown)}; there are {', '.join(known)}")

@@ -40,7 +40,8 @@ import traffic
 LAB = "bench-tiers"
 NETWORK = "198.18.10"
 # Cores while measuring. An app machine is small enough for the others to carry four of them.
-CORES = {"web1": 0.6, "db1": 0.4, "db2": 0.4} | dict.fromkeys(("app1", "app2", "app3", "app4"), 0.2)
+APPS = [f"app{number}" for number in range(1, 9)]
+CORES = {"web1": 0.6, "db1": 0.4, "db2": 0.4} | dict.fromkeys(APPS, 0.2)
 ADDRESSES = {name: f"{NETWORK}.{11 + number}" for number, name in enumerate(CORES)}
 ROUNDS = 3
 SECONDS = 6
