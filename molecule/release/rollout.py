@@ -330,7 +330,7 @@ class Run:
         before = self.live()
         self.change()
         job = self.start("release")
-        self.until(job, "lock vps1")
+        self.until(job, "plan vps1")
         self.podman("stop", "--time", "60", machine="app2")
         said = job.communicate()[0]
         if job.returncode != 1:
