@@ -50,8 +50,8 @@ def apply(
 
     Args:
         settings: the project's UPPERCASE settings, by name.
-        environ: the environment; only `ESPALIER_*` names are read. A name that is absent or empty
-            leaves what the project says.
+        environ: the environment; only `ESPALIER_*` names are read, and `CELERY_BROKER_URL`. A name
+            that is absent or empty leaves what the project says.
         django_version: such as `(5, 2, 0)`; decides between `STORAGES` and the settings before it.
 
     Raises:
