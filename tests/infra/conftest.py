@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import ssl
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
@@ -129,6 +131,27 @@ class Visitor:
         body = response.read()
         connection.close()
         return response, body
+
+
+@contextmanager
+def posting(site: Any, page: str) -> Iterator[Callable[..., Any]]:
+    """Fetch a form; gives a function that posts to it."""
+    response, body = site.get(page)
+    cookie = re.search(r"csrftoken=[^;]+", response.headers["Set-Cookie"])
+    token = re.search(rb'csrfmiddlewaretoken" value="([^"]+)', body)
+    assert cookie and token
+    connection = site.connection()
+
+    def post(body: bytes, kind: str) -> Any:
+        headers = {"Host": site.domain, "Cookie": cookie[0], "Content-Type": kind}
+        headers |= {"Referer": f"https://{site.domain}{page}", "X-CSRFToken": token[1].decode()}
+        connection.request("POST", page, body, headers)
+        response = connection.getresponse()
+        response.read()
+        return response
+
+    yield post
+    connection.close()
 
 
 @pytest.fixture(scope="session")

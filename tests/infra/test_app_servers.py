@@ -7,12 +7,12 @@ import re
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from http.client import HTTPConnection
 from typing import Any
 
 import pytest
+from conftest import posting
 
 testinfra_hosts = ["ansible://django"]
 
@@ -75,27 +75,6 @@ def python(host: Any, project: str, code: str) -> str:
         f"--clear-groups {root}/current/venv/bin/python -c %s"
     )
     return host.check_output(script, f"import django; django.setup()\n{code}")
-
-
-@contextmanager
-def posting(site: Any, page: str) -> Iterator[Callable[..., Any]]:
-    """Fetch a form; gives a function that posts to it."""
-    response, body = site.get(page)
-    cookie = re.search(r"csrftoken=[^;]+", response.headers["Set-Cookie"])
-    token = re.search(rb'csrfmiddlewaretoken" value="([^"]+)', body)
-    assert cookie and token
-    connection = site.connection()
-
-    def post(body: bytes, kind: str) -> Any:
-        headers = {"Host": site.domain, "Cookie": cookie[0], "Content-Type": kind}
-        headers |= {"Referer": f"https://{site.domain}{page}", "X-CSRFToken": token[1].decode()}
-        connection.request("POST", page, body, headers)
-        response = connection.getresponse()
-        response.read()
-        return response
-
-    yield post
-    connection.close()
 
 
 def upload(site: Any, tree: int) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from conftest import posting
 from traffic import Load, Site
 
 testinfra_hosts = ["ansible://redis"]
@@ -132,10 +133,8 @@ def test_nothing_is_written_to_disk(commands: Any) -> None:
 
 @pytest.mark.breaks
 def test_full_cache_drops_pages_and_never_refuses_one(
-    python: Any, commands: Any, hostvars: dict[str, Any], host: Any, is_lab: bool
+    python: Any, commands: Any, hostvars: dict[str, Any], host: Any
 ) -> None:
-    if not is_lab:
-        pytest.skip("breaks things, so only in a lab")
     (before,) = commands(["INFO", "memory"])
     bound = int(re.search(r"'maxmemory': (\d+)", before)[1])
     memory = hostvars[host.backend.host].get("memory_mb")
@@ -163,36 +162,20 @@ def visitor(site: Any, django: Any, project: str) -> Iterator[Callable[[], int]]
     name, password = f"test-{uuid.uuid4().hex[:12]}", uuid.uuid4().hex
     users = "from django.contrib.auth import get_user_model\nUser = get_user_model()\n"
     django(f"{users}User.objects.create_superuser('{name}', 'a@b.example', '{password}')")
-    response, body = site.get("/admin/login/")
-    token = SimpleCookie(response.headers["Set-Cookie"])["csrftoken"].value
-    field = re.search(rb'name="csrfmiddlewaretoken" value="([^"]+)"', body)[1].decode()
-    connection = site.connection()
-    connection.request(
-        "POST",
-        "/admin/login/?next=/admin/",
-        urlencode({"csrfmiddlewaretoken": field, "username": name, "password": password}),
-        {
-            "Host": site.domain,
-            "Cookie": f"csrftoken={token}",
-            "Referer": f"https://{site.domain}/admin/login/",
-            "Content-Type": "application/x-www-form-urlencoded",
-        },
-    )
-    answer = connection.getresponse()
-    assert answer.status == 302, answer.read()
+    form = urlencode({"username": name, "password": password}).encode()
+    with posting(site, "/admin/login/?next=/admin/") as post:
+        answer = post(form, "application/x-www-form-urlencoded")
+    assert answer.status == 302, answer.status
     cookies = SimpleCookie("; ".join(answer.headers.get_all("Set-Cookie")))
     session = cookies["sessionid"].value
-    connection.close()
     yield lambda: site.get("/admin/", Cookie=f"sessionid={session}")[0].status
     django(f"{users}User.objects.filter(username='{name}').delete()")
 
 
 @pytest.mark.breaks
 def test_login_survives_an_emptied_and_a_restarted_cache(
-    host: Any, visitor: Any, commands: Any, is_lab: bool
+    host: Any, visitor: Any, commands: Any
 ) -> None:
-    if not is_lab:
-        pytest.skip("breaks things, so only in a lab")
     assert visitor() == 200
     assert commands(["FLUSHDB"]) == ["True"]
     assert visitor() == 200
@@ -220,10 +203,8 @@ def answered(visitors: Load, more: int) -> None:
 
 @pytest.mark.breaks
 def test_killed_redis_breaks_nothing_and_comes_back(
-    host: Any, commands: Any, visitors: Load, visitor: Any, is_lab: bool
+    host: Any, commands: Any, visitors: Load, visitor: Any
 ) -> None:
-    if not is_lab:
-        pytest.skip("breaks things, so only in a lab")
     for _ in range(3):
         host.check_output("systemctl kill --signal=KILL redis-server")
         answered(visitors, 100)
@@ -250,12 +231,9 @@ def test_absent_redis_breaks_nothing(
     commands: Any,
     visitors: Load,
     visitor: Any,
-    is_lab: bool,
     stop: str,
     start: str,
 ) -> None:
-    if not is_lab:
-        pytest.skip("breaks things, so only in a lab")
     host.check_output(stop)
     try:
         answered(visitors, 300)

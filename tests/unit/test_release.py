@@ -1129,8 +1129,10 @@ def test_release_hands_its_code_to_the_other_processes(machine, tmp_path, capsys
 
 def test_build_gives_way_to_visitors_and_nothing_else_does(machine):
     autogroup = Path("/proc/self/autogroup")
-    ask = f"import os; print(os.nice(0)); print(open('{autogroup}').read())"
-    argv = [sys.executable, "-c", f"import time; time.sleep(0.3); {ask}"]
+    # Its session is told just after it began.
+    wait = f"nice, told = os.nice(0), lambda: int(open('{autogroup}').read().split()[-1])"
+    wait += "\nfor _ in range(100): told() == nice or time.sleep(0.1)"
+    argv = [sys.executable, "-c", f"import os, time\n{wait}\nprint(nice, told())"]
     if not autogroup.exists():
         pytest.skip("this kernel does not group processes by session")
 

@@ -146,6 +146,14 @@ def test_redis_takes_its_memory_from_django_and_never_from_postgresql(cached: Pa
     assert int(value(cached, "vps1", "postgresql_memory_mb")) == 512
 
 
+def test_redis_takes_most_of_a_machine_of_its_own(tmp_path: Path) -> None:
+    hosts = deepcopy(HOSTS)
+    hosts["all"]["vars"]["tiers"] = ["redis"]
+    hosts["all"]["hosts"]["cache1"] = {"ansible_host": "198.18.99.3", "memory_mb": 1024, "cores": 1}
+    hosts["all"]["children"]["cache"] = {"hosts": {"cache1": {}}}
+    assert int(value(write(tmp_path, hosts), "cache1", "redis_memory_mb")) == 768
+
+
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One machine with everything, and a replica; a pool in front of both."""
