@@ -13,22 +13,21 @@ otherwise. Ways alternate, and medians are compared.
 from __future__ import annotations
 
 import shutil
-import ssl
 import statistics
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from run import ROOT, converge, lab, run, tool
+from run import ROOT, converge, front_page, lab, run, tool
 from tiers import ADDRESSES, Site, duties
 
 EXAMPLE = ROOT / "examples" / "orchard"
 PAGE = "garden/templates/garden/base.html"
 ROUNDS = 5
+ALONE = {"web": ["web1"], "app": ["web1"], "db": ["web1"]}
 
 
 class Project:
@@ -37,6 +36,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         """Copy it to `folder`."""
         self.folder, self.number = folder, 0
+        self.described = {"directory": str(folder), "name": "orchard"}
         ignored = shutil.ignore_patterns("__pycache__", "*.sqlite3")
         shutil.copytree(EXAMPLE, folder, ignore=ignored)
 
@@ -75,8 +75,7 @@ def say(what: str, times: list[float], against: float = 0.0) -> float:
 
 def measure_one(site: Site, project: Project) -> None:
     """One app machine with everything on it, against the usual way on another machine."""
-    described = {"directory": str(project.folder), "name": "orchard"}
-    site.converge([], {"web": ["web1"], "app": ["web1"], "db": ["web1"]}, described)
+    site.converge([], ALONE, project.described)
     usual = {"settings": "orchard.settings", "application": "orchard.wsgi:application"}
     usual["directory"] = str(project.folder)
     with tempfile.TemporaryDirectory() as packed:
@@ -112,19 +111,13 @@ def measure_one(site: Site, project: Project) -> None:
 
 def measure_serving(site: Site, project: Project) -> None:
     """From the command typed to the first page of the new release, and of a rollback's."""
-    described = {"directory": str(project.folder), "name": "orchard"}
-    site.converge([], {"web": ["web1"], "app": ["web1"], "db": ["web1"]}, described)
-    context = ssl._create_unverified_context()
-
-    def page() -> bytes:
-        with urllib.request.urlopen(f"https://{ADDRESSES['web1']}/", context=context) as answer:
-            return answer.read()
+    site.converge([], ALONE, project.described)
 
     def until_served(command: str, number: int) -> float:
         began = time.monotonic()
         with ThreadPoolExecutor() as pool:
             done = pool.submit(deploys, site, command)
-            while f"<!-- {number} -->".encode() not in page():
+            while f"<!-- {number} -->".encode() not in front_page(ADDRESSES["web1"]):
                 time.sleep(0.05)
             took = time.monotonic() - began
             done.result()
@@ -144,11 +137,10 @@ def measure_serving(site: Site, project: Project) -> None:
 
 def measure_many(site: Site, project: Project) -> None:
     """Several app machines; all of them share this machine's cores."""
-    described = {"directory": str(project.folder), "name": "orchard"}
     reference = 0.0
     for count in (1, 2, 4, 8):
         tiers = ["app_servers"] if count > 1 else []
-        site.converge(tiers, duties(count, 1), described)
+        site.converge(tiers, duties(count, 1), project.described)
         times = []
         for _ in range(3):
             project.change()

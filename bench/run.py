@@ -91,15 +91,22 @@ def converge(side: str, project: dict[str, str], folder: Path) -> float:
     return time.monotonic() - began
 
 
+def front_page(address: str) -> bytes:
+    """Give the front page; OSError unless it answers with 200."""
+    context = ssl._create_unverified_context()
+    with urllib.request.urlopen(f"https://{address}/", context=context, timeout=5) as page:
+        if page.status != 200:
+            raise OSError(f"status {page.status}")
+        return page.read()
+
+
 def wait_for_page(address: str) -> None:
     """Wait until the front page answers with 200."""
-    context = ssl._create_unverified_context()
     deadline = time.monotonic() + 60
     while True:
         try:
-            with urllib.request.urlopen(f"https://{address}/", context=context, timeout=5) as page:
-                if page.status == 200:
-                    return
+            front_page(address)
+            return
         except OSError as error:
             if time.monotonic() > deadline:
                 sys.exit(f"https://{address}/ does not answer: {error}")

@@ -157,7 +157,7 @@ def duties(apps: int, dbs: int) -> dict[str, list[str]]:
     """Machines by duty: one web machine, as many app and db machines as said."""
     return {
         "web": ["web1"],
-        "app": [f"app{number}" for number in range(1, apps + 1)],
+        "app": APPS[:apps],
         "db": [f"db{number}" for number in range(1, dbs + 1)],
     }
 

@@ -121,12 +121,15 @@ class Rollout:
 
         Raises DeployError with its sentence if it fails, or if the machine is gone.
         """
-        command = ["release", "--json", "--project", self.name, "--by", who()]
-        command += ["--token", self.token] if self.token else []
         for migration in self.options.accept:
-            command += ["--accept", migration]
-        out = self.run(as_root([*command, *arguments]))
+            arguments = ("--accept", migration, *arguments)
+        token = ["--token", self.token] if self.token else []
+        out = self.run(self._command(*token, *arguments))
         return self._answer(out[-1] if out else "", "\n".join(out[-20:]))
+
+    def _command(self, *arguments: str) -> str:
+        """The shell line of the release command."""
+        return as_root(["release", "--json", "--project", self.name, "--by", who(), *arguments])
 
     def _answer(self, line: str, output: str) -> dict[str, Any]:
         """Read what the release command said; DeployError with its sentence if it failed."""
@@ -202,11 +205,10 @@ class Rollout:
             return
 
         def work() -> str:
-            command = ["release", "--json", "--project", self.name, "--by", who(), "hold"]
             what = "rollback" if self.options.back_to is not None else "release"
             client = host.connector.client
             # The connection keeps it: whatever ends this process, ends the lock.
-            stdin, stdout, stderr = client.exec_command(as_root([*command, what]))
+            stdin, stdout, stderr = client.exec_command(self._command("hold", what))
             line = stdout.readline()
             said = self._answer(line, line or stderr.read().decode(errors="replace"))
             self.token, self._lock = said["token"], stdin

@@ -1582,9 +1582,9 @@ def _find_server(
         return Found(project.server, "project.server")
     # The others cut WebSockets when a release is switched, gunicorn after a minute's wait.
     channels = _mentions_channels(tree, settings, requirements) if interface == "asgi" else ""
-    return (
-        Found("uvicorn", f"{channels}: it closes WebSockets") if channels else Found("gunicorn", "")
-    )
+    if channels:
+        return Found("uvicorn", f"{channels}: it closes WebSockets")
+    return Found("gunicorn", "")
 
 
 def _mentions_channels(tree: _Tree, settings: str, requirements: str) -> str:
