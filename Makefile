@@ -22,7 +22,7 @@ prerequisites: .venv/.installed
 test-prerequisites: .venv/.installed
 	@lab/prerequisites test $(SUDO)
 
-.venv/.installed: requirements.txt
+.venv/.installed: requirements.txt pyproject.toml
 	@lab/prerequisites up $(SUDO)
 	@echo "set-up: Python packages into .venv …"
 	@python3 -m venv .venv
@@ -87,10 +87,12 @@ diagrams: .venv/.installed  ## draw those of the docs anew
 test: lint unit molecule  ## everything that CI runs
 
 .PHONY: lint
-lint: .venv/.installed  ## ansible-lint, yamllint, ruff
+lint: .venv/.installed  ## ansible-lint, yamllint, ruff, mypy, and the contract between the rooms of the package
 	yamllint --strict .
 	ruff check .
 	ruff format --check .
+	mypy
+	lint-imports
 	ansible-lint --offline --profile production
 
 .PHONY: unit

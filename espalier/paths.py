@@ -1,0 +1,21 @@
+"""Where the kit's files are: playbooks, roles, templates, plugins, overlay, programs for machines.
+
+In a clone they lie beside the package, in an installed wheel inside of it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+_IN_WHEEL = _PACKAGE / "_kit"
+
+IS_CLONE = not _IN_WHEEL.is_dir()
+KIT = _PACKAGE.parent if IS_CLONE else _IN_WHEEL
+ANSIBLE_CONFIG = KIT / "ansible.cfg"
+SITE_PLAYBOOK = KIT / "site.yml"
+PLAYBOOKS = KIT / "playbooks"
+ROLES = KIT / "roles"
+DEPLOYS = KIT / "deploys"
+OVERLAY = KIT / "overlay"
+MACHINE = KIT / "machine"

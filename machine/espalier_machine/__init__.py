@@ -1,0 +1,1 @@
+"""Programs that run on machines: standard library only, each shipped as one zipapp."""
