@@ -20,6 +20,8 @@ from typing import Any
 
 import pytest
 
+from espalier.environment import plain_environment
+
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "load"))
 
@@ -42,7 +44,13 @@ def playbook(inventory: str, *arguments: str) -> list[str]:
 
 def converge(inventory: str, *arguments: str) -> str:
     """Converge an inventory's machines; gives what the run said, fails if it failed."""
-    done = subprocess.run(playbook(inventory, *arguments), cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        playbook(inventory, *arguments),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=plain_environment(),
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
