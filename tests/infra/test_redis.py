@@ -14,7 +14,9 @@ from urllib.parse import urlencode
 
 import pytest
 from conftest import posting
-from traffic import Load, Site
+
+from espalier.load.site import Site
+from espalier.load.visitors import Load
 
 testinfra_hosts = ["ansible://redis"]
 

@@ -87,7 +87,7 @@ def test_parallel_links_are_one_arrow() -> None:
 
 def test_the_same_topology_gives_the_same_picture() -> None:
     if not shutil.which("dot"):
-        pytest.skip("Graphviz is not installed: `lab/prerequisites diagram` installs it")
+        pytest.skip("Graphviz is not installed: `espalier/lab/prerequisites diagram` installs it")
     source = diagram.draw(full())
     picture = diagram.render(source)
     assert picture == diagram.render(diagram.draw(full()))
