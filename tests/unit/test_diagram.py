@@ -14,6 +14,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from espalier.inventory.topology import compute
+
 ROOT = Path(__file__).resolve().parents[2]
 EVERY_TIER = ["replicas", "pgbouncer", "redis", "app_servers", "failover"]
 
@@ -28,7 +30,6 @@ def load(path: str) -> ModuleType:
 
 
 diagram = load("docs/diagram.py")
-topology = load("plugins/inventory/topology.py")
 
 
 def full() -> dict[str, Any]:
@@ -39,7 +40,7 @@ def full() -> dict[str, Any]:
         for number, name in enumerate(names, 1)
     }
     duties = {"web": ["web1"], "app": ["web1", "app1", "app2"], "db": ["db1", "db2", "db3"]}
-    return topology.compute(machines, duties, EVERY_TIER)
+    return compute(machines, duties, EVERY_TIER)
 
 
 def place(end: dict[str, str]) -> str:
@@ -77,7 +78,7 @@ def test_every_machine_service_and_link_appears() -> None:
 
 def test_parallel_links_are_one_arrow() -> None:
     machines = {"vps1": {"address": "10.0.0.1", "public_address": "203.0.113.1"}}
-    vps1 = topology.compute(machines, {duty: ["vps1"] for duty in ("web", "app", "db")}, [])
+    vps1 = compute(machines, {duty: ["vps1"] for duty in ("web", "app", "db")}, [])
     vps1["links"].append(vps1["links"][-1] | {"purpose": "migrations"})
     assert (
         "queries<br/>migrations"
