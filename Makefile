@@ -78,10 +78,10 @@ load: .venv/.installed  ## visit the site of INVENTORY for a minute, and count w
 .PHONY: diagram diagrams
 diagram: .venv/.installed  ## draw the topology of INVENTORY as OUT (SVG)
 	@espalier/lab/prerequisites diagram $(SUDO)
-	@python docs/diagram.py $(INVENTORY) $(OUT)
+	@python -m espalier.diagram $(INVENTORY) $(OUT)
 diagrams: .venv/.installed  ## draw those of the docs anew
 	@espalier/lab/prerequisites diagram $(SUDO)
-	@for inventory in docs/diagrams/*; do python docs/diagram.py $$inventory docs/images/$${inventory##*/}.svg; done
+	@for inventory in docs/diagrams/*; do python -m espalier.diagram $$inventory docs/images/$${inventory##*/}.svg; done
 
 .PHONY: test
 test: lint unit molecule  ## everything that CI runs

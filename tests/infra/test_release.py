@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_check_mode import assert_nothing_to_report
 
 from espalier.lab.inventory import read_lab
 from espalier.lab.machines import wait_for
 from espalier.lab.process import podman
 from plugins.module_utils import project as library
+from tests.infra.test_check_mode import assert_nothing_to_report
 
 testinfra_hosts = ["ansible://django"]
 
