@@ -25,28 +25,18 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from espalier.environment import plain_environment
+from espalier.inventory.listing import ListingError, read_machines
+from espalier.load.report import is_clean, sentence
+from espalier.load.site import LoadError, site_of
+from espalier.load.takeover import Change, State, changes_in, restarted, unexplained
+from espalier.load.visitors import MAX_REQUESTS, MAX_SECONDS, Load
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "load"))
-
-from traffic import (  # noqa: E402
-    MAX_REQUESTS,
-    MAX_SECONDS,
-    Load,
-    LoadError,
-    is_clean,
-    read_inventory,
-    sentence,
-    site_of,
-)
-
 COMMIT = ROOT / "tests" / "version-before"
 HOME = ROOT / ".lab" / "default"
 EXAMPLE = "examples/orchard"
@@ -77,69 +67,6 @@ xargs -r systemctl show --property=Id,MainPID,UnitFileState
 
 class StepError(Exception):
     """A step did not end as it should; says why."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """A task that changed a machine: where it is written, and the files that it wrote."""
-
-    machine: str
-    name: str
-    path: str
-    action: str
-    files: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class State:
-    """What can be seen of a machine: files (path -> mode, owner, text), services (unit -> pid)."""
-
-    files: Mapping[str, Sequence[Any]]
-    services: Mapping[str, str]
-    live: str  # the id of the release that is live
-
-
-def changes_in(run: Mapping[str, Any]) -> list[Change]:
-    """Give the changes of a run, from the output of the callback `ansible.posix.json`."""
-    return [
-        Change(
-            machine,
-            task["task"]["name"],
-            task["task"]["path"],
-            result["action"],
-            tuple(result.get("changed_paths", ())),
-        )
-        for play in run["plays"]
-        for task in play["tasks"]
-        for machine, result in task["hosts"].items()
-        if result.get("changed")
-    ]
-
-
-def unexplained(change: Change, before: State, after: State) -> str:
-    """Say what is wrong with a change of a machine; nothing if the machine explains it.
-
-    A file that was written has another text, mode or owner now. A handler was called by such a
-    task. Django's tasks may change something where another release is live now. What the topology
-    no longer places on the machine is retired.
-    """
-    if change.action == "files" and "/handlers/" not in change.path:
-        same = [path for path in change.files if before.files.get(path) == after.files.get(path)]
-        return f"wrote {', '.join(same)}, which did not change" if same else ""
-    if "/handlers/" in change.path or "retire" in change.path:
-        return ""
-    if "/roles/django/" in change.path and before.live != after.live:
-        return ""
-    return f"changed something ({change.action}) though no file's text asked for it"
-
-
-def restarted(before: State, after: State, project: str) -> list[str]:
-    """Give the services, apart from Django's, that run in another process than before."""
-    return [
-        unit
-        for unit, process in sorted(before.services.items())
-        if after.services.get(unit, process) != process and not unit.startswith(f"{project}-")
-    ]
 
 
 def tree_of(commit: str) -> Path:
@@ -183,7 +110,7 @@ class Takeover:
         """Read the inventory."""
         HOME.mkdir(parents=True, exist_ok=True)
         self.inventory = inventory.resolve()
-        self.machines = read_inventory(str(self.inventory))
+        self.machines = read_machines(self.inventory)
         self.site = site_of(self.machines)
         self.app = next(iter(self.machines.values()))["topology"]["services"]["django"][0]
         self._summary = (HOME / "summary.txt").open("w", buffering=1)
@@ -345,7 +272,7 @@ def main() -> int:
             step("a second run", takeover.again)
             step("a release and a rollback", takeover.release)
         report = load.report()
-    except (StepError, LoadError) as error:
+    except (StepError, ListingError, LoadError) as error:
         takeover.report(f"FAILED: {error}")
         return 1
     takeover.report(sentence(report))

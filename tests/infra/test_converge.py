@@ -11,9 +11,9 @@ import time
 from typing import Any
 
 import pytest
-from conftest import ROOT, converge, playbook
 
 from espalier.environment import plain_environment
+from tests.infra.conftest import ROOT, converge, playbook
 
 pytestmark = pytest.mark.breaks
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,11 @@ from typing import Any
 import gevent
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+from deploys import rollout
+from deploys.described import DeployError, Site, read, ssh_options
+from deploys.rollout import Failure, Rollout, batches, wanted_identity
 
-from deploys import rollout  # noqa: E402
-from deploys.described import DeployError, Site, read, ssh_options  # noqa: E402
-from deploys.rollout import Failure, Rollout, batches, wanted_identity  # noqa: E402
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(
