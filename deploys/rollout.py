@@ -455,7 +455,7 @@ class Rollout:
             return
         if host.name not in self.site.machines("nginx"):
             return
-        command = as_root(["microcache-forget", self.identity])
+        command = as_root(["purge-microcache", self.identity])
         self.step("forget", lambda: self.run(command) and None)
 
     def tidy_up(self) -> None:
