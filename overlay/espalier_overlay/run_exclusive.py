@@ -1,6 +1,6 @@
 """Runs a command on one machine at a time, however many machines start it.
 
-    python -m espalier_overlay.alone NAME -- celery -A shop beat
+    python -m espalier_overlay.run_exclusive NAME -- celery -A shop beat
 
 On PostgreSQL, an advisory lock of that name decides: whoever holds it runs the command, the others
 wait. When the command's machine is lost, so is its lock, and another machine goes on. The lock is a
@@ -21,7 +21,7 @@ from typing import Any
 import django
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from espalier_overlay.migrate import lock_key, past_the_pool, scalar
+from espalier_overlay.migrate import bypass_pooler, lock_key, scalar
 
 POLL = 2.0  # seconds between two attempts, or two looks at the connection
 GRACE = 600.0  # seconds that a command may take to end
@@ -30,7 +30,7 @@ GRACE = 600.0  # seconds that a command may take to end
 def main(argv: Sequence[str] | None = None) -> int:
     """Wait for the turn, run the command, and return its exit status; 1 if the lock was lost."""
     parser = argparse.ArgumentParser(
-        prog="python -m espalier_overlay.alone", description=__doc__.splitlines()[0]
+        prog="python -m espalier_overlay.run_exclusive", description=__doc__.splitlines()[0]
     )
     parser.add_argument("name", help="what may run once only")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="after --")
@@ -38,13 +38,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     if not command:
         parser.error("say what to run: … NAME -- COMMAND")
-    past_the_pool(os.environ)
+    bypass_pooler(os.environ)
     django.setup()
     connection = connections[DEFAULT_DB_ALIAS]
     if connection.vendor != "postgresql":
         return _run(command, None)
     with connection.cursor() as cursor:
         told = False
+        # The name that older releases lock: theirs and ours must not run at once.
         lock = lock_key(f"alone {arguments.name}")
         while not scalar(cursor, "SELECT pg_try_advisory_lock(%s)", [lock]):
             if not told:
