@@ -18,12 +18,12 @@ help:  ## list the commands
 
 .PHONY: prerequisites test-prerequisites
 prerequisites: .venv/.installed
-	@lab/prerequisites up $(SUDO)
+	@espalier/lab/prerequisites up $(SUDO)
 test-prerequisites: .venv/.installed
-	@lab/prerequisites test $(SUDO)
+	@espalier/lab/prerequisites test $(SUDO)
 
 .venv/.installed: requirements.txt pyproject.toml
-	@lab/prerequisites up $(SUDO)
+	@espalier/lab/prerequisites up $(SUDO)
 	@echo "set-up: Python packages into .venv …"
 	@python3 -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
@@ -31,15 +31,15 @@ test-prerequisites: .venv/.installed
 
 .PHONY: up
 up: prerequisites  ## make a local machine and deploy PROJECT on it (a directory, git URL or package; default: the example)
-	@lab/up "$(PROJECT)"
+	@espalier/lab/up "$(PROJECT)"
 
 .PHONY: down
 down: .venv/.installed  ## remove what `make up` made
-	@$(BIN)/python lab/lab.py down -i inventories/lab
+	@$(BIN)/python -m espalier.lab down -i inventories/lab
 
 .PHONY: clean
 clean: .venv/.installed  ## remove every lab of the kit on this machine, images included
-	@$(BIN)/python lab/lab.py clean
+	@$(BIN)/python -m espalier.lab clean
 
 .PHONY: site
 site: .venv/.installed  ## converge the machines of ENV=<inventory> (ansible-playbook site.yml)
@@ -73,15 +73,15 @@ psql: .venv/.installed  ## open psql on the primary of ENV, or run CMD in it
 
 .PHONY: load
 load: .venv/.installed  ## visit the site of INVENTORY for a minute, and count what goes wrong
-	@python tests/load/traffic.py -i $(INVENTORY) $(LOAD)
+	@python -m espalier.load -i $(INVENTORY) $(LOAD)
 
 .PHONY: diagram diagrams
 diagram: .venv/.installed  ## draw the topology of INVENTORY as OUT (SVG)
-	@lab/prerequisites diagram $(SUDO)
-	@python docs/diagram.py $(INVENTORY) $(OUT)
+	@espalier/lab/prerequisites diagram $(SUDO)
+	@python -m espalier.diagram $(INVENTORY) $(OUT)
 diagrams: .venv/.installed  ## draw those of the docs anew
-	@lab/prerequisites diagram $(SUDO)
-	@for inventory in docs/diagrams/*; do python docs/diagram.py $$inventory docs/images/$${inventory##*/}.svg; done
+	@espalier/lab/prerequisites diagram $(SUDO)
+	@for inventory in docs/diagrams/*; do python -m espalier.diagram $$inventory docs/images/$${inventory##*/}.svg; done
 
 .PHONY: test
 test: lint unit molecule  ## everything that CI runs
@@ -114,7 +114,7 @@ screenshot: test-prerequisites  ## take the README's picture of the site of ENV
 bench: test-prerequisites  ## measure: the baseline against the usual set-up, and what each tier gains
 	python bench/run.py
 	python bench/tiers.py
-	python bench/releases.py
+	python bench/durations.py
 
 .PHONY: test-all
 test-all: test  ## and every other scenario, those of the tiers on both releases of Debian

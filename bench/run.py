@@ -25,6 +25,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from espalier.lab.machines import SSH_KEY
+
 ROOT = Path(__file__).resolve().parents[1]
 BENCH = ROOT / "bench"
 ADDRESSES = {"kit": "198.18.8.11", "usual": "198.18.9.11"}
@@ -51,7 +53,7 @@ def tool(name: str) -> str:
 
 def lab(command: str, side: str) -> None:
     """Make or remove a side's machine."""
-    run(sys.executable, "lab/lab.py", command, "-i", f"bench/inventories/{side}")
+    run(sys.executable, "-m", "espalier.lab", command, "-i", f"bench/inventories/{side}")
 
 
 def pack(project: Path, folder: Path) -> Path:
@@ -115,10 +117,9 @@ def wait_for_page(address: str) -> None:
 
 def over_ssh(address: str, command: str) -> str:
     """Run a command on a lab machine."""
-    key = Path("~/.cache/espalier/lab/id_ed25519").expanduser()
     options = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null")
     target = f"root@{address}"
-    return run("ssh", "-i", str(key), *options, "-o", "LogLevel=ERROR", target, command)
+    return run("ssh", "-i", str(SSH_KEY), *options, "-o", "LogLevel=ERROR", target, command)
 
 
 def load(side: str, path: str) -> tuple[float, float]:

@@ -11,7 +11,8 @@ import time
 from typing import Any
 
 import pytest
-from conftest import ROOT, converge, playbook
+
+from tests.infra.conftest import ROOT, converge, playbook
 
 pytestmark = pytest.mark.breaks
 

@@ -19,7 +19,8 @@ from urllib.parse import urlencode
 
 import aiohttp
 import pytest
-from conftest import posting
+
+from tests.infra.conftest import posting
 
 ROOT = Path(__file__).resolve().parents[2]
 testinfra_hosts = ["ansible://queue"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
 import itertools
 import json
 import os
@@ -14,22 +13,11 @@ from typing import Any
 
 import pytest
 
+from espalier.inventory import services
+from espalier.inventory.errors import InventoryError
+from espalier.inventory.topology import compute
+
 ROOT = Path(__file__).resolve().parents[2]
-PLUGIN = ROOT / "plugins" / "inventory" / "topology.py"
-
-
-def _load() -> Any:
-    """Import the plugin from its file: Ansible's plugin directories are no Python packages."""
-    spec = importlib.util.spec_from_file_location("espalier_topology", PLUGIN)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-topology = _load()
-compute, TopologyError = topology.compute, topology.TopologyError
 
 
 def machines(*names: str) -> dict[str, dict[str, str]]:
@@ -95,6 +83,38 @@ def test_baseline_on_one_machine() -> None:
                     "postgresql_primary": [{"address": "/run/postgresql", "port": 5432}],
                 },
                 "clients": {"nginx": [], "django": [], "postgresql_primary": []},
+                "access": {
+                    "nginx": [],
+                    "django": [],
+                    "postgresql_primary": [],
+                    "replication": [],
+                    "pooling": [],
+                },
+                "links": {
+                    "nginx": {
+                        "web": [
+                            {
+                                "source": {"machine": "vps1", "service": "nginx"},
+                                "target": {"machine": "vps1", "service": "django"},
+                                "address": "web.sock",
+                                "port": 0,
+                                "purpose": "web",
+                            }
+                        ]
+                    },
+                    "django": {
+                        "queries": [
+                            {
+                                "source": {"machine": "vps1", "service": "django"},
+                                "target": {"machine": "vps1", "service": "postgresql_primary"},
+                                "address": "/run/postgresql",
+                                "port": 5432,
+                                "purpose": "queries",
+                            }
+                        ]
+                    },
+                    "postgresql_primary": {},
+                },
             }
         },
         "links": [
@@ -144,6 +164,31 @@ def test_baseline_with_a_separate_database() -> None:
                     "django": [{"address": "web.sock", "port": 0}],
                 },
                 "clients": {"nginx": [], "django": []},
+                "access": {"nginx": [], "django": []},
+                "links": {
+                    "nginx": {
+                        "web": [
+                            {
+                                "source": {"machine": "vps1", "service": "nginx"},
+                                "target": {"machine": "vps1", "service": "django"},
+                                "address": "web.sock",
+                                "port": 0,
+                                "purpose": "web",
+                            }
+                        ]
+                    },
+                    "django": {
+                        "queries": [
+                            {
+                                "source": {"machine": "vps1", "service": "django"},
+                                "target": {"machine": "db1", "service": "postgresql_primary"},
+                                "address": "10.0.0.2",
+                                "port": 5432,
+                                "purpose": "queries",
+                            }
+                        ]
+                    },
+                },
             },
             "db1": {
                 "address": "10.0.0.2",
@@ -157,6 +202,12 @@ def test_baseline_with_a_separate_database() -> None:
                     ]
                 },
                 "clients": {"postgresql_primary": ["10.0.0.1"]},
+                "access": {
+                    "postgresql_primary": ["10.0.0.1"],
+                    "replication": [],
+                    "pooling": [],
+                },
+                "links": {"postgresql_primary": {}},
             },
         },
         "links": [
@@ -347,7 +398,7 @@ def test_pgbouncer_and_redis_on_one_machine_open_no_port_to_the_network() -> Non
 
 def test_a_private_network_that_was_written_is_listened_on_from_the_start() -> None:
     vps1 = {"address": "10.0.0.1", "public_address": "203.0.113.1", "private": True}
-    result = topology.compute({"vps1": vps1}, on_one(), ["pgbouncer", "redis"])
+    result = compute({"vps1": vps1}, on_one(), ["pgbouncer", "redis"])
     assert result["machines"]["vps1"]["listens"] == {
         "nginx": [{"address": "*", "port": 80}, {"address": "*", "port": 443}],
         "django": [{"address": "web.sock", "port": 0}],
@@ -366,7 +417,7 @@ def test_a_private_network_that_was_written_is_listened_on_from_the_start() -> N
 
 
 def test_every_tier_on_six_machines() -> None:
-    result = compute(SIX, SIX_DUTIES, topology.TIERS)
+    result = compute(SIX, SIX_DUTIES, services.TIERS)
     assert result["services"] == {
         "nginx": ["web1"],
         "app_proxy": ["app1", "app2"],
@@ -408,6 +459,63 @@ def test_every_tier_on_six_machines() -> None:
     }
 
 
+def test_access_tells_replicas_and_pools_from_the_application() -> None:
+    result = compute(SIX, SIX_DUTIES, services.TIERS)
+    assert {name: machine["access"] for name, machine in result["machines"].items()} == {
+        "web1": {"nginx": [], "media": ["10.0.0.2", "10.0.0.3"]},
+        "app1": {"app_proxy": ["10.0.0.1"], "django": [], "etcd": ["10.0.0.4", "10.0.0.5"]},
+        "app2": {"app_proxy": ["10.0.0.1"], "django": []},
+        "db1": {
+            "pgbouncer": ["10.0.0.2", "10.0.0.3"],
+            "postgresql_primary": ["10.0.0.2", "10.0.0.3"],  # migrations
+            "etcd": ["10.0.0.5", "10.0.0.2"],
+            "patroni": ["10.0.0.5"],
+            "replication": ["10.0.0.5"],
+            "pooling": ["local"],
+        },
+        "db2": {
+            "pgbouncer": ["10.0.0.2", "10.0.0.3"],
+            "postgresql_replica": [],
+            "etcd": ["10.0.0.4", "10.0.0.2"],
+            "patroni": ["10.0.0.4"],
+            "replication": [],
+            "pooling": ["local"],
+        },
+        "cache1": {"redis": ["10.0.0.2", "10.0.0.3"], "queue": ["10.0.0.2", "10.0.0.3"]},
+    }
+
+
+def test_links_of_a_machine_by_source_and_purpose() -> None:
+    duties = {"web": ["vps1"], "app": ["vps1"], "db": ["vps1", "db2"]}
+    result = compute(machines("vps1", "db2"), duties, ["replicas", "pgbouncer"])
+    found = {
+        name: {
+            service: {
+                purpose: [f"{link['target']['machine']} {link['address']}" for link in links]
+                for purpose, links in by_purpose.items()
+            }
+            for service, by_purpose in machine["links"].items()
+        }
+        for name, machine in result["machines"].items()
+    }
+    assert found == {
+        "vps1": {
+            "nginx": {"web": ["vps1 web.sock"]},
+            "django": {
+                "queries": ["vps1 /run/pgbouncer"],
+                "reads": ["db2 10.0.0.2"],
+                "migrations": ["vps1 /run/postgresql"],
+            },
+            "pgbouncer": {"queries": ["vps1 /run/postgresql"]},
+            "postgresql_primary": {},
+        },
+        "db2": {
+            "pgbouncer": {"reads": ["db2 /run/postgresql"]},
+            "postgresql_replica": {"replication": ["vps1 10.0.0.1"]},
+        },
+    }
+
+
 def test_a_machine_without_a_duty_is_a_spare() -> None:
     result = compute(machines("vps1", "spare1"), {**on_one(), "offices": ["spare1"]}, [])
     assert result["machines"]["spare1"] == {
@@ -417,6 +525,8 @@ def test_a_machine_without_a_duty_is_a_spare() -> None:
         "services": [],
         "listens": {},
         "clients": {},
+        "access": {},
+        "links": {},
     }
 
 
@@ -426,7 +536,7 @@ def test_a_machine_without_a_duty_is_a_spare() -> None:
 def combinations() -> list[tuple[str, ...]]:
     """Return every set of tiers that six machines can carry."""
     sets = itertools.chain.from_iterable(
-        itertools.combinations(topology.TIERS, n) for n in range(len(topology.TIERS) + 1)
+        itertools.combinations(services.TIERS, n) for n in range(len(services.TIERS) + 1)
     )
     return [tiers for tiers in sets if "failover" not in tiers or "replicas" in tiers]
 
@@ -440,7 +550,7 @@ def test_every_combination_of_tiers_is_a_map_that_agrees_with_itself(
     assert (SIX, SIX_DUTIES, tiers) == before
     assert json.loads(json.dumps(result)) == result
     assert json.dumps(compute(SIX, SIX_DUTIES, tuple(reversed(tiers)))) == json.dumps(result)
-    assert list(result["services"]) == list(topology.SERVICES)
+    assert list(result["services"]) == list(services.SERVICES)
     for link in result["links"]:
         source, target = link["source"], link["target"]
         for end in (source, target):
@@ -451,6 +561,14 @@ def test_every_combination_of_tiers_is_a_map_that_agrees_with_itself(
         if source["machine"] != target["machine"]:
             address = result["machines"][source["machine"]]["address"]
             assert address in there["clients"][target["service"]]
+    by_machine = [
+        link
+        for machine in result["machines"].values()
+        for by_purpose in machine["links"].values()
+        for links in by_purpose.values()
+        for link in links
+    ]
+    assert sorted(map(json.dumps, by_machine)) == sorted(map(json.dumps, result["links"]))
 
 
 def test_the_result_shares_nothing_with_the_input() -> None:
@@ -736,7 +854,7 @@ REFUSALS: dict[str, tuple[Any, Any, Any, str]] = {
 @pytest.mark.parametrize("case", REFUSALS)
 def test_what_makes_no_sense_is_refused_with_a_sentence(case: str) -> None:
     given, duties, tiers, sentence = REFUSALS[case]
-    with pytest.raises(TopologyError) as refusal:
+    with pytest.raises(InventoryError) as refusal:
         compute(given, duties, tiers)
     assert str(refusal.value) == sentence
 
@@ -745,7 +863,7 @@ def test_what_makes_no_sense_is_refused_with_a_sentence(case: str) -> None:
 def test_several_machines_have_ipv4_addresses(address: str) -> None:
     alone = on_one()
     assert compute(at("vps1", address), alone, [])["services"]["django"] == ["vps1"]
-    with pytest.raises(TopologyError, match="uses IPv4 addresses"):
+    with pytest.raises(InventoryError, match="uses IPv4 addresses"):
         two = {**at("vps1", "10.0.0.1", "203.0.113.1"), **at("db1", address, "203.0.113.2")}
         compute(two, {**alone, "db": ["db1"]}, [])
     # A spare is in nobody's way.

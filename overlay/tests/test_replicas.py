@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run
-from servers import INITDB, PostgreSQL
+
+from overlay.tests.conftest import Run
+from overlay.tests.servers import INITDB, PostgreSQL
 
 psycopg = pytest.importorskip("psycopg")
 pytestmark = pytest.mark.skipif(not INITDB, reason="PostgreSQL is not installed")

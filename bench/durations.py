@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Measure how long a release takes: from the command typed to the end of the command.
 
-    bench/releases.py                 everything; prints seconds and ratios
-    bench/releases.py one             on one app machine: pyinfra, site.yml, the usual way; rollback
-    bench/releases.py serving         by pyinfra, on one: from the command to the first new page
-    bench/releases.py many            pyinfra on one, two, four and eight app machines
+    bench/durations.py                 everything; prints seconds and ratios
+    bench/durations.py one             on one machine: pyinfra, site.yml, the usual way; rollback
+    bench/durations.py serving         by pyinfra, on one: from the command to the first new page
+    bench/durations.py many            pyinfra on one, two, four and eight app machines
 
 Each release changes one line of the example project, with unchanged requirements unless it says
 otherwise. Ways alternate, and medians are compared.
@@ -21,8 +21,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from run import ROOT, converge, front_page, lab, run, tool
-from tiers import ADDRESSES, Site, duties
+from bench.run import ROOT, converge, front_page, lab, run, tool
+from bench.tiers import ADDRESSES, Site, duties
 
 EXAMPLE = ROOT / "examples" / "orchard"
 PAGE = "garden/templates/garden/base.html"

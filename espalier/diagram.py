@@ -1,14 +1,12 @@
-#!/usr/bin/env python3
 """Draw the topology of an inventory: its machines, what runs there, and who talks to whom.
 
-    docs/diagram.py inventories/production site.svg
+    python -m espalier.diagram inventories/production site.svg
 
 The picture shows what `ansible-inventory --list` says and nothing else. Graphviz lays it out.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import sys
@@ -17,7 +15,10 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+import click
+
+from espalier.inventory.listing import ListingError, read_machines
+
 FONT = "Helvetica,Arial,sans-serif"
 INK, QUIET, WIRE = "#1f2937", "#6b7280", "#9ca3af"
 # Service -> name for people, background, border. A service that is not here is drawn all the same.
@@ -172,33 +173,45 @@ def _arrow(
     )
 
 
+class DiagramError(Exception):
+    """The picture cannot be drawn; says why."""
+
+
 def render(source: str) -> str:
-    """Lay a graph out with Graphviz; gives SVG, the same for the same graph and fonts."""
-    done = subprocess.run(["dot", "-Tsvg"], input=source, capture_output=True, text=True)
+    """Lay a graph out with Graphviz; gives SVG, the same for the same graph and fonts.
+
+    Raises DiagramError where Graphviz is not installed, or does not take the graph.
+    """
+    try:
+        done = subprocess.run(["dot", "-Tsvg"], input=source, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise DiagramError(
+            "Graphviz is not installed: `espalier/lab/prerequisites diagram` installs it."
+        ) from error
     if done.returncode:
-        raise SystemExit(f"diagram: {done.stderr.strip()}")
+        raise DiagramError(done.stderr.strip())
     # Its comments name the version of Graphviz, which would make needless differences.
     return re.sub(r"<!--.*?-->\n?", "", done.stdout, flags=re.DOTALL)
 
 
-def read_topology(inventory: str) -> dict[str, Any]:
-    """Ask Ansible for an inventory's topology; ends the program with its sentence if it refuses."""
-    program = str(Path(sys.executable).with_name("ansible-inventory"))
-    command = [program, "-i", str(Path(inventory).resolve()), "--list"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    if done.returncode:
-        raise SystemExit(done.stderr.strip())
-    machines = json.loads(done.stdout)["_meta"]["hostvars"]
-    return next(iter(machines.values()))["topology"]
+def read_topology(inventory: str | Path) -> dict[str, Any]:
+    """Give an inventory's topology; ListingError if Ansible refuses the inventory."""
+    machines = read_machines(inventory)
+    topology: dict[str, Any] = next(iter(machines.values()))["topology"]
+    return topology
 
 
-def main() -> None:
-    """Run the command line."""
-    if len(sys.argv) != 3:
-        raise SystemExit(__doc__)
-    Path(sys.argv[2]).write_text(render(draw(read_topology(sys.argv[1]))))
-    print(sys.argv[2])
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("inventory", type=Path)
+@click.argument("out", type=Path)
+def main(inventory: Path, out: Path) -> None:
+    """Draw the topology of INVENTORY as OUT (SVG)."""
+    try:
+        out.write_text(render(draw(read_topology(inventory))))
+    except (DiagramError, ListingError) as error:
+        sys.exit(f"diagram: {error}")
+    click.echo(out)
 
 
 if __name__ == "__main__":
-    main()
+    main(prog_name="python -m espalier.diagram")

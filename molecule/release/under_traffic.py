@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Release under traffic: good releases, broken ones, and a controller and machines that go away.
 
-    rollout.py -i molecule/release/inventory                      as CI does
-    rollout.py -i molecule/release/inventory --requests 100000    go on until so many were sent
+    under_traffic.py -i molecule/release/inventory                      as CI does
+    under_traffic.py -i molecule/release/inventory --requests 100000    until so many were sent
 
 The lab that the inventory describes must be up. Every step is what a person types (`python -m
 deploys`, which `make release` calls) or what happens to them. Throughout, visitors read and write
@@ -29,19 +29,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from espalier.inventory.listing import read_machines
+from espalier.lab.machines import SSH_KEY
+from espalier.lab.process import podman
+from espalier.load.report import is_clean, sentence
+from espalier.load.site import site_of
+from espalier.load.visitors import MAX_REQUESTS, MAX_SECONDS, Load
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "load"))
-
-from traffic import (  # noqa: E402
-    MAX_REQUESTS,
-    MAX_SECONDS,
-    Load,
-    is_clean,
-    read_inventory,
-    sentence,
-    site_of,
-)
-
 HOME = ROOT / ".lab" / "release"
 PROJECT = HOME / "project"
 EXAMPLE = ROOT / "examples" / "orchard"
@@ -86,7 +81,7 @@ class Run:
         shutil.copytree(inventory, self.inventory, dirs_exist_ok=True)
         shutil.rmtree(PROJECT, ignore_errors=True)
         shutil.copytree(EXAMPLE, PROJECT, ignore=shutil.ignore_patterns("__pycache__", "*.sqlite3"))
-        machines = read_inventory(str(self.inventory))
+        machines = read_machines(self.inventory)
         self.site = site_of(machines)
         self.lab = next(iter(machines.values()))["lab"]["name"]
         self.apps = next(iter(machines.values()))["topology"]["services"]["django"]
@@ -170,11 +165,10 @@ class Run:
 
     def ssh(self, machine: str, command: str) -> str:
         """Run a command on a machine; StepError if it fails."""
-        key = Path("~/.cache/espalier/lab/id_ed25519").expanduser()
         options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
         target = f"root@{self.addresses[machine]}"
         done = subprocess.run(
-            ["ssh", "-i", str(key), *options, "-o", "LogLevel=ERROR", target, command],
+            ["ssh", "-i", str(SSH_KEY), *options, "-o", "LogLevel=ERROR", target, command],
             capture_output=True,
             text=True,
         )
@@ -184,10 +178,7 @@ class Run:
 
     def podman(self, *arguments: str, machine: str) -> None:
         """Do something to a machine as a whole."""
-        sys.path.insert(0, str(ROOT / "lab"))
-        import lab
-
-        lab.podman(*arguments, f"espalier-{self.lab}-{machine}")
+        podman(*arguments, f"espalier-{self.lab}-{machine}")
 
     def converge(self) -> None:
         """Run site.yml."""
@@ -405,7 +396,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("-i", "--inventory", type=Path, required=True)
-    parser.add_argument("--requests", type=int, default=0, help="go on until so many were sent")
+    parser.add_argument("--requests", type=int, default=0, help="until so many were sent")
     parser.add_argument("--only", default="", help="names of steps, separated by commas")
     arguments = parser.parse_args()
     run = Run(arguments.inventory, arguments.requests)

@@ -5,7 +5,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from conftest import Run
+
+from overlay.tests.conftest import Run
 
 CLIENT = "import django; django.setup(); from django.test import Client; c = Client();"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 import time
 from collections import Counter
@@ -15,11 +14,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "load"))
-
-import traffic  # noqa: E402
-from ledger import Ledger, Rows, compare, entries  # noqa: E402
+from espalier.load import stored
+from espalier.load.ledger import Ledger, Rows, compare, entries
+from espalier.load.report import Answer, is_clean, sentence, summary
+from espalier.load.sessions import OnlyThisSite
+from espalier.load.site import LoadError, Site, site_of
+from espalier.load.visitors import Load
 
 
 class Orchard:
@@ -72,7 +72,7 @@ class Orchard:
 
 
 @contextmanager
-def serving(orchard: Orchard) -> Iterator[traffic.Site]:
+def serving(orchard: Orchard) -> Iterator[Site]:
     """Serve an orchard on a free port of this machine."""
     application = web.Application()
     application.add_routes(
@@ -93,7 +93,7 @@ def serving(orchard: Orchard) -> Iterator[traffic.Site]:
         return runner.addresses[0][1]
 
     port = asyncio.run_coroutine_threadsafe(start(), loop).result()
-    yield traffic.Site("127.0.0.1", "orchard.example", "http", port)
+    yield Site("127.0.0.1", "orchard.example", "http", port)
     asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result()
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
@@ -103,7 +103,7 @@ def visit(orchard: Orchard, tmp_path: Path, requests: int = 120, **options: Any)
     """Send a hundred requests or so; gives the report."""
     ledger = tmp_path / "ledger"
     with serving(orchard) as site:
-        load = traffic.Load(site, 4, ledger, requests=requests, pause=0, **options)
+        load = Load(site, 4, ledger, requests=requests, pause=0, **options)
         with load:
             load.wait(threading.Event())
         return load.report()
@@ -111,7 +111,7 @@ def visit(orchard: Orchard, tmp_path: Path, requests: int = 120, **options: Any)
 
 @pytest.fixture(autouse=True)
 def _no_replica_to_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(traffic, "CATCH_UP", 0)
+    monkeypatch.setattr(stored, "CATCH_UP", 0)
 
 
 def test_a_good_site(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_a_good_site(tmp_path: Path) -> None:
     assert (rows["lost"], rows["doubled"], rows["unacknowledged"]) == (0, 0, 0)
     assert report["machines"].keys() == {"app2"}
     assert report["kinds"].keys() == {"read", "write", "own"}
-    assert traffic.is_clean(report)
+    assert is_clean(report)
     # Every visitor reads over the one connection that it keeps.
     assert len(orchard.connections) <= 5
 
@@ -134,7 +134,7 @@ def test_failed_requests_are_counted_and_quoted(tmp_path: Path) -> None:
     report = visit(Orchard("broken"), tmp_path)
     assert report["failed"] > 0
     assert report["failures"][0]["what"] == "GET /guide/: 502"
-    assert not traffic.is_clean(report)
+    assert not is_clean(report)
 
 
 def test_lost_rows(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_lost_rows(tmp_path: Path) -> None:
     rows = report["rows"]
     assert rows["lost"] == rows["acknowledged"] > 0
     assert rows["stored"] == 0
-    assert not traffic.is_clean(report)
+    assert not is_clean(report)
 
 
 @pytest.mark.parametrize("fault", ["doubles rows", "knew it"])
@@ -150,13 +150,13 @@ def test_doubled_rows(tmp_path: Path, fault: str) -> None:
     report = visit(Orchard(fault), tmp_path)
     rows = report["rows"]
     assert rows["doubled"] == rows["stored"] > 0
-    assert not traffic.is_clean(report)
+    assert not is_clean(report)
 
 
 def test_stale_reads(tmp_path: Path) -> None:
     report = visit(Orchard("hides notes"), tmp_path)
     assert report["stale"] == report["rows"]["acknowledged"] > 0
-    assert not traffic.is_clean(report)
+    assert not is_clean(report)
 
 
 def test_a_write_without_an_answer_is_a_failure_and_is_sent_once(tmp_path: Path) -> None:
@@ -171,12 +171,12 @@ def test_a_kept_connection_that_closes_is_no_failure_but_counted(tmp_path: Path)
     report = visit(Orchard("closes kept connections"), tmp_path)
     assert report["failed"] == 0, report["failures"]
     assert report["repeated"] > 0
-    assert traffic.is_clean(report)
+    assert is_clean(report)
 
 
 def test_a_new_connection_that_closes_is_a_failure(tmp_path: Path) -> None:
     orchard = Orchard()
-    with serving(orchard) as site, traffic.Load(site, 4, pause=0) as load:
+    with serving(orchard) as site, Load(site, 4, pause=0) as load:
         orchard.faults.add("closes new connections")
         orchard.faults.add("closes kept connections")
         while len(load.answers) < 60:
@@ -188,18 +188,18 @@ def test_a_new_connection_that_closes_is_a_failure(tmp_path: Path) -> None:
 
 def test_a_site_that_is_gone_in_the_end_has_lost_all_rows(tmp_path: Path) -> None:
     with serving(Orchard()) as site:
-        load = traffic.Load(site, 4, tmp_path / "ledger", requests=60, pause=0)
+        load = Load(site, 4, tmp_path / "ledger", requests=60, pause=0)
         with load:
             load.wait(threading.Event())
     report = load.report()
     assert report["rows"]["lost"] == report["rows"]["acknowledged"] > 0
     assert "notes.json cannot be read" in report["failures"][-1]["what"]
-    assert not traffic.is_clean(report)
+    assert not is_clean(report)
 
 
 def test_pages_that_were_asked_for_are_read_in_turn(tmp_path: Path) -> None:
     paths = ("/guide/", "/where/")
-    with serving(Orchard("broken")) as site, traffic.Load(site, 1, requests=6, paths=paths) as load:
+    with serving(Orchard("broken")) as site, Load(site, 1, requests=6, paths=paths) as load:
         load.wait(threading.Event())
     report = load.report()
     assert (report["sent"], report["failed"], report["machines"]) == (6, 3, {"app2": 3})
@@ -207,7 +207,7 @@ def test_pages_that_were_asked_for_are_read_in_turn(tmp_path: Path) -> None:
 
 def test_a_load_without_a_ledger_only_reads(tmp_path: Path) -> None:
     orchard = Orchard()
-    with serving(orchard) as site, traffic.Load(site, requests=30, pause=0) as load:
+    with serving(orchard) as site, Load(site, requests=30, pause=0) as load:
         load.wait(threading.Event())
     report = load.report()
     assert report["kinds"].keys() == {"read"}
@@ -216,16 +216,16 @@ def test_a_load_without_a_ledger_only_reads(tmp_path: Path) -> None:
 
 
 def test_a_load_that_sent_nothing_shows_nothing() -> None:
-    report = traffic.summary([], began=0, seconds=1)
-    assert not traffic.is_clean(report)
-    assert traffic.sentence(report) == (
+    report = summary([], began=0, seconds=1)
+    assert not is_clean(report)
+    assert sentence(report) == (
         "sent 0, failed 0, repeated 0, slowest 0.00 s (median 0.000, p99 0.000)"
     )
 
 
 def test_summary_of_one_kind() -> None:
-    answers = [traffic.Answer("read", 10 + n, took=n / 100) for n in range(1, 101)]
-    report = traffic.summary(answers, began=10, seconds=100)
+    answers = [Answer("read", 10 + n, took=n / 100) for n in range(1, 101)]
+    report = summary(answers, began=10, seconds=100)
     assert report["kinds"]["read"] == {
         "sent": 100,
         "failed": 0,
@@ -236,28 +236,28 @@ def test_summary_of_one_kind() -> None:
 
 
 def test_bounds_are_bounded(tmp_path: Path) -> None:
-    site = traffic.Site("127.0.0.1", "orchard.example")
+    site = Site("127.0.0.1", "orchard.example")
     for wide in ({"seconds": 3601}, {"requests": 500_001}, {"seconds": 0}):
-        with pytest.raises(traffic.LoadError, match="at most 3600 seconds and 500000 requests"):
-            traffic.Load(site, **wide).__enter__()
+        with pytest.raises(LoadError, match="at most 3600 seconds and 500000 requests"):
+            Load(site, **wide).__enter__()
 
 
 def test_only_what_the_inventory_names_is_visited() -> None:
     machines = {"vps1": {"public_address": "198.18.0.11"}}
     topology = {"services": {"nginx": ["vps1"]}, "machines": machines}
     hostvars = {"vps1": {"topology": topology, "project": {"domains": ["orchard.example"]}}}
-    assert traffic.site_of(hostvars) == traffic.Site("198.18.0.11", "orchard.example")
-    with pytest.raises(traffic.LoadError, match="elsewhere is no web machine of this inventory"):
-        traffic.site_of(hostvars, "elsewhere")
+    assert site_of(hostvars) == Site("198.18.0.11", "orchard.example")
+    with pytest.raises(LoadError, match="elsewhere is no web machine of this inventory"):
+        site_of(hostvars, "elsewhere")
     hostvars["vps1"]["project"] = {"domains": ["192.0.2.1"]}
-    with pytest.raises(traffic.LoadError, match="which is not that of vps1"):
-        traffic.site_of(hostvars)
-    with pytest.raises(traffic.LoadError, match="has no topology"):
-        traffic.site_of({"vps1": {}})
+    with pytest.raises(LoadError, match="which is not that of vps1"):
+        site_of(hostvars)
+    with pytest.raises(LoadError, match="has no topology"):
+        site_of({"vps1": {}})
 
 
 def test_no_other_name_is_looked_up() -> None:
-    resolver = traffic._OnlyHere(traffic.Site("198.18.0.11", "orchard.example"))
+    resolver = OnlyThisSite(Site("198.18.0.11", "orchard.example"))
     assert asyncio.run(resolver.resolve("orchard.example", 443))[0]["host"] == "198.18.0.11"
     with pytest.raises(OSError, match="not the site of the inventory"):
         asyncio.run(resolver.resolve("elsewhere.example", 443))
@@ -267,9 +267,9 @@ def test_a_project_without_notes_is_told(tmp_path: Path) -> None:
     orchard = Orchard("closes kept connections", "closes new connections")
     with (
         serving(orchard) as site,
-        pytest.raises(traffic.LoadError, match="Use --read-only"),
+        pytest.raises(LoadError, match="Use --read-only"),
     ):
-        traffic.Load(site, ledger_path=tmp_path / "ledger").__enter__()
+        Load(site, ledger_path=tmp_path / "ledger").__enter__()
 
 
 def test_ledger_of_a_killed_load(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Run
+
+from overlay.tests.conftest import Run
 
 pytest.importorskip("redis")
 pytestmark = pytest.mark.skipif(not shutil.which("redis-server"), reason="redis is not installed")

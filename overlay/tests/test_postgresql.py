@@ -7,8 +7,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from conftest import PROJECT, Run, command, environment
-from servers import INITDB, PostgreSQL
+
+from overlay.tests.conftest import PROJECT, Run, command, environment
+from overlay.tests.servers import INITDB, PostgreSQL
 
 psycopg = pytest.importorskip("psycopg")
 

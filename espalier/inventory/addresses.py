@@ -1,0 +1,82 @@
+"""Addresses: what is one, what several machines can use between them, and the refusals."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping, Sequence
+
+from espalier.inventory.errors import InventoryError
+from espalier.inventory.model import Machine
+from espalier.inventory.placement import unique
+
+
+def check_address(name: str, variable: str, address: object) -> None:
+    """Refuse an address that other machines or Ansible could not use as it stands."""
+    where = f"`{variable}` of the machine `{name}` in hosts.yml"
+    if address is None or (isinstance(address, str) and not address.strip()):
+        instead = (
+            "the address that Ansible connects to, or remove the key to connect to "
+            f"the name `{name}`"
+            if variable == "ansible_host"
+            else "its address in the private network, or remove the key to use `ansible_host`"
+        )
+        raise InventoryError(f"{where} is empty. Write {instead}.")
+    if is_template(address):
+        raise InventoryError(
+            f"{where} is a template ({address}), but the topology is computed before templates "
+            "are. Write the address itself, such as 10.0.0.10."
+        )
+    if not isinstance(address, str) or "/" in address or len(address.split()) != 1:
+        raise InventoryError(
+            f"{where} is {address!r}, which is no address. Write one IP address or host name, "
+            "without a network length or scheme, such as 10.0.0.10."
+        )
+
+
+def check_reachable(machines: Mapping[str, Machine], services: Mapping[str, Sequence[str]]) -> None:
+    """Refuse an address that the services of several machines could not use between them."""
+    used = unique(name for names in services.values() for name in names)
+    for name in used if len(used) > 1 else ():
+        address = machines[name]["address"]
+        if not is_ipv4(address):
+            raise InventoryError(
+                f"The private address of the machine `{name}` in hosts.yml is {address}, and "
+                "between several machines the kit uses IPv4 addresses: what they listen on and "
+                "whom they admit is written down as such. Write `private_address:` with the "
+                "machine's IPv4 address in the network that the machines share, such as 10.0.0.10."
+            )
+        if is_loopback(address):
+            raise InventoryError(
+                f"The private address of the machine `{name}` in hosts.yml is {address}, which "
+                "only that machine itself can reach. Write `private_address:` with its address in "
+                "the network that the machines share, such as 10.0.0.10."
+            )
+
+
+def is_template(value: object) -> bool:
+    """Return whether Ansible would fill the value in later."""
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def is_ipv4(address: str) -> bool:
+    """Return whether the text is an IPv4 address."""
+    try:
+        return ipaddress.ip_address(address).version == 4
+    except ValueError:
+        return False
+
+
+def is_loopback(address: str) -> bool:
+    """Return whether only the machine itself can use the address."""
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address.lower() == "localhost"
+
+
+def canonical(address: str) -> str:
+    """Return one spelling per address, so that `::1` and `0:0:0:0:0:0:0:1` are the same."""
+    try:
+        return str(ipaddress.ip_address(address))
+    except ValueError:
+        return address.lower().rstrip(".")

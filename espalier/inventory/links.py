@@ -1,0 +1,72 @@
+"""Links: which service connects to which, where, and what for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from espalier.inventory.model import Link, Machine
+from espalier.inventory.services import SERVICES
+
+
+def connect(machines: Mapping[str, Machine], services: Mapping[str, list[str]]) -> list[Link]:
+    """Return every connection between services, grouped by kind, in the order of the machines."""
+
+    def link(source: tuple[str, str], target: tuple[str, str], purpose: str, port: int = 0) -> Link:
+        """Return the link between two (service, machine); port 0 is the target's own."""
+        service = SERVICES[target[0]]
+        near = source[1] == target[1] and service.local != ""
+        return {
+            "source": {"machine": source[1], "service": source[0]},
+            "target": {"machine": target[1], "service": target[0]},
+            "address": service.local if near else machines[target[1]]["address"],
+            "port": port or service.port,
+            "purpose": purpose,
+        }
+
+    primary, replicas = services["postgresql_primary"], services["postgresql_replica"]
+    pooled = bool(services["pgbouncer"])
+    databases = [("postgresql_primary", name, "queries") for name in primary] + [
+        ("postgresql_replica", name, "reads") for name in replicas
+    ]
+    links: list[Link] = []
+    for web in services["nginx"]:
+        for app in services["django"]:
+            target = "django" if app == web else "app_proxy"
+            links.append(link(("nginx", web), (target, app), "web"))
+    for app in services["app_proxy"]:
+        links.append(link(("app_proxy", app), ("django", app), "web"))
+    for app in services["django"]:
+        for service, name, purpose in databases:
+            target = "pgbouncer" if pooled else service
+            links.append(link(("django", app), (target, name), purpose))
+        if pooled:
+            # Migrations take session locks, which a transaction pool would hand to others.
+            links.append(link(("django", app), ("postgresql_primary", primary[0]), "migrations"))
+    if pooled:
+        for service, name, purpose in databases:
+            links.append(link(("pgbouncer", name), (service, name), purpose))
+    for name in replicas:
+        links.append(
+            link(("postgresql_replica", name), ("postgresql_primary", primary[0]), "replication")
+        )
+    for app in services["django"]:
+        for service, purpose in (("redis", "cache"), ("queue", "jobs")):
+            for name in services[service]:
+                links.append(link(("django", app), (service, name), purpose))
+    for name in services["media"]:
+        for service in ("nginx", "django"):
+            for other in services[service]:
+                if other != name:
+                    links.append(link((service, other), ("media", name), "media"))
+    for name in services["patroni"]:
+        for voter in services["etcd"]:
+            links.append(link(("patroni", name), ("etcd", voter), "consensus"))
+        for other in services["patroni"]:
+            if other != name:
+                links.append(link(("patroni", name), ("patroni", other), "consensus"))
+    for name in services["etcd"]:
+        for other in services["etcd"]:
+            if other != name:
+                port = SERVICES["etcd"].second_port
+                links.append(link(("etcd", name), ("etcd", other), "consensus", port))
+    return links

@@ -1,0 +1,56 @@
+"""The table of services: what each needs of a machine, which role makes it, where it listens."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+DUTIES = ("web", "app", "db", "cache", "monitor", "backup")
+REQUIRED_DUTIES = ("web", "app", "db")
+TIERS = ("replicas", "pgbouncer", "redis", "app_servers", "failover")
+# How many machines agree on who is the primary, so that two still agree when one is lost.
+ETCD_MEMBERS = 3
+
+
+class Service(NamedTuple):
+    """What is fixed about a service.
+
+    Attributes:
+        duty: the duty of the machines that may run it.
+        role: the Ansible role that makes it, and removes it.
+        port: the TCP port that clients use; 0 for a unix socket without a number.
+        local: the address for clients on the same machine: a socket, its directory, or an IP
+            address; "" when such clients use the machine's private address too.
+        second_port: a further TCP port, or 0: nginx' HTTPS, what the members of etcd tell each
+            other.
+        private: whether it listens on `private_address` from the start, wherever one is written:
+            PostgreSQL and pgbouncer could not add an address later without a restart.
+    """
+
+    duty: str
+    role: str
+    port: int
+    local: str
+    second_port: int = 0
+    private: bool = False
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """Every TCP port that the service may listen on; empty for a unix socket alone."""
+        return tuple(port for port in (self.port, self.second_port) if port)
+
+
+SERVICES: dict[str, Service] = {
+    "nginx": Service("web", "nginx", 80, "*", second_port=443),
+    "app_proxy": Service("app", "nginx", 8080, ""),
+    "django": Service("app", "django", 0, "web.sock"),
+    "media": Service("web", "media", 8090, ""),
+    "pgbouncer": Service("db", "pgbouncer", 6432, "/run/pgbouncer", private=True),
+    "postgresql_primary": Service("db", "postgresql", 5432, "/run/postgresql", private=True),
+    "postgresql_replica": Service("db", "postgresql", 5432, "/run/postgresql", private=True),
+    "redis": Service("cache", "redis", 6379, "127.0.0.1", private=True),
+    "queue": Service("cache", "queue", 6380, "127.0.0.1", private=True),
+    # Computed since the first version, and built by no role yet: preflight refuses `failover`.
+    "etcd": Service("db", "etcd", 2379, "127.0.0.1", second_port=2380),
+    "patroni": Service("db", "patroni", 8008, ""),
+}
+POSTGRESQL_SERVICES = ("postgresql_primary", "postgresql_replica")
