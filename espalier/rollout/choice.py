@@ -37,11 +37,11 @@ def choose_new(
     ids = {}
     for name in machines:
         status = statuses[name]
-        python = status.get("python", "")
+        python = status.get("python")
         built = [
             row["id"]
             for row in status["releases"]
-            if row["identity"] == identity and row.get("python", python) == python
+            if row["identity"] == identity and (not python or row.get("python") == python)
         ]
         live = (status["live"] or {"id": ""})["id"]
         ids[name] = live if live in built else next(iter(built), new_id)

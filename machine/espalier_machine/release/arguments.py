@@ -58,6 +58,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
             sub.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND …")
         elif operand == "WHAT":
             sub.add_argument("what", metavar="WHAT")
+        elif name == "probe":
+            text = "how long it may take to answer (default: 15)"
+            sub.add_argument("--timeout", type=float, default=15, metavar="SECONDS", help=text)
         elif operand:
             sub.add_argument("id", metavar="ID", nargs="?" if operand == "[ID]" else None)
     args = parser.parse_args(argv)

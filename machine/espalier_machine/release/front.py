@@ -14,8 +14,11 @@ from espalier_machine.release.record import Release
 PROBE_FRONT = 15  # seconds
 
 
-def probe_front(machine: Machine, release: Release) -> Answer:
-    """The release's answer through nginx, which may ask other machines too, or the last other."""
+def probe_front(machine: Machine, release: Release, timeout: float = PROBE_FRONT) -> Answer:
+    """The release's answer through nginx, which may ask other machines too, or the last other.
+
+    It is asked again until it is this release's, for `timeout` seconds; with 0, only once.
+    """
     # Nothing leaves the machine: whose certificate it is does not matter.
     context = ssl._create_unverified_context()
     path = machine.config.probe_path if release.record["overlay"] else "/"
@@ -25,7 +28,7 @@ def probe_front(machine: Machine, release: Release) -> Answer:
     opener = urllib.request.build_opener(
         urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
     )
-    deadline = time.monotonic() + PROBE_FRONT
+    deadline = time.monotonic() + timeout
     while True:
         try:
             with opener.open(request, timeout=5) as response:

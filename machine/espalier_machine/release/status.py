@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Any
 
 from espalier_machine.release.machine import Machine
@@ -24,9 +26,16 @@ def live_state(machine: Machine) -> dict[str, Any] | None:
 def release_rows(machine: Machine) -> list[dict[str, Any]]:
     """Every complete release for JSON, the newest first."""
     live, good = machine.live(), machine.good()
-    keys = ("identity", "revision", "version", "source", "prepared")
+    keys = ("identity", "revision", "version", "source", "prepared", "python")
     return [
         {"id": release.id, **{key: release.record[key] for key in keys}}
         | {"live": bool(live and live.id == release.id), "good": release.id in good}
         for release in machine.all()
     ]
+
+
+def python_here(machine: Machine) -> str:
+    """The X.Y of the Python that a release would be built with now, or "" if its name hides it."""
+    name = os.path.basename(os.path.realpath(machine.config.python))
+    found = re.fullmatch(r"python(\d+\.\d+)", name)
+    return found[1] if found else ""

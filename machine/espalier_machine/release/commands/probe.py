@@ -16,7 +16,7 @@ def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     live = machine.live()
     if live is None:
         raise ReleaseError("probe", "no release is live here, so none can answer.")
-    answer = probe_front(machine, live)
+    answer = probe_front(machine, live, args.timeout)
     if not answer.is_good(live):
         raise ReleaseError(
             "probe", f"{live.id} does not answer through {machine.config.front}.", str(answer)

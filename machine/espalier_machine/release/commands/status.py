@@ -9,7 +9,7 @@ from espalier_machine.common.text import format_table
 from espalier_machine.release.locks import lock_holder
 from espalier_machine.release.machine import Machine
 from espalier_machine.release.processes import process_states
-from espalier_machine.release.status import live_state, release_rows
+from espalier_machine.release.status import live_state, python_here, release_rows
 
 
 def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
@@ -33,4 +33,5 @@ def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     state: dict[str, Any] = {"live": live, "stale": stale, "processes": processes, "lock": lock}
     state["releases"] = release_rows(machine)
     state["site_lock"] = site_lock
+    state["python"] = python_here(machine)
     return state | {"message": format_table(table)}
