@@ -18,7 +18,7 @@ from contextlib import suppress
 from typing import Any
 
 from espalier.inventory.site import Site, SiteError
-from espalier.rollout.lock import HEARTBEAT, starting, take
+from espalier.rollout.lock import HEARTBEAT, LockError, starting, take
 
 WATCH = 0.5  # seconds between two looks whether the run is still there
 
@@ -98,8 +98,11 @@ def main() -> None:
             if ended:
                 lock.release()
     except SiteError as error:
+        where = f"{error.machine}: " if isinstance(error, LockError) else ""
         print(
-            json.dumps({"error": str(error), "status": error.status, "detail": error.detail}),
+            json.dumps(
+                {"error": f"{where}{error}", "status": error.status, "detail": error.detail}
+            ),
             flush=True,
         )
 

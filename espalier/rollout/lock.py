@@ -29,6 +29,15 @@ UNREACHABLE = 255  # ssh's own
 Start = Callable[[str], "subprocess.Popen[str]"]
 
 
+class LockError(SiteError):
+    """A machine does not give the lock; `machine` is its name."""
+
+    def __init__(self, machine: str, sentence: str, status: int = 1, detail: str = "") -> None:
+        """Take the machine and what `SiteError` takes."""
+        super().__init__(sentence, status, detail)
+        self.machine = machine
+
+
 @dataclass
 class SiteLock:
     """The lock, held on some machines.
@@ -119,7 +128,7 @@ def take(machines: Sequence[str], start: Start, *, skip_unreachable: bool = Fals
         skip_unreachable: whether a machine that does not answer is left out, rather than refused.
 
     Raises:
-        SiteError: with status 3 if somebody else holds it; 1 if a machine does not answer.
+        LockError: with status 3 if somebody else holds it; 1 if a machine does not answer.
     """
     lock = SiteLock()
     try:
@@ -141,7 +150,7 @@ def _take_all(lock: SiteLock, machines: Sequence[str], start: Start, skip: bool)
         try:
             holder, line = job.result()
             _note_holder(lock, name, holder, line, skip)
-        except SiteError as error:
+        except LockError as error:
             errors.append(error)
     if errors:
         raise errors[0]
@@ -160,7 +169,7 @@ def _note_holder(
     """Keep what a machine answered.
 
     Raises:
-        SiteError: it does not give the lock.
+        LockError: it does not give the lock.
     """
     answer: dict[str, Any] = {}
     with suppress(ValueError):
@@ -172,14 +181,14 @@ def _note_holder(
         return
     _, error = holder.communicate()
     if answer.get("step") == "lock":
-        raise SiteError(f"{machine}: {answer['error']}", 3)
+        raise LockError(machine, answer["error"], 3)
     if holder.returncode in NO_COMMAND:
         return
     if holder.returncode == UNREACHABLE and skip:
         lock.unreachable.append(machine)
         return
-    raise SiteError(
-        f"{machine}: the lock over the site cannot be taken: {_last_line(error)}", 1, error
+    raise LockError(
+        machine, f"the lock over the site cannot be taken: {_last_line(error)}", 1, error
     )
 
 

@@ -21,7 +21,7 @@ from espalier.rollout.batches import batches
 from espalier.rollout.commands import current_user
 from espalier.rollout.connect import reachability
 from espalier.rollout.display import Display
-from espalier.rollout.lock import Heartbeats, SiteLock, starting, take
+from espalier.rollout.lock import Heartbeats, LockError, SiteLock, starting, take
 from espalier.rollout.order import Answer, Done, Order, Task
 from espalier.rollout.outcome import Outcome
 from espalier.rollout.packing import Archive, add_commits, pack
@@ -149,7 +149,6 @@ class Session:
         Raises:
             _Stopped: it failed.
         """
-        task = Task(step, order.first)
         began = time.monotonic()
         self.display.begin(step, order.first)
         try:
@@ -158,7 +157,8 @@ class Session:
             took = time.monotonic() - began
             self.display.end(step, order.first, took, "FAILED")
             answer = Answer(error=str(error), detail=error.detail, status=error.status)
-            raise _Stopped(Done(task, answer)) from error
+            where = error.machine if isinstance(error, LockError) else order.first
+            raise _Stopped(Done(Task(step, where), answer)) from error
         self.display.end(step, order.first, time.monotonic() - began, note(found))
         return found
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from espalier.inventory.site import SiteError
-from espalier.rollout.lock import take
+from espalier.rollout.lock import LockError, take
 
 # A stand-in for `release hold`: it answers at once, and tells at its end what it was told last.
 HOLD = """
@@ -72,9 +71,9 @@ def test_each_machine_gives_a_token_and_hears_that_all_is_done(
 def test_lock_that_one_machine_refuses_is_given_back_on_the_others(
     machines: Callable[..., Any], tmp_path: Any
 ) -> None:
-    with pytest.raises(SiteError, match="app2: root@ci is at work") as refused:
+    with pytest.raises(LockError, match="root@ci is at work") as refused:
         take(["app1", "app2"], machines({"app1": held("a"), "app2": BUSY}))
-    assert refused.value.status == 3
+    assert (refused.value.machine, refused.value.status) == ("app2", 3)
     assert (tmp_path / "app1").read_text() == "done\n"
 
 
@@ -89,7 +88,7 @@ def test_machine_without_the_command_has_nothing_to_lock(
 
 def test_machine_that_does_not_answer_is_refused_or_left_out(machines: Callable[..., Any]) -> None:
     start = machines({"app1": held("a"), "gone": ("", 255)})
-    with pytest.raises(SiteError, match="gone: the lock over the site cannot be taken"):
+    with pytest.raises(LockError, match="the lock over the site cannot be taken"):
         take(["app1", "gone"], start)
     lock = take(["app1", "gone"], start, skip_unreachable=True)
     assert lock.unreachable == ["gone"]
