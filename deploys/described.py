@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import importlib.util
 import json
 import os
 import shlex
@@ -13,7 +12,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -93,7 +91,9 @@ class Site:
     @property
     def name(self) -> str:
         """The project's name: its user, its directories, its units."""
-        return pack_library().check(self.project).name
+        from espalier.project.schema import check
+
+        return check(self.project).name
 
 
 def as_root(command: Sequence[str]) -> str:
@@ -130,10 +130,15 @@ def read(path: Path) -> Site:
     if not (path / "topology.yml").exists():
         raise DeployError(f"{path} is no inventory of this kit: it has no topology.yml.", 2)
     command = [sys.executable, "-m", "deploys.described", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    if done.returncode:
-        raise DeployError(done.stderr.strip(), 2)
-    found, project, requirements = json.loads(done.stdout)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, cwd=ROOT) as reading:
+        # The schema takes a fifth of a second to load: nobody waits for it here.
+        import espalier.project.schema  # noqa: F401
+
+        output, errors = reading.communicate()
+    if reading.returncode:
+        raise DeployError(errors.strip(), 2)
+    found, project, requirements = json.loads(output)
     return Site(path, found, next(iter(found.values()))["topology"], project, requirements)
 
 
@@ -155,18 +160,6 @@ def describe(path: str) -> list[Any]:
     templar = Templar(loader, variables=first)
     project = templar.template(first.get("project") or {})
     return [found, project, templar.template(first["kit_requirements"])]
-
-
-def pack_library() -> ModuleType:
-    """The kit's library that checks, detects and packs a project; the same as Ansible's."""
-    name = "espalier_project"
-    if name not in sys.modules:
-        path = ROOT / "plugins/module_utils/project.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec and spec.loader
-        module = sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules[name]
 
 
 def who() -> str:

@@ -31,7 +31,8 @@ from pyinfra.api import StringCommand
 from pyinfra.context import ctx_host
 from pyinfra.operations import python
 
-from deploys.described import ROOT, DeployError, Site, as_root, pack_library, read, who
+from deploys.described import ROOT, DeployError, Site, as_root, read, who
+from espalier.project.cache import CACHE
 
 BATCHES = ("1", "10%", "40%", "100%")
 BEAT = 5  # seconds between two signs of life for the lock over the site
@@ -246,18 +247,21 @@ class Rollout:
 
     def _pack(self) -> str:
         project = self._project()
-        library = pack_library()
         notes: list[str] = []
+        # Loaded by now: `read` does it while it waits.
+        from espalier.project.errors import ProjectError
+        from espalier.project.pack import pack
+
         try:
-            packed = library.pack(
+            packed = pack(
                 project,
                 ROOT,
-                library.CACHE.expanduser(),
+                CACHE.expanduser(),
                 ROOT / "overlay",
                 self.site.requirements,
                 show=notes.extend,
             )
-        except library.ProjectError as error:
+        except ProjectError as error:
             raise DeployError(str(error), 2) from error
         self.archive, self.identity = packed.archive.path, packed.archive.identity
         build = packed.archive.build
@@ -382,11 +386,13 @@ class Rollout:
 
     def _compare(self) -> None:
         self.plan = self.ask("plan", self.ids[host.name])
-        library = pack_library()
-        self.plan["commits"] = library.commits(
-            library.check(self._project()),
+        from espalier.project.schema import check
+        from espalier.project.source.git import commits
+
+        self.plan["commits"] = commits(
+            check(self._project()),
             ROOT,
-            library.CACHE.expanduser(),
+            CACHE.expanduser(),
             self.plan["live"],
             self.plan["wanted"],
         )

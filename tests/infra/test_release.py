@@ -21,6 +21,9 @@ from typing import Any
 import pytest
 from test_check_mode import assert_nothing_to_report
 
+from espalier.project.pack import pack
+from espalier.project.rules.runtime import SERVERS
+
 testinfra_hosts = ["ansible://django"]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -156,7 +159,6 @@ def variant(
     """
     if server.project != "orchard":
         pytest.skip("needs the source of the example project")
-    library = load(ROOT / "plugins" / "module_utils" / "project.py")
 
     def make(additions: Mapping[str, str]) -> str:
         code = tmp_path / "code"
@@ -167,10 +169,10 @@ def variant(
         build = json.loads(server.host.check_output("cat %s", f"{server.root}/current/build.json"))
         described = hostvars[server.host.backend.host]["project"] | {"directory": str(code)}
         # The kit's own requirements are among them, so that the virtual environment is there.
-        packed = library.pack(
+        packed = pack(
             described | {"name": server.project, "extra_requirements": []},
             *(ROOT, tmp_path / "cache", ROOT / "overlay"),
-            dict.fromkeys(library.SERVERS, build["extra_requirements"]),
+            dict.fromkeys(SERVERS, build["extra_requirements"]),
         )
         there = f"{server.root}/archives/{MADE_HERE}{packed.archive.identity}.tar.gz"
         server.host.ansible("copy", f"src={packed.archive.path} dest={there}", check=False)
