@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -286,3 +288,14 @@ def test_ledger_of_a_killed_load(tmp_path: Path) -> None:
     assert compare(entries(ledger.path), stored) == Rows(
         sent=5, acknowledged=3, stored=3, lost=1, unacknowledged=1, doubled=1
     )
+
+
+def test_the_command_says_what_is_missing() -> None:
+    code = (
+        "import runpy, sys; sys.modules['aiohttp'] = None; "
+        "runpy.run_module('espalier.load', run_name='__main__')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("load: aiohttp is not installed here: install it ")
+    assert len(done.stderr.splitlines()) == 1
