@@ -28,6 +28,6 @@ class Busy(Exception):
     @property
     def sentence(self) -> str:
         """What to tell a person."""
-        known = "{by}, since {since}: release {what}, pid {pid} here"
+        known = "{by}, since {since}: {what}, pid {pid} here"
         who = known.format_map(self.holder) if self.holder else "it has just begun"
         return f"another release is running ({who}); wait for it, or stop that process."
