@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from deploys import rollout  # noqa: E402
-from deploys.described import DeployError, Site, read, ssh_options  # noqa: E402
+from deploys.described import DeployError, read  # noqa: E402
 from deploys.rollout import Failure, Rollout, batches, wanted_identity  # noqa: E402
 
 
@@ -86,35 +86,6 @@ def test_rollback_takes_an_id_of_any_machine_or_an_identity() -> None:
 def test_rollback_to_nothing_is_refused(live: str, wanted: str, said: str) -> None:
     with pytest.raises(DeployError, match=said):
         wanted_identity({"app1": rows("b", "a")}, {"app1": live}, ONE, wanted)
-
-
-def test_machines_are_reached_as_ansible_does() -> None:
-    site = read(ROOT / "inventories/lab")
-    assert site.machines("django") == ["vps1"]
-    assert site.name == "orchard"
-    assert any(one.startswith("gunicorn==") for one in site.requirements["gunicorn"])
-    connection = site.connection("vps1")
-    assert connection["ssh_user"] == "root"
-    assert connection["ssh_strict_host_key_checking"] == "no"
-    assert connection["ssh_known_hosts_file"] == "/dev/null"
-    assert connection["ssh_key"] == str(Path("~/.cache/espalier/lab/id_ed25519").expanduser())
-    command = site.ssh("vps1")
-    assert command[0] == "ssh"
-    assert command[-1] == f"root@{connection['ssh_hostname']}"
-    assert "StrictHostKeyChecking=no" in command
-
-
-def test_ssh_option_that_only_ansible_would_know_is_refused() -> None:
-    said = {"ansible_ssh_common_args": "-o ProxyJump=gate -oLogLevel=ERROR"}
-    assert ssh_options(said) == [("ProxyJump", "gate"), ("LogLevel", "ERROR")]
-    site = Site(Path(), {"app1": said}, {}, {}, ())
-    with pytest.raises(DeployError, match=r"ProxyJump.*Write it into ~/.ssh/config"):
-        site.connection("app1")
-
-
-def test_directory_that_is_no_inventory_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DeployError, match=r"has no topology\.yml"):
-        read(tmp_path)
 
 
 @pytest.mark.parametrize(
