@@ -55,21 +55,21 @@ release: .venv/.installed  ## ship what project.yml of ENV declares, or VERSION,
 rollback: .venv/.installed  ## go back to the release before, or to RELEASE
 	@python -m deploys rollback -i $(INVENTORY) $(RELEASE) $(OPTIONS)
 status: .venv/.installed  ## say what is live on each machine of ENV, how it is, since when and by whom
-	@python -m deploys status -i $(INVENTORY)
+	@espalier status -i $(INVENTORY) $(OPTIONS)
 log: .venv/.installed  ## say what went live on ENV, when, and who did it
-	@python -m deploys log -i $(INVENTORY)
+	@espalier log -i $(INVENTORY) $(OPTIONS)
 
 .PHONY: maintenance
 maintenance: .venv/.installed  ## close the site for maintenance, or open it: make maintenance STATE=on|off|status [AT=/shop/]
-	@python -m deploys maintenance -i $(INVENTORY) $(or $(STATE),status) $(or $(AT),/)
+	@espalier maintenance -i $(INVENTORY) $(OPTIONS) $(or $(STATE),status) $(or $(AT),/)
 
 .PHONY: manage logs psql
 manage: .venv/.installed  ## run manage.py CMD in the live release: make manage CMD="createsuperuser"
-	@python -m deploys manage -i $(INVENTORY) '$(CMD)'
+	@espalier manage -i $(INVENTORY) $(OPTIONS) -- $(CMD)
 logs: .venv/.installed  ## follow what Django says on every machine of ENV
-	@python -m deploys logs -f -i $(INVENTORY)
+	@espalier logs -f -i $(INVENTORY) $(OPTIONS)
 psql: .venv/.installed  ## open psql on the primary of ENV, or run CMD in it
-	@python -m deploys psql -i $(INVENTORY) '$(CMD)'
+	@espalier psql -i $(INVENTORY) $(OPTIONS) $(if $(CMD),-c '$(CMD)')
 
 .PHONY: load
 load: .venv/.installed  ## visit the site of INVENTORY for a minute, and count what goes wrong

@@ -11,10 +11,10 @@ from pathlib import Path
 from pyinfra import state
 
 from espalier import paths
-from espalier.inventory.read import Passwords, read
+from espalier.cli.options import project_name
+from espalier.inventory.read import read
 from espalier.inventory.remote import Remote, reach
 from espalier.inventory.site import SiteError
-from espalier.project.schema import check
 from espalier.rollout.display import Display
 from espalier.rollout.request import Request
 from espalier.rollout.session import Session
@@ -30,9 +30,7 @@ def inventory_path() -> Path:
 @cache
 def remote() -> Remote:
     """How the machines are reached, for as long as this process lives."""
-    site = read(
-        inventory_path(), name_of=lambda project: check(project).name, passwords=Passwords()
-    )
+    site = read(inventory_path(), name_of=project_name)
     stack = ExitStack()
     atexit.register(stack.close)
     return stack.enter_context(reach(site))

@@ -19,7 +19,13 @@ from typing import Any
 from espalier import paths
 from espalier.inventory.site import Site, SiteError
 
-LOCKED_VAULT = "no vault secrets"  # Ansible's words
+# Ansible's words, somewhere between warnings: what to write instead.
+VAULT_ERRORS = {
+    "no vault secrets found": "needs the password of ansible-vault. Add --vault-password-file "
+    "FILE, --ask-vault-pass, or ANSIBLE_VAULT_PASSWORD_FILE in the environment.",
+    "no vault secrets were found that could decrypt": "cannot be decrypted: the password of "
+    "ansible-vault that was given is another one.",
+}
 
 
 @dataclass(frozen=True)
@@ -79,9 +85,17 @@ def read(
         env={"ANSIBLE_CONFIG": str(paths.ANSIBLE_CONFIG), **os.environ},
     )
     if done.returncode:
-        raise SiteError(done.stderr.strip(), 2)
+        raise _refused(inventory, done.stderr.strip())
     values = json.loads(done.stdout)
     return Site(inventory=inventory, name=name_of(values["project"]), **values)
+
+
+def _refused(inventory: Path, errors: str) -> SiteError:
+    """The error for what Ansible wrote."""
+    for words, sentence in VAULT_ERRORS.items():
+        if words in errors:
+            return SiteError(f"{inventory} {sentence}", 2, errors)
+    return SiteError(errors, 2)
 
 
 # -- the reading process -------------------------------------------------------------------------
@@ -129,7 +143,7 @@ def _open_vaults(loader: Any, passwords: Passwords) -> None:
     """Give the loader every secret, as `ansible-playbook` does: configured ones come first."""
     from ansible import constants
     from ansible.cli import CLI
-    from ansible.parsing.vault import VaultSecret
+    from ansible.parsing.vault import VaultSecret, VaultSecretsContext
 
     typed = [(label, VaultSecret(word.encode())) for label, word in passwords.vault.items()]
     stored = CLI.setup_vault_secrets(
@@ -137,8 +151,11 @@ def _open_vaults(loader: Any, passwords: Passwords) -> None:
         vault_ids=[*constants.DEFAULT_VAULT_IDENTITY_LIST, *passwords.vault_ids],
         vault_password_files=list(passwords.vault_password_files),
         auto_prompt=False,
+        initialize_context=False,
     )
-    loader.set_vault_secrets([*stored, *typed])
+    secrets = [*stored, *typed]
+    loader.set_vault_secrets(secrets)  # for files
+    VaultSecretsContext.initialize(VaultSecretsContext(secrets=secrets))  # for inline values
 
 
 def _typed_passwords(passwords: Passwords) -> dict[str, str]:
@@ -156,23 +173,13 @@ def _typed_passwords(passwords: Passwords) -> dict[str, str]:
     return {name: word for name, word in found.items() if word}
 
 
-def _sentence(error: Exception) -> str:
-    """What Ansible says, and what to do where a password is missing."""
-    text = str(error)
-    if LOCKED_VAULT in text:
-        text += (
-            " Give the password of ansible-vault: --vault-password-file FILE or --ask-vault-pass."
-        )
-    return text
-
-
 def main() -> None:
     """Read the order from stdin, write the site to stdout."""
     try:
         order = json.load(sys.stdin)
         print(json.dumps(describe(order), default=str))
     except Exception as error:
-        sys.exit(_sentence(error))
+        sys.exit(str(error))
 
 
 if __name__ == "__main__":

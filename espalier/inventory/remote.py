@@ -28,6 +28,11 @@ from espalier.inventory.ssh_config import (
     option,
 )
 
+NONE = "sudo: a password is required"  # sudo's words
+MISSING = "sudo needs a password there: add -K, or set ansible_become_password in the inventory."
+WRONG = (
+    "sudo refuses the password: check what was typed, or ansible_become_password in the inventory."
+)
 END = "-- end of the password --"
 # sudo takes a line of stdin for the password, or none where it needs no password; so what follows
 # reads up to the mark. A wrong password is tried once only: several tries could lock the account.
@@ -35,7 +40,7 @@ WITH_PASSWORD = f"""
 input='while IFS= read -r line && [ "$line" != "{END}" ]; do :; done; exec "$@"'
 IFS= read -r password
 [ "$(id -u)" = 0 ] && exec sh -c "$input" sh "$@"
-printf '%s\\n' "$password" | sudo -k -S -p '' -v || exit 1
+printf '%s\\n' "$password" | sudo -k -S -p '' -v || {{ echo "{WRONG}" >&2; exit 1; }}
 unset password
 exec sudo -k -S -p '' -- sh -c "$input" sh "$@"
 """
@@ -58,6 +63,12 @@ def as_root(words: Sequence[str], *, password: bool = False, prompt: str = "") -
 def password_input(password: str) -> str:
     """What `as_root(password=True)` expects on stdin before the command's own input."""
     return f"{password}\n{password}\n{END}\n"
+
+
+def explain(errors: str) -> str:
+    """Why a command has no output: the last line that it wrote, or what to do about it."""
+    lines = errors.strip().splitlines() or ["no answer"]
+    return MISSING if lines[-1] == NONE else lines[-1]
 
 
 def root_command(variables: Mapping[str, Any], words: Sequence[str]) -> tuple[str, str]:

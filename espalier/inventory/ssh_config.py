@@ -8,9 +8,10 @@ and a person's own ~/.ssh/config comes last, as it does with Ansible.
 from __future__ import annotations
 
 import shlex
+import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,20 +62,29 @@ def ssh_config(variables: Variables) -> str:
     """
     lines = ["# Made by espalier from the inventory, for one command."]
     names = destinations(variables)
-    replaced = []  # machines with a configuration file of their own, in place of the person's
+    includes: dict[str, set[str]] = {}  # by file, for which machines it stands in for the person's
     for machine, of in variables.items():
-        patterns = list(dict.fromkeys([machine, names[machine]]))
         files, options = _options(machine, of)
+        patterns = dict.fromkeys([machine, names[machine]])
         lines += ["", f"Host {' '.join(patterns)}", *(f"    {option}" for option in options)]
-        lines += [f"    Include {file}" for file in files]
-        replaced += patterns if files else []
-    lines += ["", f"Host * {' '.join(f'!{name}' for name in replaced)}".rstrip()]
-    lines += [f"    Include {file}" for file in PERSONAL]
+        for file in files:
+            includes.setdefault(file, set()).add(machine)
+    replaced = set().union(*includes.values())
+    # Bastions are no machines of the inventory, and are looked up in all of these files.
+    for file, machines in includes.items():
+        lines += ["", _all_but(set(variables) - machines, names), f"    Include {file}"]
+    lines += ["", _all_but(replaced, names), *(f"    Include {file}" for file in PERSONAL)]
     return "\n".join(lines) + "\n"
 
 
+def _all_but(machines: Collection[str], names: Mapping[str, str]) -> str:
+    """The `Host` line for everything but some machines."""
+    patterns = dict.fromkeys(p for one in names if one in machines for p in (one, names[one]))
+    return " ".join(["Host *", *(f"!{pattern}" for pattern in patterns)])
+
+
 def _options(machine: str, of: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """The files that a machine's block includes, and its options, those that win first."""
+    """The files that a machine has in place of the person's, and its options, by precedence."""
     files: list[str] = []
     given: dict[str, list[str]] = {}
     for name in ARGUMENTS:
@@ -172,3 +182,17 @@ def _write(path: Path, text: str, mode: int) -> None:
 def command(config: Path, destination: str, options: Sequence[str] = ()) -> list[str]:
     """The ssh command that reaches a machine, without what to run there."""
     return ["ssh", "-F", str(config), *options, destination]
+
+
+def direct_address(config: Path, destination: str) -> tuple[str, int] | None:
+    """The host and port at which a machine's SSH answers; None where it is behind a bastion.
+
+    ssh itself is asked, as a person's own configuration has a say too.
+    """
+    asked = subprocess.run(
+        [*command(config, destination), "-G"], capture_output=True, text=True, check=True
+    )
+    found = dict(line.partition(" ")[::2] for line in asked.stdout.splitlines())
+    if {found.get("proxyjump", "none"), found.get("proxycommand", "none")} != {"none"}:
+        return None
+    return found["hostname"], int(found["port"])
