@@ -51,9 +51,9 @@ plan: .venv/.installed  ## say what `make site` would change where, and what tha
 
 .PHONY: release rollback status log
 release: .venv/.installed  ## ship what project.yml of ENV declares, or VERSION, to every machine
-	@python -m deploys release -i $(INVENTORY) $(if $(VERSION),--version '$(VERSION)') $(OPTIONS)
+	@espalier release -i $(INVENTORY) $(if $(VERSION),--version '$(VERSION)') $(OPTIONS)
 rollback: .venv/.installed  ## go back to the release before, or to RELEASE
-	@python -m deploys rollback -i $(INVENTORY) $(RELEASE) $(OPTIONS)
+	@espalier rollback -i $(INVENTORY) $(OPTIONS) $(RELEASE)
 status: .venv/.installed  ## say what is live on each machine of ENV, how it is, since when and by whom
 	@espalier status -i $(INVENTORY) $(OPTIONS)
 log: .venv/.installed  ## say what went live on ENV, when, and who did it
