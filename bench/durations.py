@@ -116,7 +116,7 @@ def measure_serving(site: Site, project: Project) -> None:
     def until_served(command: str, number: int) -> float:
         began = time.monotonic()
         with ThreadPoolExecutor() as pool:
-            done = pool.submit(deploys, site, command)
+            done = pool.submit(espalier, site, command)
             while f"<!-- {number} -->".encode() not in front_page(ADDRESSES["web1"]):
                 time.sleep(0.05)
             took = time.monotonic() - began

@@ -38,10 +38,11 @@ def hold(machine: Machine, what: str, heartbeats: BinaryIO, say: Callable[[str],
         body["token"] = os.urandom(8).hex()
 
         def write(text: str) -> None:
-            file.seek(0)
-            file.truncate()
-            file.write(text)
-            file.flush()
+            # In one step and never shorter than before: whoever reads meanwhile finds no half of it.
+            size = os.fstat(file.fileno()).st_size if text else 0
+            os.pwrite(file.fileno(), text.encode().ljust(size), 0)
+            if not text:
+                file.truncate(0)
 
         write(json.dumps(body))
         say(json.dumps({"token": body["token"], "cut_off": cut_off}))

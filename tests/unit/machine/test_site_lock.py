@@ -90,3 +90,24 @@ def test_silent_leader_holds_nobody_up(machine, monkeypatch):
     first.thread.join(10)
     assert not first.thread.is_alive()
     assert Holder(machine).answer["cut_off"]["by"] == "anna@laptop"
+
+
+def test_command_that_belongs_to_the_release_is_never_refused_between_two_heartbeats(machine):
+    holder = Holder(machine)
+    stopped = threading.Event()
+
+    def beat():
+        for number in range(100_000):
+            if stopped.is_set():
+                return
+            holder.beat(f"step {'x' * (number % 50)}")
+
+    beating = threading.Thread(target=beat, daemon=True)
+    beating.start()
+    try:
+        for _ in range(3_000):
+            site_lock.check_site_lock(machine, holder.answer["token"])
+    finally:
+        stopped.set()
+        beating.join()
+    holder.end()
