@@ -6,17 +6,19 @@ The rule holds the sentence for a wrong value; `docs/contributing/project-key.md
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    PlainValidator,
+    GetCoreSchemaHandler,
     ValidationError,
     model_validator,
 )
+from pydantic_core import CoreSchema, core_schema
 
 from espalier.project.errors import ProjectError
 from espalier.project.rules import code, runtime, site, source
@@ -27,30 +29,45 @@ WHERE = "group_vars/all/project.yml"
 SOURCES = ("directory", "git", "package")
 
 
+@dataclass(frozen=True)
+class Rule:
+    """A function that alone says what a key may hold, and gives the value that the kit uses.
+
+    pydantic's PlainValidator also builds a serializer from the type, which warns of every tuple
+    that becomes a list of JSON; here a value is dumped as what it is.
+    """
+
+    function: Callable[[Any], Any]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """What pydantic asks an annotation for."""
+        return core_schema.no_info_plain_validator_function(self.function)
+
+
 class Project(BaseModel):
     """The user's `project` dictionary, checked. An empty value means: detect it, or none."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    name: Annotated[str, PlainValidator(site.project_name)] = ""  # never empty once checked
-    directory: Annotated[str, PlainValidator(source.directory)] = ""
-    git: Annotated[str, PlainValidator(source.git)] = ""
-    package: Annotated[str, PlainValidator(source.package)] = ""
-    version: Annotated[str, PlainValidator(source.version)] = ""
+    name: Annotated[str, Rule(site.project_name)] = ""  # never empty once checked
+    directory: Annotated[str, Rule(source.directory)] = ""
+    git: Annotated[str, Rule(source.git)] = ""
+    package: Annotated[str, Rule(source.package)] = ""
+    version: Annotated[str, Rule(source.version)] = ""
     # "" is the root of the tree, None is "not stated".
-    path: Annotated[str, PlainValidator(code.path_of_manage)] | None = None
-    domains: Annotated[
-        tuple[str, ...], PlainValidator(list_of(site.domain, "[shop.example.com]"))
-    ] = ()
-    settings: Annotated[str, PlainValidator(code.settings_module)] = ""
-    application: Annotated[str, PlainValidator(code.application)] = ""
-    requirements: Annotated[str, PlainValidator(code.path_inside)] = ""
+    path: Annotated[str, Rule(code.path_of_manage)] | None = None
+    domains: Annotated[tuple[str, ...], Rule(list_of(site.domain, "[shop.example.com]"))] = ()
+    settings: Annotated[str, Rule(code.settings_module)] = ""
+    application: Annotated[str, Rule(code.application)] = ""
+    requirements: Annotated[str, Rule(code.path_inside)] = ""
     extra_requirements: Annotated[
-        tuple[str, ...], PlainValidator(list_of(code.requirement, "[django-storages]"))
+        tuple[str, ...], Rule(list_of(code.requirement, "[django-storages]"))
     ] = ()
     packages: Annotated[
         tuple[str, ...],
-        PlainValidator(
+        Rule(
             list_of(
                 matching(
                     r"[a-z0-9][a-z0-9+.-]+", "is not the name of a Debian package such as libpq5."
@@ -61,31 +78,31 @@ class Project(BaseModel):
     ] = ()
     apps: Annotated[
         tuple[str, ...],
-        PlainValidator(
+        Rule(
             list_of(
                 matching(DOTTED, "is not an app's Python name such as django.contrib.postgres."),
                 "[django.contrib.postgres]",
             )
         ),
     ] = ()
-    environment: Annotated[Mapping[str, str], PlainValidator(runtime.environment)] = Field(
+    environment: Annotated[Mapping[str, str], Rule(runtime.environment)] = Field(
         default_factory=dict, repr=False
     )
-    static_url: Annotated[str, PlainValidator(site.url_prefix)] = "/static/"
-    media_url: Annotated[str, PlainValidator(site.url_prefix)] = "/media/"
-    media_s3: Annotated[Mapping[str, str], PlainValidator(site.media_s3)] = {}
-    server: Annotated[str, PlainValidator(choice(runtime.SERVERS))] = ""
+    static_url: Annotated[str, Rule(site.url_prefix)] = "/static/"
+    media_url: Annotated[str, Rule(site.url_prefix)] = "/media/"
+    media_s3: Annotated[Mapping[str, str], Rule(site.media_s3)] = {}
+    server: Annotated[str, Rule(choice(runtime.SERVERS))] = ""
     # Name -> {"command": …, "count": int, "single": bool}
     processes: Annotated[
         Mapping[str, Mapping[str, Any]],
-        PlainValidator(
+        Rule(
             runtime.named("{worker: celery -A shop worker}", ("web",), runtime.process),
         ),
     ] = {}
     # Name -> {"command": …, "when": an OnCalendar expression of systemd's}
     schedule: Annotated[
         Mapping[str, Mapping[str, str]],
-        PlainValidator(
+        Rule(
             runtime.named(
                 "{clearsessions: {command: python manage.py clearsessions, when: daily}}",
                 (),
@@ -93,14 +110,14 @@ class Project(BaseModel):
             )
         ),
     ] = {}
-    hooks: Annotated[Mapping[str, tuple[str, ...]], PlainValidator(runtime.hooks)] = {}
-    overlay: Annotated[bool, PlainValidator(flag)] = True
+    hooks: Annotated[Mapping[str, tuple[str, ...]], Rule(runtime.hooks)] = {}
+    overlay: Annotated[bool, Rule(flag)] = True
     writable: Annotated[
-        tuple[str, ...], PlainValidator(list_of(site.writable_directory, "[/var/lib/orchard]"))
+        tuple[str, ...], Rule(list_of(site.writable_directory, "[/var/lib/orchard]"))
     ] = ()
-    upload_limit_mb: Annotated[int, PlainValidator(site.megabytes)] = 25
+    upload_limit_mb: Annotated[int, Rule(site.megabytes)] = 25
     # {"path": prefix, "seconds": int}
-    microcache: Annotated[tuple[Mapping[str, Any], ...], PlainValidator(site.microcache)] = ()
+    microcache: Annotated[tuple[Mapping[str, Any], ...], Rule(site.microcache)] = ()
 
     # Rules for several keys together, in this order, once every key is right alone.
 

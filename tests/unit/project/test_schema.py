@@ -237,8 +237,17 @@ def test_a_checked_project_cannot_be_changed():
         checked.name = "other"
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_checked_project_as_json():
+    values = {**D, "domains": ["a.example"], "hooks": {"after_switch": ["x"]}}
+    dumped = check(values | {"microcache": [{"path": "/", "seconds": 1}]}).model_dump(mode="json")
+    assert dumped["domains"] == ["a.example"]
+    assert dumped["hooks"] == {"after_switch": ["x"]}
+    assert dumped["microcache"] == [{"path": "/", "seconds": 1}]
+
+
 def test_secrets_are_in_no_error():
-    values = {**D, "environment": {"TOKEN": "hunter2"}, "media_url": "x"}
+    values = {**D, "git": "y", "environment": {"TOKEN": "hunter2"}}  # refused as a whole
     with pytest.raises(ValidationError) as caught:
         Project.model_validate(values)
     assert "hunter2" not in str(caught.value)
