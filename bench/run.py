@@ -12,7 +12,6 @@ the two machines, and medians are compared, as absolute numbers of a shared mach
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import ssl
@@ -25,6 +24,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+from espalier.environment import plain_environment
 from espalier.lab.machines import SSH_KEY
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,7 +39,7 @@ SIDES = ("usual", "kit")
 def run(*command: str, **environment: str) -> str:
     """Run a command in the repository; gives its output, ends the benchmark if it fails."""
     done = subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, env=os.environ | environment
+        command, capture_output=True, text=True, cwd=ROOT, env=plain_environment(**environment)
     )
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")

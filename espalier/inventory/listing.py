@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from espalier.paths import ANSIBLE_CONFIG
+from espalier.environment import plain_environment
 
 
 class ListingError(Exception):
@@ -27,8 +26,7 @@ def read_machines(inventory: str | Path) -> dict[str, dict[str, Any]]:
         [program, "-i", str(Path(inventory).resolve()), "--list"],
         capture_output=True,
         text=True,
-        # The kit's own settings, wherever this is called from.
-        env={"ANSIBLE_CONFIG": str(ANSIBLE_CONFIG)} | os.environ,
+        env=plain_environment(),
     )
     if done.returncode:
         raise ListingError(done.stderr.strip())

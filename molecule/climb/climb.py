@@ -16,7 +16,6 @@ Exit status 1, unless every step worked and nothing was failed, lost, doubled or
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shutil
 import subprocess
@@ -24,6 +23,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from espalier.environment import plain_environment
 from espalier.inventory.listing import ListingError, read_machines
 from espalier.load.ladder import LADDER, ClimbError, Step, steps_of, with_tiers
 from espalier.load.report import is_clean, sentence
@@ -86,15 +86,13 @@ class Climb:
         self._logs += 1
         log = self.home / f"{self._logs:02}-{Path(command[0]).name}.log"
         program = str(Path(sys.executable).with_name(command[0]))
-        # Molecule wants colours of whatever it starts; a log has none.
-        environment = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"}
         with log.open("w") as file:
             done = subprocess.run(
                 [program, *command[1:]],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,
-                env=os.environ | environment,
+                env=plain_environment(),
             )
         said = log.read_text()
         if done.returncode:

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Release under traffic: good releases, broken ones, and a controller and machines that go away.
 
-    under_traffic.py -i molecule/release/inventory                      as CI does
+    under_traffic.py -i molecule/release/inventory                      every step
+    under_traffic.py -i molecule/release/inventory --short              a few of them, as CI does
     under_traffic.py -i molecule/release/inventory --requests 100000    until so many were sent
 
 The lab that the inventory describes must be up. Every step is what a person types (`espalier
@@ -29,6 +30,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from espalier.environment import plain_environment
 from espalier.inventory.listing import read_machines
 from espalier.lab.machines import SSH_KEY
 from espalier.lab.process import podman
@@ -45,6 +47,11 @@ ENTRY_POINTS = ("orchard/wsgi.py", "orchard/asgi.py")
 VISITORS = 6
 PAUSE = 0.1  # seconds between a visitor's requests: traffic, not a benchmark, on two cores
 RELEASES, ROLLBACKS = 10, 3
+# The steps that `--short` takes.
+SHORT = (
+    *("release 1", "release 2", "rollback", "broken: probe", "killed, resumed"),
+    *("two at once", "site.yml", "site.yml, release"),
+)
 FAILING_MIGRATION = """
 from django.db import migrations
 
@@ -129,7 +136,7 @@ class Run:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")},
+            env=plain_environment(PYTHONUNBUFFERED="1"),
         )
 
     def command(self, *arguments: str, status: int = 0) -> str:
@@ -264,7 +271,7 @@ class Run:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             text=True,
-            env=os.environ | {"INVENTORY": str(self.inventory)},
+            env=plain_environment(INVENTORY=str(self.inventory)),
         )
         self._log.write(done.stdout)
         if done.returncode != status:
@@ -456,7 +463,8 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("-i", "--inventory", type=Path, required=True)
-    parser.add_argument("--requests", type=int, default=0, help="until so many were sent")
+    parser.add_argument("--requests", type=int, default=0, help="go on until so many were sent")
+    parser.add_argument("--short", action="store_true", help="a few steps, as CI does")
     parser.add_argument("--only", default="", help="names of steps, separated by commas")
     arguments = parser.parse_args()
     run = Run(arguments.inventory, arguments.requests)
@@ -485,6 +493,8 @@ def main() -> int:
         ("disk full", run.disk_full),
         ("rebooted", run.rebooted),
     ]
+    if arguments.short:
+        steps = [step for step in steps if step[0] in SHORT]
     if arguments.only:
         wanted = arguments.only.split(",")
         steps = [step for step in steps if any(step[0].startswith(name) for name in wanted)]

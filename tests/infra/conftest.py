@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from espalier.environment import plain_environment
 from espalier.inventory.listing import ListingError, read_machines
 from espalier.lab import commands as lab
 from espalier.lab.inventory import parse_lab
@@ -48,7 +49,13 @@ def playbook(inventory: str, *arguments: str) -> list[str]:
 
 def converge(inventory: str, *arguments: str) -> str:
     """Converge an inventory's machines; gives what the run said, fails if it failed."""
-    done = subprocess.run(playbook(inventory, *arguments), cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        playbook(inventory, *arguments),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=plain_environment(),
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

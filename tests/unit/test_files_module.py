@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from espalier.environment import plain_environment
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -30,11 +32,7 @@ def run(arguments: dict[str, Any], *flags: str) -> tuple[dict[str, Any], str]:
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env=os.environ
-        | {
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-        },
+        env=plain_environment(ANSIBLE_CALLBACK_RESULT_FORMAT="json"),
     )
     printed = done.stdout + done.stderr
     start = done.stdout.index("=> ") + 3 if "=> " in done.stdout else 0
