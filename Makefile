@@ -118,6 +118,6 @@ bench: test-prerequisites  ## measure: the baseline against the usual set-up, an
 
 .PHONY: test-all
 test-all: test  ## and every other scenario, those of the tiers on both releases of Debian
-	for name in debian12 wagtail large queue; do molecule test --scenario-name $$name; done
+	for name in debian12 wagtail large queue reach; do molecule test --scenario-name $$name; done
 	for name in $(TIERS); do for image in debian-13 debian-12; do \
 	  LAB_IMAGE=$$image molecule test --scenario-name $$name; done; done
