@@ -43,11 +43,11 @@ clean: .venv/.installed  ## remove every lab of the kit on this machine, images 
 
 .PHONY: site
 site: .venv/.installed  ## converge the machines of ENV=<inventory> (ansible-playbook site.yml)
-	@ansible-playbook site.yml -i $(INVENTORY)
+	@ansible-playbook site.yml -i $(INVENTORY) $(OPTIONS)
 
 .PHONY: plan
 plan: .venv/.installed  ## say what `make site` would change where, and what that interrupts; DIFF=1 shows files
-	@ANSIBLE_STDOUT_CALLBACK=plan ansible-playbook site.yml -i $(INVENTORY) --check $(if $(DIFF),--diff)
+	@ANSIBLE_STDOUT_CALLBACK=plan ansible-playbook site.yml -i $(INVENTORY) $(OPTIONS) --check $(if $(DIFF),--diff)
 
 .PHONY: release rollback status log
 release: .venv/.installed  ## ship what project.yml of ENV declares, or VERSION, to every machine
@@ -118,6 +118,6 @@ bench: test-prerequisites  ## measure: the baseline against the usual set-up, an
 
 .PHONY: test-all
 test-all: test  ## and every other scenario, those of the tiers on both releases of Debian
-	for name in debian12 wagtail large queue; do molecule test --scenario-name $$name; done
+	for name in debian12 wagtail large queue reach; do molecule test --scenario-name $$name; done
 	for name in $(TIERS); do for image in debian-13 debian-12; do \
 	  LAB_IMAGE=$$image molecule test --scenario-name $$name; done; done

@@ -44,20 +44,32 @@ printf '%s\\n' "$password" | sudo -k -S -p '' -v || {{ echo "{WRONG}" >&2; exit 
 unset password
 exec sudo -k -S -p '' -- sh -c "$input" sh "$@"
 """
-WITHOUT = 'if [ "$(id -u)" = 0 ]; then exec "$@"; else exec sudo {options} -- "$@"; fi'
+WITHOUT_PASSWORD = 'if [ "$(id -u)" = 0 ]; then exec "$@"; else exec sudo -n -- "$@"; fi'
+ON_TERMINAL = 'if [ "$(id -u)" = 0 ]; then exec "$@"; else exec sudo -- "$@"; fi'
+# What runs as root says so first: from then on no question is sudo's, and none is answered.
+ANSWERED_ON_TERMINAL = f"""
+begin='printf {terminal.AS_ROOT_ESCAPE}; exec "$@"'
+[ "$(id -u)" = 0 ] && exec sh -c "$begin" sh "$@"
+exec sudo -p {shlex.quote(terminal.QUESTION)} -- sh -c "$begin" sh "$@"
+"""
 
 
-def as_root(words: Sequence[str], *, password: bool = False, prompt: str = "") -> str:
+def as_root(words: Sequence[str], *, password: bool = False, terminal: bool = False) -> str:
     """A command as a shell line that runs it as root, or as who may become it.
 
     Args:
         words: the command and its arguments.
-        password: `password_input` comes before the command's own input.
-        prompt: sudo may ask, on the terminal, with these words.
+        password: it is known. `password_input` comes before the command's own input; on a terminal,
+            `espalier.inventory.terminal` answers sudo.
+        terminal: the command has a terminal, on which sudo may ask.
     """
-    options = f"-p {shlex.quote(prompt)}" if prompt else "-n"
-    script = WITH_PASSWORD if password else WITHOUT.format(options=options)
-    return shlex.join(["sh", "-c", script, "sh", *words])
+    scripts = {
+        (False, False): WITHOUT_PASSWORD,
+        (False, True): ON_TERMINAL,
+        (True, False): WITH_PASSWORD,
+        (True, True): ANSWERED_ON_TERMINAL,
+    }
+    return shlex.join(["sh", "-c", scripts[password, terminal], "sh", *words])
 
 
 def password_input(password: str) -> str:
@@ -149,12 +161,12 @@ class Remote:
         variables = self.site.variables[machine]
         try:
             if sys.stdin.isatty() and sys.stdout.isatty():
-                prompt = f"[sudo on {machine}] password: "
-                argv = [*self.command(machine, ["-t"]), as_root(words, prompt=prompt)]
                 password = str(variables.get(BECOME_PASSWORD, ""))
+                line = as_root(words, password=bool(password), terminal=True)
+                argv = [*self.command(machine, ["-t"]), line]
                 if not password:
                     return subprocess.run(argv, env=environment).returncode
-                return terminal.run(argv, environment, {prompt: password})
+                return terminal.run(argv, environment, password)
             line, before = root_command(variables, words)
             argv = [*self.command(machine), line]
             if not before:

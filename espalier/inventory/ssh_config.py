@@ -31,7 +31,7 @@ WITHOUT_VALUE = {
     "-q": "LogLevel QUIET",
     "-v": "LogLevel VERBOSE",
 }
-# A shared connection outlives the command that opened it, and keeps that command's output open.
+# Ansible shares connections among its own tasks, at a path that these arguments do not have.
 SHARED = ("controlmaster", "controlpath", "controlpersist")
 ARGUMENTS = ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args")
 PERSONAL = ("~/.ssh/config", "/etc/ssh/ssh_config")

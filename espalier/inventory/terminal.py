@@ -1,8 +1,8 @@
-"""Run a command on a pseudo-terminal of its own, between a person and the machine.
+"""Run a command as root on a machine, on a pseudo-terminal between a person and ssh.
 
-What the command prints reaches the person's terminal, what they type reaches the command. A
-question whose answer is known (sudo's, for the password that the inventory has) is answered once;
-when it comes again the answer was wrong, and the person is asked.
+What the command prints reaches the person's terminal, what they type reaches the command. sudo's
+question is answered once, with the password that the inventory has; when it comes again the answer
+was wrong, and the person is asked.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 CHUNK = 65536  # bytes
+QUESTION = "[sudo] password: "
+# What `as_root` prints before the command: a control character that terminals do not show.
+AS_ROOT, AS_ROOT_ESCAPE = b"\x1e", "\\\\036"
 
 
-def run(argv: Sequence[str], environment: Mapping[str, str], answers: Mapping[str, str]) -> int:
+def run(argv: Sequence[str], environment: Mapping[str, str], password: str) -> int:
     """Run a command; gives its exit status, 128 and the number of a signal that ended it.
 
     Args:
         argv: the command.
         environment: its environment.
-        answers: by question, as the command prints it, what to type.
+        password: the answer to QUESTION.
     """
     process, master = pty.fork()
     if process == 0:
@@ -36,7 +39,7 @@ def run(argv: Sequence[str], environment: Mapping[str, str], answers: Mapping[st
     settings = termios.tcgetattr(sys.stdin)
     try:
         tty.setraw(sys.stdin)
-        _copy(master, dict(answers))
+        _copy(master, password)
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSAFLUSH, settings)
         signal.signal(signal.SIGWINCH, before)
@@ -50,10 +53,10 @@ def _resize(master: int) -> None:
     termios.tcsetwinsize(master, termios.tcgetwinsize(sys.stdin))
 
 
-def _copy(master: int, answers: dict[str, str]) -> None:
-    """Copy both ways until the command has ended; answer questions."""
+def _copy(master: int, password: str) -> None:
+    """Copy both ways until the command has ended; answer sudo, before the command itself begins."""
     keyboard: list[Any] = [sys.stdin.fileno()]
-    unread = ""
+    is_asking, unread = True, b""
     while True:
         ready, _, _ = select.select([master, *keyboard], [], [])
         if master in ready:
@@ -63,11 +66,14 @@ def _copy(master: int, answers: dict[str, str]) -> None:
                 return
             if not output:
                 return
-            os.write(sys.stdout.fileno(), output)
-            unread = (unread + output.decode(errors="replace"))[-1000:]
-            for question in [one for one in answers if one in unread]:
-                os.write(master, f"{answers.pop(question)}\n".encode())
-                unread = ""
+            if is_asking:
+                unread += output.partition(AS_ROOT)[0]
+                if QUESTION.encode() in unread:
+                    os.write(master, f"{password}\n".encode())
+                    is_asking = False
+                elif AS_ROOT in output:
+                    is_asking = False
+            os.write(sys.stdout.fileno(), output.replace(AS_ROOT, b""))
         elif keyboard[0] in ready:
             if typed := os.read(keyboard[0], CHUNK):
                 os.write(master, typed)

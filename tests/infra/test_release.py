@@ -20,11 +20,9 @@ import pytest
 from espalier.lab.inventory import read_lab
 from espalier.lab.machines import wait_for
 from espalier.lab.process import podman
-from plugins.module_utils import project as library
-from tests.infra.test_check_mode import assert_nothing_to_report
-
 from espalier.project.pack import pack
 from espalier.project.rules.runtime import SERVERS
+from tests.infra.test_check_mode import assert_nothing_to_report
 
 testinfra_hosts = ["ansible://django"]
 

@@ -38,7 +38,7 @@ def hold(machine: Machine, what: str, heartbeats: BinaryIO, say: Callable[[str],
         body["token"] = os.urandom(8).hex()
 
         def write(text: str) -> None:
-            # In one step and never shorter than before: whoever reads meanwhile finds no half of it.
+            # In one step, never shorter than before: who reads meanwhile finds no half of it.
             size = os.fstat(file.fileno()).st_size if text else 0
             os.pwrite(file.fileno(), text.encode().ljust(size), 0)
             if not text:

@@ -102,9 +102,8 @@ def test_no_password_is_in_a_command() -> None:
     assert "pear" not in line
     assert before == "pear\npear\n-- end of the password --\n"
     assert root_command({}, ["true"]) == (as_root(["true"]), "")
-    assert "sudo -p 'for pears: '" in as_root(["true"], prompt="for pears: ").replace(
-        "'\"'\"'", "'"
-    )
+    assert "sudo -n" in as_root(["true"])
+    assert "sudo -- " in as_root(["true"], terminal=True)
 
 
 def test_pyinfra_is_told_of_the_configuration_and_no_password_for_sudo() -> None:
@@ -160,32 +159,53 @@ def test_program_that_ssh_calls_answers(tmp_path: Path) -> None:
 
 
 RELAY = """
-import sys
+import os, sys
 from espalier.inventory import terminal
-sys.exit(terminal.run([sys.executable, "-c", sys.argv[1]], {}, {"for pears: ": "the answer"}))
+from espalier.inventory.remote import as_root
+line = as_root([sys.executable, "-c", sys.argv[1]], password=True, terminal=True)
+sys.exit(terminal.run(["sh", "-c", line], os.environ, "the answer"))
+"""
+SUDO_ON_TERMINAL = f"""#!{sys.executable}
+import getpass, os, sys
+assert sys.argv[1:4:2] == ["-p", "--"]
+given = getpass.getpass(sys.argv[2])
+print("sudo got", given, flush=True)
+os.execvp(sys.argv[4], sys.argv[4:])
 """
 ASKING = """
 import getpass, sys
-print("got", getpass.getpass("for pears: "))
-print("got", input("again: "))
+print("got", getpass.getpass("[sudo] password: "))
 sys.exit(7)
 """
 
 
-def test_question_on_a_terminal_is_answered_once_and_the_person_types_the_rest() -> None:
+def on_terminal(environment: dict[str, str], questions: int) -> tuple[str, int]:
+    """Run ASKING through the relay on a terminal, type a line; gives the output and the status."""
     process, master = pty.fork()
     if process == 0:
-        os.execv(sys.executable, [sys.executable, "-c", RELAY, ASKING])
-    output = ""
-    while "again: " not in output:
-        output += os.read(master, 1000).decode()
-    os.write(master, b"typed\n")
+        argv = [sys.executable, "-c", RELAY, ASKING]
+        os.execve(sys.executable, argv, os.environ | environment)
+    output, is_typed = "", False
     while True:
         try:
             output += os.read(master, 1000).decode()
         except OSError:
             break
+        # The last question is the command's own: a person answers it.
+        if output.count("[sudo] password: ") == questions and not is_typed:
+            os.write(master, b"typed\n")
+            is_typed = True
     os.close(master)
-    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 7
-    assert "got the answer" in output
-    assert "got typed" in output
+    return output, os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def test_sudo_is_answered_on_a_terminal_and_nobody_else(machine: dict[str, str]) -> None:
+    folder = Path(machine["ASKED"]).parent
+    (folder / "sudo").write_text(SUDO_ON_TERMINAL)
+    for user, is_asked in ((1000, True), (0, False)):
+        (folder / "id").write_text(f"#!/bin/sh\necho {user}\n")
+        output, status = on_terminal(machine, 1 + is_asked)
+        assert status == 7
+        assert ("sudo got the answer" in output) == is_asked
+        assert "\ngot typed" in output
+        assert "\x1e" not in output
