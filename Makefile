@@ -42,33 +42,33 @@ clean: .venv/.installed  ## remove every lab of the kit on this machine, images 
 
 .PHONY: site
 site: .venv/.installed  ## converge the machines of ENV=<inventory> (ansible-playbook site.yml)
-	@ansible-playbook site.yml -i $(INVENTORY)
+	@ansible-playbook site.yml -i $(INVENTORY) $(OPTIONS)
 
 .PHONY: plan
 plan: .venv/.installed  ## say what `make site` would change where, and what that interrupts; DIFF=1 shows files
-	@ANSIBLE_STDOUT_CALLBACK=plan ansible-playbook site.yml -i $(INVENTORY) --check $(if $(DIFF),--diff)
+	@ANSIBLE_STDOUT_CALLBACK=plan ansible-playbook site.yml -i $(INVENTORY) $(OPTIONS) --check $(if $(DIFF),--diff)
 
 .PHONY: release rollback status log
 release: .venv/.installed  ## ship what project.yml of ENV declares, or VERSION, to every machine
-	@python -m deploys release -i $(INVENTORY) $(if $(VERSION),--version '$(VERSION)') $(OPTIONS)
+	@espalier release -i $(INVENTORY) $(if $(VERSION),--version '$(VERSION)') $(OPTIONS)
 rollback: .venv/.installed  ## go back to the release before, or to RELEASE
-	@python -m deploys rollback -i $(INVENTORY) $(RELEASE) $(OPTIONS)
+	@espalier rollback -i $(INVENTORY) $(OPTIONS) $(RELEASE)
 status: .venv/.installed  ## say what is live on each machine of ENV, how it is, since when and by whom
-	@python -m deploys status -i $(INVENTORY)
+	@espalier status -i $(INVENTORY) $(OPTIONS)
 log: .venv/.installed  ## say what went live on ENV, when, and who did it
-	@python -m deploys log -i $(INVENTORY)
+	@espalier log -i $(INVENTORY) $(OPTIONS)
 
 .PHONY: maintenance
 maintenance: .venv/.installed  ## close the site for maintenance, or open it: make maintenance STATE=on|off|status [AT=/shop/]
-	@python -m deploys maintenance -i $(INVENTORY) $(or $(STATE),status) $(or $(AT),/)
+	@espalier maintenance -i $(INVENTORY) $(OPTIONS) $(or $(STATE),status) $(or $(AT),/)
 
 .PHONY: manage logs psql
 manage: .venv/.installed  ## run manage.py CMD in the live release: make manage CMD="createsuperuser"
-	@python -m deploys manage -i $(INVENTORY) '$(CMD)'
+	@espalier manage -i $(INVENTORY) $(OPTIONS) -- $(CMD)
 logs: .venv/.installed  ## follow what Django says on every machine of ENV
-	@python -m deploys logs -f -i $(INVENTORY)
+	@espalier logs -f -i $(INVENTORY) $(OPTIONS)
 psql: .venv/.installed  ## open psql on the primary of ENV, or run CMD in it
-	@python -m deploys psql -i $(INVENTORY) '$(CMD)'
+	@espalier psql -i $(INVENTORY) $(OPTIONS) $(if $(CMD),-c '$(CMD)')
 
 .PHONY: load
 load: .venv/.installed  ## visit the site of INVENTORY for a minute, and count what goes wrong
@@ -91,7 +91,7 @@ diagrams: .venv/.installed  ## draw those of the docs anew
 #   heavy           10 to 30 min   one of HEAVY, chosen by the count of commits
 PARTS := lint unit default short-release smoke heavy
 # Scenario@Debian. Over so many commits as there are entries, CI runs each of them.
-HEAVY := climb@debian-13 replicas@debian-12 release@debian-13 pgbouncer@debian-12 queue@debian-13 \
+HEAVY := climb@debian-13 replicas@debian-12 release@debian-13 pgbouncer@debian-12 queue@debian-13 reach@debian-13 \
   app_servers@debian-13 debian12@debian-12 redis@debian-12 wagtail@debian-13 replicas@debian-13 \
   pgbouncer@debian-13 app_servers@debian-12 redis@debian-13
 

@@ -60,9 +60,9 @@ def seconds(work: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-def deploys(site: Site, command: str) -> None:
-    """Run a command of the pyinfra front, as `make` does."""
-    run(sys.executable, "-m", "deploys", command, "-i", str(site.folder))
+def espalier(site: Site, command: str) -> None:
+    """Run a command of `espalier`, as `make` does."""
+    run(str(Path(sys.executable).with_name("espalier")), command, "-i", str(site.folder))
 
 
 def say(what: str, times: list[float], against: float = 0.0) -> float:
@@ -85,7 +85,7 @@ def measure_one(site: Site, project: Project) -> None:
             ways: dict[str, Callable[[], object]] = {
                 "usual way": lambda: converge("usual", usual, Path(packed)),
                 "site.yml": site.again,
-                "pyinfra": lambda: deploys(site, "release"),
+                "pyinfra": lambda: espalier(site, "release"),
             }
             took: dict[str, list[float]] = {way: [] for way in ways}
             changed: dict[str, list[float]] = {"usual way": [], "pyinfra": []}
@@ -94,7 +94,7 @@ def measure_one(site: Site, project: Project) -> None:
                 for way, work in ways.items():
                     project.change()
                     took[way].append(seconds(work))
-                back.append(seconds(lambda: deploys(site, "rollback")))
+                back.append(seconds(lambda: espalier(site, "rollback")))
             for _ in range(3):
                 for way in changed:
                     project.depend()
@@ -116,7 +116,7 @@ def measure_serving(site: Site, project: Project) -> None:
     def until_served(command: str, number: int) -> float:
         began = time.monotonic()
         with ThreadPoolExecutor() as pool:
-            done = pool.submit(deploys, site, command)
+            done = pool.submit(espalier, site, command)
             while f"<!-- {number} -->".encode() not in front_page(ADDRESSES["web1"]):
                 time.sleep(0.05)
             took = time.monotonic() - began
@@ -126,7 +126,7 @@ def measure_serving(site: Site, project: Project) -> None:
     new, back = [], []
     for _ in range(ROUNDS):
         project.change()
-        deploys(site, "release")
+        espalier(site, "release")
         before = project.number
         project.change()
         new.append(until_served("release", project.number))
@@ -144,7 +144,7 @@ def measure_many(site: Site, project: Project) -> None:
         times = []
         for _ in range(3):
             project.change()
-            times.append(seconds(lambda: deploys(site, "release")))
+            times.append(seconds(lambda: espalier(site, "release")))
         median = say(f"pyinfra, {count} app machines", times, reference)
         reference = reference or median
 

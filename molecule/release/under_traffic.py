@@ -5,11 +5,11 @@
     under_traffic.py -i molecule/release/inventory --short              a few of them, as CI does
     under_traffic.py -i molecule/release/inventory --requests 100000    until so many were sent
 
-The lab that the inventory describes must be up. Every step is what a person types (`python -m
-deploys`, which `make release` calls) or what happens to them. Throughout, visitors read and write
-over kept connections; each row that the site acknowledged must be stored once, and seen by its
-writer. At the end the same load sees a release the way it should not be done, stop and start, and
-must notice it.
+The lab that the inventory describes must be up. Every step is what a person types (`espalier
+release`, `ansible-playbook site.yml`, pyinfra's own command) or what happens to them. Throughout,
+visitors read and write over kept connections; each row that the site acknowledged must be stored
+once, and seen by its writer. At the end the same load sees a release the way it should not be done,
+stop and start, and must notice it.
 
 Exit status 1, unless every step ended as it should and nothing was failed, lost, doubled or stale.
 """
@@ -48,7 +48,10 @@ VISITORS = 6
 PAUSE = 0.1  # seconds between a visitor's requests: traffic, not a benchmark, on two cores
 RELEASES, ROLLBACKS = 10, 3
 # The steps that `--short` takes.
-SHORT = ("release 1", "release 2", "rollback", "broken: probe", "killed, resumed", "two at once")
+SHORT = (
+    *("release 1", "release 2", "rollback", "broken: probe", "killed, resumed"),
+    *("two at once", "site.yml", "site.yml, release"),
+)
 FAILING_MIGRATION = """
 from django.db import migrations
 
@@ -117,10 +120,17 @@ class Run:
                 file.write(text)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start a command of `deploys`; it gives way, as a controller is a machine of its own."""
-        command = ["nice", sys.executable, "-m", "deploys", arguments[0], "-i", str(self.inventory)]
+        """Start a command of `espalier`."""
+        return self.spawn("espalier", arguments[0], "-i", str(self.inventory), *arguments[1:])
+
+    def start_site(self) -> subprocess.Popen[str]:
+        """Start a run of site.yml."""
+        return self.spawn("ansible-playbook", "site.yml", "-i", str(self.inventory))
+
+    def spawn(self, program: str, *arguments: str) -> subprocess.Popen[str]:
+        """Start a program of the kit; with low priority, as a controller is another machine."""
         return subprocess.Popen(
-            [*command, *arguments[1:]],
+            ["nice", str(Path(sys.executable).with_name(program)), *arguments],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -129,8 +139,8 @@ class Run:
             env=plain_environment(PYTHONUNBUFFERED="1"),
         )
 
-    def deploys(self, *arguments: str, status: int = 0) -> str:
-        """Run a command of `deploys`; StepError unless it ends with the exit status."""
+    def command(self, *arguments: str, status: int = 0) -> str:
+        """Run a command of `espalier`; StepError unless it ends with the exit status."""
         job = self.start(*arguments)
         said = job.communicate()[0]
         self._log.write(f"$ {' '.join(arguments)}\n{said}\n")
@@ -184,19 +194,14 @@ class Run:
         """Do something to a machine as a whole."""
         podman(*arguments, f"espalier-{self.lab}-{machine}")
 
-    def converge(self) -> None:
-        """Run site.yml."""
-        command = [str(Path(sys.executable).with_name("ansible-playbook")), "site.yml"]
-        done = subprocess.run(
-            [*command, "-i", str(self.inventory)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            env=plain_environment(),
-        )
-        self._log.write(done.stdout + done.stderr)
-        if done.returncode:
-            raise StepError(f"site.yml failed:\n{done.stdout[-3000:]}")
+    def converge(self, status: int = 0) -> str:
+        """Run site.yml; StepError unless it ends with the exit status."""
+        job = self.start_site()
+        said = job.communicate()[0]
+        self._log.write(f"$ ansible-playbook site.yml\n{said}\n")
+        if job.returncode != status:
+            raise StepError(f"site.yml ended with {job.returncode}:\n{said[-3000:]}")
+        return said
 
     def until(self, job: subprocess.Popen[str], words: str) -> None:
         """Read what a command says until a line has some words; StepError if it ends before."""
@@ -228,13 +233,13 @@ class Run:
     def good(self) -> None:
         """A release."""
         self.change()
-        self.deploys("release")
+        self.command("release")
         self.expect_new()
 
     def back(self) -> None:
         """A rollback."""
         before = self.live()
-        self.deploys("rollback")
+        self.command("rollback")
         if self.live()["vps1"]["identity"] == before["vps1"]["identity"]:
             raise StepError("the rollback changed nothing")
 
@@ -242,7 +247,7 @@ class Run:
         """A release that fails in a step."""
         before = self.live()
         self.change(BROKEN[step])
-        self.deploys("release", status=1)
+        self.command("release", status=1)
         self.expect_same(before)
 
     def typed(self) -> None:
@@ -276,13 +281,13 @@ class Run:
     def no_such_version(self) -> None:
         """A release of something that is not there."""
         before = self.live()
-        self.deploys("release", "--version", "v0.0", status=2)
+        self.command("release", "--version", "v0.0", status=2)
         self.expect_same(before)
 
     def killed_and_resumed(self) -> None:
         """The controller is killed when one machine has switched; the same command finishes it."""
         self._kill_half_way()
-        said = self.deploys("release")
+        said = self.command("release")
         if "was cut off" not in said:
             raise StepError(f"nothing was said about the release that was cut off:\n{said}")
         self.expect_new()
@@ -291,7 +296,7 @@ class Run:
         """The same, and `rollback` undoes it."""
         before = self.live()
         self._kill_half_way()
-        self.deploys("rollback")
+        self.command("rollback")
         self.expect_same(before)
 
     def _kill_half_way(self) -> None:
@@ -312,13 +317,71 @@ class Run:
         self.change()
         job = self.start("release")
         self.until(job, "lock vps1")
-        said = self.deploys("release", status=3)
+        said = self.command("release", status=3)
         if "since" not in said:
             raise StepError(f"it is not said who is at work:\n{said}")
         job.communicate()
         if job.returncode:
             raise StepError(f"the first release ended with {job.returncode}")
         self.expect_new()
+
+    def by_site(self) -> None:
+        """site.yml releases in the same order; one that fails is taken back, and said."""
+        self.change()
+        said = " ".join(self.converge().split())
+        order = [said.find(word) for word in ("build app2", "migrate vps1", "switch app2", "clean")]
+        if order != sorted(order) or -1 in order:
+            raise StepError(f"site.yml does not release in the order of a release:\n{said[-3000:]}")
+        self.expect_new()
+        before = self.live()
+        self.change(BROKEN["start"])
+        if "no sap today" not in self.converge(status=2):
+            raise StepError("site.yml does not say why the release failed")
+        self.expect_same(before)
+
+    def site_against_release(self) -> None:
+        """A release while site.yml runs is refused, and the other way round, before anything."""
+        self.change()
+        job = self.start_site()
+        self.until(job, "TASK [django : Configure, and install uv]")
+        if "(site.yml)" not in self.command("release", status=3):
+            raise StepError("it is not said that site.yml is at work")
+        job.communicate()
+        if job.returncode:
+            raise StepError(f"site.yml ended with {job.returncode}")
+        self.expect_new()
+        self.change()
+        job = self.start("release")
+        self.until(job, "build vps1")
+        if "another release is running" not in self.converge(status=2):
+            raise StepError("it is not said why site.yml was refused")
+        job.communicate()
+        if job.returncode:
+            raise StepError(f"the release ended with {job.returncode}")
+        self.expect_new()
+
+    def site_killed(self) -> None:
+        """site.yml is killed when one machine has switched; the lock ends with it."""
+        self.change()
+        job = self.start_site()
+        self.until(job, "switch vps1")
+        os.killpg(job.pid, signal.SIGKILL)
+        job.wait()
+        self.wait_for("the lock to be free", lambda: self._lock() is None)
+        said = self.command("release")
+        if "was cut off" not in said:
+            raise StepError(f"nothing was said about the run that was cut off:\n{said}")
+        self.expect_new()
+
+    def typed_on_one_machine(self) -> None:
+        """`release` typed on one of several machines wants to be told that only it is meant."""
+        ask = "release {} restart > /tmp/answer 2>&1; echo $?; cat /tmp/answer"
+        status, *said = self.ssh("app2", ask.format("")).splitlines()
+        if status != "2" or "--only-here" not in " ".join(said):
+            raise StepError(f"it ended with {status}: {said}")
+        status, *said = self.ssh("app2", ask.format("--only-here")).splitlines()
+        if status != "0":
+            raise StepError(f"with --only-here it ended with {status}: {said}")
 
     def powered_off(self) -> None:
         """A machine is shut down while the release is built on it; later it is there again."""
@@ -333,7 +396,7 @@ class Run:
         self.podman("start", machine="app2")
         self.wait_for("app2 to serve again", lambda: (self.live()["app2"] or {}).get("healthy"))
         self.expect_same(before)
-        self.deploys("release")
+        self.command("release")
         self.expect_new()
 
     def disk_full(self) -> None:
@@ -345,7 +408,7 @@ class Run:
         options = "size=200m,nr_inodes=20,mode=0750,uid=$(id -u orchard),gid=$(id -g orchard)"
         self.ssh("app2", f"mount -t tmpfs -o {options} tmpfs {build}")
         try:
-            said = self.deploys("release", status=1)
+            said = self.command("release", status=1)
             if "full" not in said:
                 raise StepError(f"it is not said that the disk is full:\n{said}")
         finally:
@@ -422,6 +485,10 @@ def main() -> int:
         ("killed, resumed", run.killed_and_resumed),
         ("killed, undone", run.killed_and_undone),
         ("two at once", run.two_at_once),
+        ("site.yml", run.by_site),
+        ("site.yml, release", run.site_against_release),
+        ("site.yml killed", run.site_killed),
+        ("typed on one", run.typed_on_one_machine),
         ("powered off", run.powered_off),
         ("disk full", run.disk_full),
         ("rebooted", run.rebooted),

@@ -181,7 +181,7 @@ def test_one_of_two_runs_and_the_other_takes_over(tmp_path: Path, environ: dict[
     shell = ["sh", "-c", "echo began; exec sleep 60"]
     started = [
         subprocess.Popen(
-            command("-u", "-m", "espalier_overlay.alone", "beat", "--", *shell),
+            command("-u", "-m", "espalier_overlay.run_exclusive", "beat", "--", *shell),
             env=environment(tmp_path, **environ),
             cwd=PROJECT,
             stdout=subprocess.PIPE,

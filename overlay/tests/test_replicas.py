@@ -366,7 +366,7 @@ tell(names())"""
     assert outcome(code) == ["django", "espalier"]
 
 
-def test_migrations_gopast_the_pool(run: Run, environ: dict[str, str], tmp_path: Path):
+def test_migrations_bypass_the_pooler(run: Run, environ: dict[str, str], tmp_path: Path):
     result = run(
         "-m",
         "espalier_overlay.migrate",

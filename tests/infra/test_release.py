@@ -20,7 +20,8 @@ import pytest
 from espalier.lab.inventory import read_lab
 from espalier.lab.machines import wait_for
 from espalier.lab.process import podman
-from plugins.module_utils import project as library
+from espalier.project.pack import pack
+from espalier.project.rules.runtime import SERVERS
 from tests.infra.test_check_mode import assert_nothing_to_report
 
 testinfra_hosts = ["ansible://django"]
@@ -157,10 +158,10 @@ def variant(
         build = json.loads(server.host.check_output("cat %s", f"{server.root}/current/build.json"))
         described = hostvars[server.host.backend.host]["project"] | {"directory": str(code)}
         # The kit's own requirements are among them, so that the virtual environment is there.
-        packed = library.pack(
+        packed = pack(
             described | {"name": server.project, "extra_requirements": []},
             *(ROOT, tmp_path / "cache", ROOT / "overlay"),
-            dict.fromkeys(library.SERVERS, build["extra_requirements"]),
+            dict.fromkeys(SERVERS, build["extra_requirements"]),
         )
         there = f"{server.root}/archives/{MADE_HERE}{packed.archive.identity}.tar.gz"
         server.host.ansible("copy", f"src={packed.archive.path} dest={there}", check=False)
