@@ -230,7 +230,8 @@ class Takeover:
             page.write("<!-- released by today's kit -->\n")
         before = self.live()
         for command, page_is_new in (("release", True), ("rollback", False)):
-            self.run(sys.executable, "-m", "deploys", command, "-i", inventory)
+            espalier = Path(sys.executable).with_name("espalier")
+            self.run(espalier, command, "-i", inventory)
             if (self.live() != before) is not page_is_new:
                 raise StepError(f"after the {command}, {self.live()} is live; before: {before}")
             if ("<!-- released by today's kit -->" in self.front_page()) is not page_is_new:
