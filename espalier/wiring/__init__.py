@@ -1,1 +1,1 @@
-"""What roles are given: pure functions, called by Ansible's filters, plain data to plain data."""
+"""What roles are given: pure functions that filters of Ansible call, plain data in and out."""
