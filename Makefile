@@ -18,12 +18,12 @@ help:  ## list the commands
 
 .PHONY: prerequisites test-prerequisites
 prerequisites: .venv/.installed
-	@lab/prerequisites up $(SUDO)
+	@espalier/lab/prerequisites up $(SUDO)
 test-prerequisites: .venv/.installed
-	@lab/prerequisites test $(SUDO)
+	@espalier/lab/prerequisites test $(SUDO)
 
 .venv/.installed: requirements.txt pyproject.toml
-	@lab/prerequisites up $(SUDO)
+	@espalier/lab/prerequisites up $(SUDO)
 	@echo "set-up: Python packages into .venv …"
 	@python3 -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
@@ -31,57 +31,57 @@ test-prerequisites: .venv/.installed
 
 .PHONY: up
 up: prerequisites  ## make a local machine and deploy PROJECT on it (a directory, git URL or package; default: the example)
-	@lab/up "$(PROJECT)"
+	@espalier/lab/up "$(PROJECT)"
 
 .PHONY: down
 down: .venv/.installed  ## remove what `make up` made
-	@$(BIN)/python lab/lab.py down -i inventories/lab
+	@$(BIN)/python -m espalier.lab down -i inventories/lab
 
 .PHONY: clean
 clean: .venv/.installed  ## remove every lab of the kit on this machine, images included
-	@$(BIN)/python lab/lab.py clean
+	@$(BIN)/python -m espalier.lab clean
 
 .PHONY: site
 site: .venv/.installed  ## converge the machines of ENV=<inventory> (ansible-playbook site.yml)
-	@ansible-playbook site.yml -i $(INVENTORY)
+	@ansible-playbook site.yml -i $(INVENTORY) $(OPTIONS)
 
 .PHONY: plan
 plan: .venv/.installed  ## say what `make site` would change where, and what that interrupts; DIFF=1 shows files
-	@ANSIBLE_STDOUT_CALLBACK=plan ansible-playbook site.yml -i $(INVENTORY) --check $(if $(DIFF),--diff)
+	@ANSIBLE_STDOUT_CALLBACK=plan ansible-playbook site.yml -i $(INVENTORY) $(OPTIONS) --check $(if $(DIFF),--diff)
 
 .PHONY: release rollback status log
 release: .venv/.installed  ## ship what project.yml of ENV declares, or VERSION, to every machine
-	@python -m deploys release -i $(INVENTORY) $(if $(VERSION),--version '$(VERSION)') $(OPTIONS)
+	@espalier release -i $(INVENTORY) $(if $(VERSION),--version '$(VERSION)') $(OPTIONS)
 rollback: .venv/.installed  ## go back to the release before, or to RELEASE
-	@python -m deploys rollback -i $(INVENTORY) $(RELEASE) $(OPTIONS)
+	@espalier rollback -i $(INVENTORY) $(OPTIONS) $(RELEASE)
 status: .venv/.installed  ## say what is live on each machine of ENV, how it is, since when and by whom
-	@python -m deploys status -i $(INVENTORY)
+	@espalier status -i $(INVENTORY) $(OPTIONS)
 log: .venv/.installed  ## say what went live on ENV, when, and who did it
-	@python -m deploys log -i $(INVENTORY)
+	@espalier log -i $(INVENTORY) $(OPTIONS)
 
 .PHONY: maintenance
 maintenance: .venv/.installed  ## close the site for maintenance, or open it: make maintenance STATE=on|off|status [AT=/shop/]
-	@python -m deploys maintenance -i $(INVENTORY) $(or $(STATE),status) $(or $(AT),/)
+	@espalier maintenance -i $(INVENTORY) $(OPTIONS) $(or $(STATE),status) $(or $(AT),/)
 
 .PHONY: manage logs psql
 manage: .venv/.installed  ## run manage.py CMD in the live release: make manage CMD="createsuperuser"
-	@python -m deploys manage -i $(INVENTORY) '$(CMD)'
+	@espalier manage -i $(INVENTORY) $(OPTIONS) -- $(CMD)
 logs: .venv/.installed  ## follow what Django says on every machine of ENV
-	@python -m deploys logs -f -i $(INVENTORY)
+	@espalier logs -f -i $(INVENTORY) $(OPTIONS)
 psql: .venv/.installed  ## open psql on the primary of ENV, or run CMD in it
-	@python -m deploys psql -i $(INVENTORY) '$(CMD)'
+	@espalier psql -i $(INVENTORY) $(OPTIONS) $(if $(CMD),-c '$(CMD)')
 
 .PHONY: load
 load: .venv/.installed  ## visit the site of INVENTORY for a minute, and count what goes wrong
-	@python tests/load/traffic.py -i $(INVENTORY) $(LOAD)
+	@python -m espalier.load -i $(INVENTORY) $(LOAD)
 
 .PHONY: diagram diagrams
 diagram: .venv/.installed  ## draw the topology of INVENTORY as OUT (SVG)
-	@lab/prerequisites diagram $(SUDO)
-	@python docs/diagram.py $(INVENTORY) $(OUT)
+	@espalier/lab/prerequisites diagram $(SUDO)
+	@python -m espalier.diagram $(INVENTORY) $(OUT)
 diagrams: .venv/.installed  ## draw those of the docs anew
-	@lab/prerequisites diagram $(SUDO)
-	@for inventory in docs/diagrams/*; do python docs/diagram.py $$inventory docs/images/$${inventory##*/}.svg; done
+	@espalier/lab/prerequisites diagram $(SUDO)
+	@for inventory in docs/diagrams/*; do python -m espalier.diagram $$inventory docs/images/$${inventory##*/}.svg; done
 
 .PHONY: test
 test: lint unit molecule  ## everything that CI runs
@@ -114,10 +114,10 @@ screenshot: test-prerequisites  ## take the README's picture of the site of ENV
 bench: test-prerequisites  ## measure: the baseline against the usual set-up, and what each tier gains
 	python bench/run.py
 	python bench/tiers.py
-	python bench/releases.py
+	python bench/durations.py
 
 .PHONY: test-all
 test-all: test  ## and every other scenario, those of the tiers on both releases of Debian
-	for name in debian12 wagtail large queue; do molecule test --scenario-name $$name; done
+	for name in debian12 wagtail large queue reach; do molecule test --scenario-name $$name; done
 	for name in $(TIERS); do for image in debian-13 debian-12; do \
 	  LAB_IMAGE=$$image molecule test --scenario-name $$name; done; done

@@ -12,7 +12,6 @@ the two machines, and medians are compared, as absolute numbers of a shared mach
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import ssl
@@ -24,6 +23,9 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+
+from espalier.environment import plain_environment
+from espalier.lab.machines import SSH_KEY
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCH = ROOT / "bench"
@@ -37,7 +39,7 @@ SIDES = ("usual", "kit")
 def run(*command: str, **environment: str) -> str:
     """Run a command in the repository; gives its output, ends the benchmark if it fails."""
     done = subprocess.run(
-        command, capture_output=True, text=True, cwd=ROOT, env=os.environ | environment
+        command, capture_output=True, text=True, cwd=ROOT, env=plain_environment(**environment)
     )
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
@@ -51,7 +53,7 @@ def tool(name: str) -> str:
 
 def lab(command: str, side: str) -> None:
     """Make or remove a side's machine."""
-    run(sys.executable, "lab/lab.py", command, "-i", f"bench/inventories/{side}")
+    run(sys.executable, "-m", "espalier.lab", command, "-i", f"bench/inventories/{side}")
 
 
 def pack(project: Path, folder: Path) -> Path:
@@ -115,10 +117,9 @@ def wait_for_page(address: str) -> None:
 
 def over_ssh(address: str, command: str) -> str:
     """Run a command on a lab machine."""
-    key = Path("~/.cache/espalier/lab/id_ed25519").expanduser()
     options = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null")
     target = f"root@{address}"
-    return run("ssh", "-i", str(key), *options, "-o", "LogLevel=ERROR", target, command)
+    return run("ssh", "-i", str(SSH_KEY), *options, "-o", "LogLevel=ERROR", target, command)
 
 
 def load(side: str, path: str) -> tuple[float, float]:

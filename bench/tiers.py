@@ -32,10 +32,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from run import BENCH, ROOT, over_ssh, run, tool, wait_for_page
 
-sys.path.insert(0, str(ROOT / "tests" / "load"))
-import traffic
+from bench.run import BENCH, ROOT, over_ssh, run, tool, wait_for_page
+from espalier.load.report import sentence
+from espalier.load.site import Site as LoadSite
+from espalier.load.visitors import Load
 
 LAB = "bench-tiers"
 NETWORK = "198.18.10"
@@ -89,7 +90,7 @@ class Site:
         }
         (self.folder / "hosts.yml").write_text(json.dumps({"all": everything}))
         (self.folder / "topology.yml").write_text("plugin: topology\n")
-        run(sys.executable, "lab/lab.py", "up", "-i", str(self.folder))
+        run(sys.executable, "-m", "espalier.lab", "up", "-i", str(self.folder))
         self.again()
         wait_for_page(ADDRESSES[duties["web"][0]])
         print(f"        {', '.join(tiers) or 'no tier'} on {', '.join(sorted(used))}", flush=True)
@@ -103,7 +104,7 @@ class Site:
     def down(self) -> None:
         """Remove the machines."""
         if (self.folder / "hosts.yml").exists():
-            run(sys.executable, "lab/lab.py", "down", "-i", str(self.folder))
+            run(sys.executable, "-m", "espalier.lab", "down", "-i", str(self.folder))
         self.names = []
 
     @contextmanager
@@ -210,19 +211,19 @@ def measure_stale(site: Site) -> None:
     sql("db2", *hold)
     time.sleep(5)
     before = {name: int(sql(name, FIGURES, database="orchard")) for name in ("db1", "db2")}
-    traffic.WRITES = 1.0  # each turn writes and reads back; others only read
-    where = traffic.Site(ADDRESSES["web1"], ADDRESSES["web1"])
+    where = LoadSite(ADDRESSES["web1"], ADDRESSES["web1"])
     ledger = ROOT / ".lab" / "bench" / "ledger.jsonl"
     bounds = {"seconds": 3000, "requests": 3 * WRITE_THEN_READS, "pause": 0.0}
-    writers = traffic.Load(where, 6, ledger, **bounds)
-    readers = traffic.Load(where, 2, paths=("/harvest/",), seconds=3000, pause=0.05)
+    # Each turn of a writer writes and reads back; readers only read.
+    writers = Load(where, 6, ledger, writes=1.0, **bounds)
+    readers = Load(where, 2, paths=("/harvest/",), seconds=3000, pause=0.05)
     with readers, writers:
         writers.wait(threading.Event())
     wrote, read = writers.report(), readers.report()
     read_on = {name: int(sql(name, FIGURES, database="orchard")) for name in before}
     calls = {name: read_on[name] - before[name] for name in before}
-    print(f"        writers: {traffic.sentence(wrote)}", flush=True)
-    print(f"        readers: {traffic.sentence(read)}", flush=True)
+    print(f"        writers: {sentence(wrote)}", flush=True)
+    print(f"        readers: {sentence(read)}", flush=True)
     own = wrote["kinds"]["own"]["sent"]
     print(f"ratio  stale reads of write-then-reads: {wrote['stale']} / {own}", flush=True)
     total = sum(calls.values())

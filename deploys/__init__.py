@@ -1,1 +1,1 @@
-"""What a person does to a site many times a day, with pyinfra: ship a release, go back, look."""
+"""What a person does to a site many times a day, with pyinfra: facts, operations, deploys."""

@@ -4,7 +4,11 @@ ENV=production pyinfra deploys/inventory.py deploys/release.py
 INVENTORY=molecule/release/inventory pyinfra deploys/inventory.py exec -- release status
 """
 
-from deploys.described import inventory_path, read
+from deploys.shared import remote
+from espalier.inventory.remote import connection_data
 
-_site = read(inventory_path())
-site = [(machine, _site.connection(machine)) for machine in _site.hosts]
+_remote = remote()
+site = [
+    (machine, connection_data(_remote.site.variables, machine, _remote.config))
+    for machine in _remote.site.release_machines
+]

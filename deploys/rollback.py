@@ -6,9 +6,15 @@ ENV=production pyinfra -y deploys/inventory.py deploys/rollback.py
 import os
 
 from pyinfra import config
+from pyinfra.operations import python
 
-from deploys.described import inventory_path
-from deploys.rollout import Options, deploy
+from deploys.shared import perform
+from espalier.rollout.request import Request
 
 config.FAIL_PERCENT = 0
-deploy(inventory_path(), Options(back_to=os.environ.get("RELEASE", "")))
+python.call(
+    name="Roll the site back",
+    function=perform,
+    request=Request(rollback_to=os.environ.get("RELEASE", "")),
+    _run_once=True,
+)

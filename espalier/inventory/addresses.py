@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
 
 from espalier.inventory.errors import InventoryError
 from espalier.inventory.model import Machine
 from espalier.inventory.placement import unique
+
+# What a resolver, or a `Host` line of ~/.ssh/config, may know.
+HOST_NAME = r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?"
 
 
 def check_address(name: str, variable: str, address: object) -> None:
@@ -30,6 +34,39 @@ def check_address(name: str, variable: str, address: object) -> None:
         raise InventoryError(
             f"{where} is {address!r}, which is no address. Write one IP address or host name, "
             "without a network length or scheme, such as 10.0.0.10."
+        )
+    if _looks_like_ip(address) and not _is_ip(address):
+        raise InventoryError(
+            f"{where} is {address}, which looks like an IP address and is none. Write four numbers "
+            "from 0 to 255, such as 203.0.113.10, an IPv6 address, or a host name; another port "
+            "than 22 belongs into `ansible_port`."
+        )
+    if not _is_ip(address) and not re.fullmatch(HOST_NAME, address):
+        raise InventoryError(
+            f"{where} is {address!r}, which is no address. Write one IP address or host name, such "
+            "as 10.0.0.10; a user belongs into `ansible_user`, a port into `ansible_port`."
+        )
+    if _is_ip(address) and _is_nobodys(address):
+        raise InventoryError(
+            f"{where} is {address}, which is the address of no single machine. Write the address "
+            "that is this machine's own, such as 10.0.0.10."
+        )
+
+
+def check_private(name: str, address: str) -> None:
+    """Refuse a `private_address` that was written, and that no other machine could ever reach."""
+    where = f"`private_address` of the machine `{name}` in hosts.yml"
+    if is_loopback(address):
+        raise InventoryError(
+            f"{where} is {address}, a loopback address, which only that machine itself can reach. "
+            "Write its address in the network that the machines share, such as 10.0.0.10, or "
+            "remove the key where there is none."
+        )
+    if _is_ip(address) and ipaddress.ip_address(address).is_link_local:
+        raise InventoryError(
+            f"{where} is {address}, a link-local address, which is not routed, and which a machine "
+            "may change by itself. Write its address in the network that the machines share, such "
+            "as 10.0.0.10, or remove the key where there is none."
         )
 
 
@@ -56,6 +93,26 @@ def check_reachable(machines: Mapping[str, Machine], services: Mapping[str, Sequ
 def is_template(value: object) -> bool:
     """Return whether Ansible would fill the value in later."""
     return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def _is_ip(address: str) -> bool:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return True
+
+
+def _looks_like_ip(address: str) -> bool:
+    """Return whether somebody meant an IP address: colons, or numbers where four belong."""
+    parts = address.split(".")
+    numbers = sum(part.isdigit() for part in parts)
+    return ":" in address or numbers == len(parts) or (len(parts) == 4 and numbers == 3)
+
+
+def _is_nobodys(address: str) -> bool:
+    found = ipaddress.ip_address(address)
+    return found.is_unspecified or found.is_multicast or (found.version == 4 and found.is_reserved)
 
 
 def is_ipv4(address: str) -> bool:

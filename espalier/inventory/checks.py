@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 
-from espalier.inventory.addresses import canonical, check_address, is_template
+from espalier.inventory.addresses import canonical, check_address, check_private, is_template
 from espalier.inventory.errors import InventoryError
 from espalier.inventory.model import Machine
+from espalier.inventory.names import check_machine_name, instead_of_duty
 from espalier.inventory.placement import voters
 from espalier.inventory.services import DUTIES, ETCD_MEMBERS, REQUIRED_DUTIES, SERVICES, TIERS
-from espalier.inventory.spelling import did_you_mean
+from espalier.inventory.spelling import did_you_mean, duty_meant
 
 
 def check_machines(machines: Mapping[str, Machine]) -> None:
@@ -29,6 +30,7 @@ def check_machines(machines: Mapping[str, Machine]) -> None:
                 f"plays for the {kind} would run on it too. Give it another name, such as "
                 f"`{name}1`."
             )
+        check_machine_name(name)
         for variable, address in (
             ("ansible_host", machine["public_address"]),
             ("private_address", machine["address"]),
@@ -41,6 +43,8 @@ def check_machines(machines: Mapping[str, Machine]) -> None:
                     f"the same machine twice. Remove `{name}` and put `{other}` into every duty "
                     f"group that it serves, or correct the address."
                 )
+        if machine.get("private"):
+            check_private(name, machine["address"])
 
 
 def check_groups(machines: Mapping[str, Machine], groups: Mapping[str, Sequence[str]]) -> None:
@@ -102,10 +106,7 @@ def check_duties(members: Mapping[str, list[str]], groups: Mapping[str, Sequence
             continue
         slip = _slip(duty, groups)
         if slip:
-            raise InventoryError(
-                f"hosts.yml has a group `{slip}` and no machine in the group `{duty}`. Did you "
-                f"mean `{duty}`? Rename the group `{slip}` to `{duty}`."
-            )
+            raise InventoryError(instead_of_duty(slip, duty))
         if duty in REQUIRED_DUTIES:
             raise InventoryError(
                 f"No machine has the duty `{duty}`. Add one under `all: children:` in hosts.yml, "
@@ -142,6 +143,9 @@ def check_tier_needs(tiers: Sequence[str], members: Mapping[str, list[str]]) -> 
 def _slip(duty: str, groups: Mapping[str, Sequence[str]]) -> str:
     """Return the user's group that looks like a misspelt duty, or ""."""
     others = {g.lower(): g for g, names in groups.items() if names and g not in DUTIES}
+    for group in others.values():
+        if duty_meant(group) == duty:
+            return group
     # `webservers` for `web` is a slip where `web` must exist; `cache_warmers` may well be meant.
     prefixed = [g for g in others if duty in REQUIRED_DUTIES and g.startswith(duty)]
     found = get_close_matches(duty, others, 1, 0.8) or prefixed

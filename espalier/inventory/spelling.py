@@ -1,12 +1,54 @@
-"""Words that people type: which known word was meant."""
+"""Spelling: which word that the kit knows was meant by one that it does not."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
+
+# Group names that people write for a duty: the duty's own words, several of them, or the machines.
+_DUTY_WORDS = {
+    "web": "web|www",
+    "app": "app|application",
+    "db": "db|database|postgres|postgresql",
+    "cache": "cache|caching",
+}
+_MACHINE_WORDS = "server|node|host|machine"
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """Return " Did you mean `x`?", or "" when nothing is near."""
-    near = get_close_matches(str(word).lower().replace("-", "_"), known, 1)
+    near = get_close_matches(_plain(word), known, 1)
     return f" Did you mean `{near[0]}`?" if near else ""
+
+
+def near_miss(word: str, known: Iterable[str]) -> str:
+    """Return the known word that this one is a slip of the keyboard for, or "".
+
+    Strict, because any other word may be the user's own: the first letter must be right, and the
+    rest the same letters in another order, or nearly the same letters in the same order. What
+    follows `ansible_` is compared alone, or every variable of Ansible would be near another.
+    """
+    prefix = "ansible_" if _plain(word).startswith("ansible_") else ""
+    plain = _plain(word).removeprefix(prefix)
+    for candidate in known:
+        name = candidate.removeprefix(prefix)
+        if word == candidate or not candidate.startswith(prefix) or plain[:1] != name[:1]:
+            continue
+        swapped = sorted(plain) == sorted(name)
+        if swapped or SequenceMatcher(None, plain, name).ratio() >= 0.85:
+            return candidate
+    return ""
+
+
+def duty_meant(group: str) -> str:
+    """Return the duty that a group's name looks like without being it, or ""."""
+    plain = _plain(group).replace("_", "")
+    for duty, words in _DUTY_WORDS.items():
+        if group != duty and re.fullmatch(f"({words})({_MACHINE_WORDS})?s?", plain):
+            return duty
+    return ""
+
+
+def _plain(word: object) -> str:
+    return str(word).lower().replace("-", "_").replace(" ", "_")

@@ -16,32 +16,21 @@ Exit status 1, unless every step worked and nothing was failed, lost, doubled or
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from espalier.environment import plain_environment
+from espalier.inventory.listing import ListingError, read_machines
+from espalier.load.ladder import LADDER, ClimbError, Step, steps_of, with_tiers
+from espalier.load.report import is_clean, sentence
+from espalier.load.site import LoadError, site_of
+from espalier.load.visitors import MAX_REQUESTS, MAX_SECONDS, Load
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "load"))
-
-from traffic import (  # noqa: E402
-    MAX_REQUESTS,
-    MAX_SECONDS,
-    Load,
-    LoadError,
-    is_clean,
-    read_inventory,
-    sentence,
-    site_of,
-)
-
-LADDER = ("replicas", "pgbouncer", "redis", "app_servers")
-TIERS_LINE = re.compile(r"^( *tiers:).*$", re.MULTILINE)
 VISITORS = 6
 PAUSE = 0.2  # seconds between a visitor's requests: traffic, not a benchmark, on two cores
 TREES, HARVESTS = 200, 5000
@@ -58,39 +47,6 @@ COLUMNS = {
 }
 
 
-class ClimbError(Exception):
-    """The climb cannot go on; says why."""
-
-
-@dataclass
-class Step:
-    """One edit of `tiers`: how it is called, what the line says then, which tier changed."""
-
-    name: str
-    tiers: list[str]
-    tier: str = ""
-    unchanged: bool = False  # a second run must change nothing
-    report: dict[str, Any] = field(default_factory=dict)
-    wrong: list[str] = field(default_factory=list)
-
-
-def steps_of(ladder: Sequence[str]) -> list[Step]:
-    """Give the steps up a ladder of tiers and down again.
-
-    Raises ClimbError for a tier that the ladder does not know.
-    """
-    if unknown := [tier for tier in ladder if tier not in LADDER]:
-        raise ClimbError(f"No tier: {', '.join(unknown)}. The ladder has {', '.join(LADDER)}.")
-    steps = [Step("baseline", [])]
-    for height, tier in enumerate(ladder, 1):
-        steps.append(Step(f"+ {tier}", list(ladder[:height]), tier))
-    steps[-1].unchanged = True
-    for height in range(len(ladder) - 1, -1, -1):
-        steps.append(Step(f"- {ladder[height]}", list(ladder[:height])))
-    steps[-1].unchanged = True
-    return steps
-
-
 class Climb:
     """A copy of an inventory, and what is done with it."""
 
@@ -99,7 +55,7 @@ class Climb:
 
         Raises ClimbError where it is not a lab's.
         """
-        machines = read_inventory(str(inventory))
+        machines = read_machines(inventory)
         lab = next(iter(machines.values()), {}).get("lab")
         if not lab:
             raise ClimbError(f"{inventory} is no lab, and a climb is for throw-away machines.")
@@ -130,15 +86,13 @@ class Climb:
         self._logs += 1
         log = self.home / f"{self._logs:02}-{Path(command[0]).name}.log"
         program = str(Path(sys.executable).with_name(command[0]))
-        # Molecule wants colours of whatever it starts; a log has none.
-        environment = {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"}
         with log.open("w") as file:
             done = subprocess.run(
                 [program, *command[1:]],
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,
-                env=os.environ | environment,
+                env=plain_environment(),
             )
         said = log.read_text()
         if done.returncode:
@@ -148,10 +102,7 @@ class Climb:
     def converge(self, tiers: Sequence[str]) -> str:
         """Write `tiers` where a user would, and run the playbook; gives its recap."""
         hosts = self.inventory / "hosts.yml"
-        text, edits = TIERS_LINE.subn(rf"\1 [{', '.join(tiers)}]", hosts.read_text())
-        if edits != 1:
-            raise ClimbError(f"{hosts} must have one line `tiers: […]`; it has {edits}.")
-        hosts.write_text(text)
+        hosts.write_text(with_tiers(hosts.read_text(), tiers))
         said = self.run("ansible-playbook", "site.yml", "-i", str(self.inventory))
         return said.partition("PLAY RECAP")[2]
 
@@ -230,7 +181,7 @@ def main() -> int:
     try:
         climber = Climb(arguments.inventory)
         worked = climb(climber, [tier for tier in arguments.tiers.split(",") if tier])
-    except (ClimbError, LoadError) as error:
+    except (ClimbError, ListingError, LoadError) as error:
         print(f"climb: {error}", file=sys.stderr)
         return 1
     return 0 if worked else 1

@@ -22,7 +22,7 @@ import django
 from django.apps import apps
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from espalier_overlay.migrate import past_the_pool
+from espalier_overlay.migrate import bypass_pooler
 
 LARGE = 100_000  # rows; the kit's own choice of what takes too long to lock writers out for
 FIXES = {
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m espalier_overlay.guard")
     parser.add_argument("command", choices=["columns", "check", "beyond"])
     command = parser.parse_args(argv).command
-    past_the_pool(os.environ)
+    bypass_pooler(os.environ)
     django.setup()
     if command == "columns":
         print(json.dumps(columns()))

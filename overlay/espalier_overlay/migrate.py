@@ -48,13 +48,13 @@ def main(argv: Sequence[str] | None = None, pauses: Sequence[float] = PAUSES) ->
     An error in the project's settings, apps or migrations is raised as it is.
     """
     arguments = _arguments(argv)
-    past_the_pool(os.environ)
+    bypass_pooler(os.environ)
     django.setup()
     try:
         connection = connections[DEFAULT_DB_ALIAS]
         if connection.vendor == "postgresql":
             _check_reachable(connection)
-            with _alone(connection, arguments.wait), _lock_timeout(arguments.lock_timeout):
+            with _exclusive(connection, arguments.wait), _lock_timeout(arguments.lock_timeout):
                 _migrate_patiently(arguments.lock_timeout, pauses)
         else:
             _migrate()
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None, pauses: Sequence[float] = PAUSES) ->
     return 0
 
 
-def past_the_pool(environ: MutableMapping[str, str]) -> None:
+def bypass_pooler(environ: MutableMapping[str, str]) -> None:
     """Have the settings, which are not read yet, name PostgreSQL itself where a pool is between.
 
     Advisory locks and `lock_timeout` belong to a session, and a pool shares sessions.
@@ -160,7 +160,7 @@ def _check_reachable(connection: BaseDatabaseWrapper) -> None:
 
 
 @contextlib.contextmanager
-def _alone(connection: BaseDatabaseWrapper, wait: float) -> Iterator[None]:
+def _exclusive(connection: BaseDatabaseWrapper, wait: float) -> Iterator[None]:
     """Hold the advisory lock, on a connection of its own: the migrating one may be closed.
 
     Raises:

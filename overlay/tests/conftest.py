@@ -10,7 +10,6 @@ import pytest
 
 OVERLAY = Path(__file__).resolve().parent.parent
 PROJECT = Path(__file__).resolve().parent / "project"
-sys.path.insert(0, str(OVERLAY))
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

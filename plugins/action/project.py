@@ -14,41 +14,33 @@ that runs the project), `cache` (directory) and `base`
 connection, changes no machine, works in check mode. Returns `project_build`: `archive` (path),
 `identity`, `name`, `build` (build.json), `project` (checked, with defaults, without
 `environment` and a password in the URL, which are secrets) and `notes` (the lines that were shown).
+
+The work is done by `espalier.project`; here are only Ansible's arguments and results.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import importlib.util
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def _library() -> ModuleType:
-    """Load module_utils/project.py by path: Ansible only offers it to modules, not in here."""
-    name = "espalier_project"
-    if name not in sys.modules:
-        path = ROOT / "plugins" / "module_utils" / "project.py"
-        spec = importlib.util.spec_from_file_location(name, path)
-        if spec is None or spec.loader is None:
-            raise ImportError(f"{path} cannot be loaded")
-        # Dataclasses look their module up while it is still being run.
-        module = sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
-def _plain(value: Any) -> Any:
-    """Strip Ansible's tagged types; dates and decrypted secrets become text."""
-    return json.loads(json.dumps(value, default=str))
+try:
+    from espalier import paths
+    from espalier.project.cache import CACHE
+    from espalier.project.errors import ProjectError
+    from espalier.project.pack import Packed, pack
+    from espalier.project.words import without_password
+except ModuleNotFoundError as missing:
+    if missing.name not in ("espalier", "pydantic"):
+        raise
+    raise AnsibleError(
+        "The Python package espalier is not installed beside this ansible-playbook: activate the "
+        "virtual environment (source .venv/bin/activate), or pip install -e ."
+    ) from None
 
 
 class ActionModule(ActionBase):
@@ -64,7 +56,6 @@ class ActionModule(ActionBase):
     ) -> dict[str, Any]:
         """Run the task; `project_build` in the result, or `failed` with `msg`."""
         result = super().run(tmp, task_vars)
-        library = _library()
         arguments = _plain(dict(self._task.args))
 
         def show(lines: Sequence[str]) -> None:
@@ -72,25 +63,32 @@ class ActionModule(ActionBase):
                 self._display.display(f"  {line}")
 
         try:
-            packed = library.pack(
+            packed = pack(
                 arguments.get("project"),
-                Path(arguments.get("base") or ROOT),
-                Path(arguments.get("cache") or library.CACHE).expanduser(),
-                Path(arguments.get("overlay") or ROOT / "overlay"),
+                Path(arguments.get("base") or paths.KIT),
+                Path(arguments.get("cache") or CACHE).expanduser(),
+                Path(arguments.get("overlay") or paths.OVERLAY),
                 arguments.get("extra_requirements") or {},
                 show=show,
             )
-        except library.ProjectError as error:
+        except ProjectError as error:
             return result | {"failed": True, "msg": str(error)}
-        project = dataclasses.asdict(packed.project)
-        del project["environment"]
-        project["git"] = library.without_password(project["git"])
-        build = {
-            "archive": str(packed.archive.path),
-            "identity": packed.archive.identity,
-            "name": packed.project.name,
-            "build": packed.archive.build,
-            "project": _plain(project),
-            "notes": list(packed.detected.notes),
-        }
-        return result | {"changed": False, "project_build": build}
+        return result | {"changed": False, "project_build": _described(packed)}
+
+
+def _plain(value: Any) -> Any:
+    """Strip Ansible's tagged types; dates and decrypted secrets become text."""
+    return json.loads(json.dumps(value, default=str))
+
+
+def _described(packed: Packed) -> dict[str, Any]:
+    """What the plays need of a packed project, without its secrets."""
+    project = packed.project.model_dump(mode="json", exclude={"environment"})
+    return {
+        "archive": str(packed.archive.path),
+        "identity": packed.archive.identity,
+        "name": packed.project.name,
+        "build": packed.archive.build,
+        "project": project | {"git": without_password(packed.project.git)},
+        "notes": list(packed.detected.notes),
+    }

@@ -16,12 +16,9 @@ of every task that does more, and that none of `no_log` is one that check mode s
 
 from __future__ import annotations
 
-import re
 import shutil
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from ansible import constants as C
 from ansible import context
@@ -32,99 +29,29 @@ from ansible.playbook.play import Play
 from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar
 
+try:
+    from espalier.plan import (
+        ADDING,
+        UNKNOWN,
+        Change,
+        counted,
+        details,
+        is_missing,
+        total,
+        would_run,
+    )
+except ModuleNotFoundError as error:
+    raise SystemExit(
+        f"The kit's Python package is not installed here ({error}): activate .venv, which "
+        "`make up` makes."
+    ) from error
+
 DOCUMENTATION = """
 name: plan
 type: stdout
 short_description: What a run would change, and what that interrupts
 description: Tells what a run in check mode would change on which machine, and what it interrupts.
 """
-
-# They add what nothing reads yet.
-ADDING = ("files", "ansible.builtin.copy", "ansible.builtin.user", "ansible.builtin.apt")
-UNKNOWN = "not known"
-
-
-@dataclass(frozen=True)
-class Change:
-    """What one task would do to one machine; `interrupts` is empty where it only adds something."""
-
-    role: str
-    task: str
-    what: Sequence[str]
-    interrupts: str
-    diff: str = ""
-
-    @property
-    def is_harmless(self) -> bool:
-        """Whether nothing is interrupted."""
-        return not self.interrupts or self.interrupts.partition(":")[0] == "nothing"
-
-
-def installed(args: Mapping[str, Any], said: str) -> list[str]:
-    """The packages that apt would install: by name those asked for, by number those they need."""
-    listed = re.search(r"NEW packages will be installed:\n((?: .*\n)+)", said)
-    new = listed[1].split() if listed else []
-    asked = [name for name in dict.fromkeys(args.get("name") or []) if name in new]
-    others = len(new) - len(asked)
-    return asked + ([f"and {others} that they need"] if others else [])
-
-
-def details(result: CallbackTaskResult) -> list[str]:
-    """What a task would change: paths, packages or a service, where its result says so.
-
-    No other argument is looked at, as it may be a secret.
-    """
-    args, found = result.task_fields.get("args") or {}, result.result
-    match result.task.action:
-        case "files":
-            return list(found.get("changed_paths", []))
-        case "ansible.builtin.copy":
-            return [str(args["dest"])]
-        case "ansible.builtin.apt":
-            return installed(args, found.get("stdout", ""))
-        case "ansible.builtin.systemd_service" if "state" in args:
-            items = [item for item in found.get("results", [found]) if item.get("changed")]
-            return [f"{item.get('name', args['name'])} {args['state']}" for item in items]
-    return []
-
-
-def would_run(result: CallbackTaskResult) -> bool:
-    """Whether a task was skipped only because check mode cannot run it, and would change things."""
-    if result.task.changed_when == [False]:
-        return False
-    reasons = {"skip_reason", "skipped_reason", "censored"}
-    items = result.result.get("results", [result.result])
-    return any("msg" in item and not reasons & item.keys() for item in items)
-
-
-def is_missing(result: CallbackTaskResult) -> bool:
-    """Whether the service that a task would start is not even installed yet."""
-    args = result.task_fields.get("args") or {}
-    forgiven = result.result.get("failed_when_result") is False and "status" not in result.result
-    return (
-        result.task.action == "ansible.builtin.systemd_service"
-        and forgiven
-        and args.get("state") != "stopped"
-    )
-
-
-def counted(number: int, what: str) -> str:
-    """`1 change`, `2 changes`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def total(changes: Mapping[str, Sequence[Change]]) -> str:
-    """The last line: how many changes on how many machines, and whether they interrupt anything."""
-    every = [change for found in changes.values() for change in found]
-    if not every:
-        return "Nothing would change."
-    unknown = sum(change.interrupts.startswith(UNKNOWN) for change in every)
-    harmful = sum(not change.is_harmless for change in every) - unknown
-    said = [f"{harmful} of them may interrupt something"] if harmful else []
-    said += [f"of {unknown} it is not known what is interrupted"] if unknown else []
-    said = said or ["nothing is interrupted"]
-    where = f"{counted(len(every), 'change')} on {counted(len(changes), 'machine')}"
-    return "; ".join([where, *said]) + "."
 
 
 class CallbackModule(CallbackBase):

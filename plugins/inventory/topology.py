@@ -1,33 +1,50 @@
-"""The thin Ansible shell around `espalier.inventory.topology.compute`.
+"""The thin Ansible shell around `espalier.inventory`.
 
-It reads the inventory, turns every service into a real Ansible group and puts the map on the group
-`all` as the variable `topology`.
+It reads hosts.yml, after its text and its schema were checked, as Ansible would. Then topology.yml
+makes it compute the map: every service becomes a real Ansible group, and the map is the variable
+`topology` of the group `all`. An inventory that is refused ends the process with one sentence.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleParserError
+from ansible import context
+from ansible.errors import AnsibleError
 from ansible.inventory.helpers import get_group_vars
 from ansible.plugins.inventory import BaseInventoryPlugin
+from ansible.plugins.loader import inventory_loader
 from ansible.template import trust_as_template
 from ansible.utils.vars import combine_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources
 
-from espalier.inventory.errors import InventoryError
-from espalier.inventory.model import Machine
-from espalier.inventory.placement import unique
-from espalier.inventory.topology import compute
+try:
+    from espalier.inventory.errors import InventoryError
+    from espalier.inventory.model import Machine
+    from espalier.inventory.names import check_names
+    from espalier.inventory.placement import unique
+    from espalier.inventory.schema import NUMBERS, check_hosts, check_variables
+    from espalier.inventory.services import REQUIRED_DUTIES
+    from espalier.inventory.topology import compute
+    from espalier.inventory.yaml_text import check_text
+except ModuleNotFoundError as missing:
+    # Ansible would only warn that it cannot load the plugin, and read the inventory without it.
+    raise SystemExit(
+        f"The Python package `{missing.name}` is not installed beside this Ansible. Activate the "
+        "kit's virtual environment (`source .venv/bin/activate`), or install the kit beside it "
+        "(`pip install -e .`)."
+    ) from None
 
 DOCUMENTATION = """
 name: topology
 short_description: Compute which service runs on which machine
 description:
-  - Reads machines, duty groups and the list C(tiers) from the inventory sources before it
-    (C(hosts.yml) beside it), and computes the service groups and the variable C(topology).
+  - Reads machines, duty groups and the list C(tiers) from C(hosts.yml), and from whatever other
+    inventory sources come before C(topology.yml), and computes the service groups and the variable
+    C(topology).
   - Refuses an inventory that makes no sense, before any machine is touched.
 options:
   plugin:
@@ -41,53 +58,100 @@ EXAMPLES = """
 plugin: topology
 """
 
-
-def _trusted(value: Any) -> Any:
-    """Return the data with every string marked as trusted, as the strings of hosts.yml are.
-
-    `ansible-inventory --list` wraps untrusted strings in `{"__ansible_unsafe": …}`. The class
-    attribute `trusted_by_default` should do the same, but ansible-core 2.19 keeps the answer of
-    the first inventory plugin of a run (the one that read hosts.yml) for all the others.
-    """
-    if isinstance(value, dict):
-        return {key: _trusted(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_trusted(item) for item in value]
-    return trust_as_template(value) if isinstance(value, str) else value
+HOSTS = ("hosts.yml", "hosts.yaml")
+TOPOLOGY = ("topology.yml", "topology.yaml")
 
 
 class InventoryModule(BaseInventoryPlugin):
-    """Runs `compute` on the inventory read so far; see `compute` for what is refused."""
+    """Checks and reads hosts.yml, and runs `compute` on what was read when topology.yml comes."""
 
     NAME = "topology"
 
     def verify_file(self, path: str) -> bool:
-        """Return whether this plugin reads the file: one called topology.yml or topology.yaml."""
-        return super().verify_file(path) and Path(path).name in ("topology.yml", "topology.yaml")
+        """Return whether this plugin reads the file: hosts.yml, or topology.yml."""
+        return super().verify_file(path) and Path(path).name in HOSTS + TOPOLOGY
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
-        """Add the service groups and the variable `topology` to the inventory.
+        """Add the machines of hosts.yml, or the service groups and the variable `topology`.
 
         Raises:
-            AnsibleParserError: the inventory was refused, with the sentence for the user.
+            SystemExit: the inventory was refused; its text is the sentence for the user. An
+                AnsibleParserError would not stand alone: Ansible tries its other plugins on the
+                same file, and tells what each of them says.
         """
         super().parse(inventory, loader, path, cache)
-        extra = set(self._read_config_data(path)) - {"plugin"}
+        file = Path(path)
         try:
-            if extra:
-                raise InventoryError(
-                    f"topology.yml has `{min(extra)}`, and takes the one line `plugin: topology`. "
-                    "Write everything about machines and tiers in hosts.yml beside it."
-                )
-            self._check_variables()
-            topology = compute(*self._read())
-        except InventoryError as error:
-            raise AnsibleParserError(str(error)) from None
+            if file.name in HOSTS:
+                self._read_hosts(file)
+            else:
+                self._add_topology(file)
+        except InventoryError as refusal:
+            raise SystemExit(str(refusal)) from None
+
+    def _read_hosts(self, file: Path) -> None:
+        """Check hosts.yml, and let Ansible read it."""
+        data = self._load(
+            file,
+            "Write the machines under `all: hosts:`; inventories/example/hosts.yml shows how.",
+        )
+        if any(file.with_name(name).exists() for name in TOPOLOGY):
+            self._refuse_alone(file)
+            check_names(check_hosts(data).root)
+        elif _is_of_the_kit(data):
+            raise InventoryError(
+                f"topology.yml is missing beside {file}, so nothing would be computed from it. "
+                "Write that file with the one line `plugin: topology`."
+            )
+        try:
+            inventory_loader.get("yaml").parse(self.inventory, self.loader, str(file))
+        except AnsibleError as error:
+            raise InventoryError(f"{file.name} cannot be read: {_one_line(error)}") from None
+
+    def _add_topology(self, file: Path) -> None:
+        """Check all that was read, and add what is computed from it."""
+        line = "Its one line is `plugin: topology`."
+        data = self._load(file, line)
+        if not isinstance(data, Mapping) or data.get("plugin") not in (self.NAME, None):
+            raise InventoryError(f"topology.yml does not name this plugin. {line}")
+        extra = set(data) - {"plugin"}
+        if extra:
+            raise InventoryError(
+                f"topology.yml has `{min(extra)}`, and takes the one line `plugin: topology`. "
+                "Write everything about machines and tiers in hosts.yml beside it."
+            )
+        self._check_variables()
+        topology = compute(*self._read())
         for service, names in topology["services"].items():
-            inventory.add_group(service)
+            self.inventory.add_group(service)
             for name in names:
-                inventory.add_host(name, group=service)
-        inventory.set_variable("all", "topology", _trusted(topology))
+                self.inventory.add_host(name, group=service)
+        self.inventory.set_variable("all", "topology", _trusted(topology))
+
+    def _load(self, file: Path, instead: str) -> Any:
+        """Return what a YAML file says, after its text was checked."""
+        try:
+            text = file.read_bytes()
+            if text.startswith(b"$ANSIBLE_VAULT;"):
+                text = self.loader.get_text_file_contents(str(file)).encode()
+            check_text(text.decode(), file.name, instead)
+            return self.loader.load_from_file(str(file), cache="none")
+        except UnicodeError:
+            raise InventoryError(
+                f"{file.name} is no text in UTF-8. Save it in that encoding."
+            ) from None
+        except (AnsibleError, OSError) as error:
+            raise InventoryError(f"{file.name} cannot be read: {_one_line(error)}") from None
+
+    def _refuse_alone(self, file: Path) -> None:
+        """Refuse hosts.yml as the one source, as then nothing is computed from it."""
+        given = [Path(source).absolute() for source in context.CLIARGS.get("inventory") or ()]
+        both = [file.with_name(name).absolute() for name in TOPOLOGY]
+        if file.absolute() in given and not set(both) & set(given):
+            raise InventoryError(
+                f"{file.name} was given to Ansible alone, so topology.yml beside it would not be "
+                f"read. Give it the inventory's directory: `-i {file.parent}`."
+            )
 
     def _check_variables(self) -> None:
         """Refuse what would make the map and the variables of the same run disagree."""
@@ -106,13 +170,24 @@ class InventoryModule(BaseInventoryPlugin):
     def _read(self) -> tuple[dict[str, Machine], dict[str, list[str]], Any]:
         """Return machines, the user's groups and `tiers`, as plain data."""
         everyone = self.inventory.groups["all"]
+        tiers = _plain(self._variables([everyone]).get("tiers"))
         machines: dict[str, Machine] = {}
         for name, host in self.inventory.hosts.items():
-            variables = self._variables([everyone, *host.get_groups()], host)
+            groups = [everyone, *host.get_groups()]
+            variables = self._variables(groups, host)
+            written = combine_vars(get_group_vars(unique(groups)), host.get_vars())
+            # The values of others may be secrets that this command was given no password for.
+            values = {key: _plain(variables[key]) for key in NUMBERS if key in variables}
+            check_variables(name, list(variables), values, variables.keys() - written.keys())
+            if _plain(variables.get("tiers")) != tiers:
+                raise InventoryError(
+                    f"`tiers` is written a second time, for the machine `{name}` or a group that "
+                    "it is in. It is one switch for the whole site: write it once, in hosts.yml "
+                    "under `all: vars:`."
+                )
             public = variables.get("ansible_host", name)
-            private = variables.get("private_address", public)
             machines[name] = {
-                "address": private,
+                "address": variables.get("private_address", public),
                 "public_address": public,
                 "private": "private_address" in variables,
             }
@@ -121,9 +196,7 @@ class InventoryModule(BaseInventoryPlugin):
             for name, group in self.inventory.groups.items()
             if name not in ("all", "ungrouped")
         }
-        tiers = self._variables([everyone]).get("tiers")
-        # Values carry Ansible's tags (where they were written); the map is literal data.
-        return json.loads(json.dumps((machines, groups, tiers), default=str))
+        return _plain(machines), _plain(groups), tiers
 
     def _variables(self, groups: list[Any], host: Any = None) -> dict[str, Any]:
         """Return the variables of hosts.yml and of the group_vars and host_vars beside it."""
@@ -136,4 +209,45 @@ class InventoryModule(BaseInventoryPlugin):
     def _beside(self, entities: list[Any]) -> dict[str, Any]:
         """Return what group_vars and host_vars say about these groups or hosts."""
         sources = self.inventory.processed_sources
-        return get_vars_from_inventory_sources(self.loader, sources, entities, "all")
+        try:
+            return get_vars_from_inventory_sources(self.loader, sources, entities, "all")
+        except AnsibleError as error:
+            raise InventoryError(
+                f"A file of group_vars or host_vars cannot be read: {_one_line(error)}"
+            ) from None
+
+
+def _is_of_the_kit(data: Any) -> bool:
+    """Return whether somebody wrote this hosts.yml for the kit: it has tiers, or the duties."""
+    everything = data.get("all") if isinstance(data, Mapping) else None
+    if not isinstance(everything, Mapping):
+        return False
+    children = everything.get("children") or {}
+    return "tiers" in (everything.get("vars") or {}) or set(REQUIRED_DUTIES) <= set(children)
+
+
+def _one_line(error: Exception) -> str:
+    """Return what an error says, in one line, and what to do about a vault that is locked."""
+    text = " ".join(str(error).split())
+    if "no vault secrets" in text:
+        text += " Give its password: `--ask-vault-pass` or `--vault-password-file FILE`."
+    return text
+
+
+def _plain(value: Any) -> Any:
+    """Return data without Ansible's tags (where each value was written): the map is literal."""
+    return json.loads(json.dumps(value, default=str))
+
+
+def _trusted(value: Any) -> Any:
+    """Return the data with every string marked as trusted, as the strings of hosts.yml are.
+
+    `ansible-inventory --list` wraps untrusted strings in `{"__ansible_unsafe": …}`. The class
+    attribute `trusted_by_default` should do the same, but ansible-core 2.19 keeps the answer of
+    the first inventory plugin of a run (the one that read hosts.yml) for all the others.
+    """
+    if isinstance(value, dict):
+        return {key: _trusted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_trusted(item) for item in value]
+    return trust_as_template(value) if isinstance(value, str) else value

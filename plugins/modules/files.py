@@ -22,6 +22,8 @@ options:
       - C(validate) is a command in which C(%s) stands for the file; it must succeed before the file
         takes its place.
       - C(secret) keeps the content out of C(--diff).
+      - C(content_base64) instead of C(content) is a binary file; C(--diff) gives its size and hash
+        only. C(gzip) says that the file was compressed for its way here.
       - C(made_by) instead of C(content) is a shell command that makes the file where it is absent;
         after that it is left alone.
     type: list
@@ -74,6 +76,9 @@ changed_paths:
   returned: always
 """
 
+import base64
+import gzip
+import hashlib
 import os
 import tempfile
 from typing import Any, NoReturn
@@ -91,6 +96,8 @@ OWNERSHIP = {
 FILE = {
     **OWNERSHIP,
     "content": {"type": "str"},
+    "content_base64": {"type": "str"},
+    "gzip": {"type": "bool", "default": False},
     "made_by": {"type": "str"},
     "validate": {"type": "str"},
     "secret": {"type": "bool", "default": False},
@@ -160,26 +167,36 @@ def make_file(module: AnsibleModule, item: dict, pending: Pending) -> bool:
     return True
 
 
+def wanted_content(item: dict) -> bytes:
+    """Give the content that a file should have."""
+    if item["content_base64"] is None:
+        return item["content"].encode()
+    content = base64.b64decode(item["content_base64"])
+    return gzip.decompress(content) if item["gzip"] else content
+
+
+def shown(item: dict, content: bytes) -> str:
+    """Give what a difference shows of a content: of a binary file its size and hash."""
+    if item["content_base64"] is None or not content:
+        return content.decode(errors="replace")
+    return f"(binary, {len(content)} bytes, SHA-256 {hashlib.sha256(content).hexdigest()})\n"
+
+
 def write_file(module: AnsibleModule, item: dict, pending: Pending, diffs: list[dict]) -> bool:
     """Write a file; says whether it was missing or differed, and appends the difference."""
     if item["made_by"]:
         return make_file(module, item, pending)
-    path, after = item["path"], item["content"].encode()
+    path, after = item["path"], wanted_content(item)
     before = None
     if os.path.exists(path):
         with open(path, "rb") as stream:
             before = stream.read()
     if before == after:
         return set_attributes(module, item, "0644")
-    hidden = item["secret"]
-    diffs.append(
-        {
-            "before_header": path,
-            "after_header": path,
-            "before": "(secret)\n" if hidden else (before or b"").decode(errors="replace"),
-            "after": "(secret, changed)\n" if hidden else after.decode(),
-        }
-    )
+    old, new = shown(item, before or b""), shown(item, after)
+    if item["secret"]:
+        old, new = "(secret)\n", "(secret, changed)\n"
+    diffs.append({"before_header": path, "after_header": path, "before": old, "after": new})
     if module.check_mode:
         return True
     os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -231,8 +248,8 @@ def main() -> None:
                 "elements": "dict",
                 "default": [],
                 "options": FILE,
-                "required_one_of": [("content", "made_by")],
-                "mutually_exclusive": [("content", "made_by")],
+                "required_one_of": [("content", "content_base64", "made_by")],
+                "mutually_exclusive": [("content", "content_base64", "made_by")],
             },
             "absent": {"type": "list", "elements": "path", "default": []},
             "pending": {"type": "str"},

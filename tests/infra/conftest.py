@@ -20,8 +20,15 @@ from typing import Any
 
 import pytest
 
+from espalier.environment import plain_environment
+from espalier.inventory.listing import ListingError, read_machines
+from espalier.lab import commands as lab
+from espalier.lab.inventory import parse_lab
+from espalier.lab.process import LabError
+from espalier.load.site import Site, site_of
+from espalier.load.visitors import Load
+
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "load"))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -42,7 +49,13 @@ def playbook(inventory: str, *arguments: str) -> list[str]:
 
 def converge(inventory: str, *arguments: str) -> str:
     """Converge an inventory's machines; gives what the run said, fails if it failed."""
-    done = subprocess.run(playbook(inventory, *arguments), cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        playbook(inventory, *arguments),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=plain_environment(),
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -61,15 +74,13 @@ def inventory_path(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(scope="session")
 def hostvars(inventory_path: str) -> dict[str, Any]:
     """The variables of every machine, as ``ansible-inventory --list`` gives them."""
-    from traffic import read_inventory
-
-    found = read_inventory(inventory_path)
-    if "lab" in next(iter(found.values())):
-        # Requests to a lab machine that is not there would leave this machine.
-        status = [sys.executable, str(ROOT / "lab" / "lab.py"), "status", "-i", inventory_path]
-        there = subprocess.run(status, capture_output=True, text=True, cwd=ROOT)
-        if there.returncode:
-            pytest.exit(there.stderr.strip(), returncode=1)
+    try:
+        found = read_machines(inventory_path)
+        if "lab" in next(iter(found.values())):
+            # Requests to a lab machine that is not there would leave this machine.
+            lab.status(parse_lab(found))
+    except (ListingError, LabError) as error:
+        pytest.exit(str(error), returncode=1)
     return found
 
 
@@ -157,8 +168,6 @@ def posting(site: Any, page: str) -> Iterator[Callable[..., Any]]:
 @pytest.fixture(scope="session")
 def site(hostvars: dict[str, Any]) -> Visitor:
     """The site as its visitors see it."""
-    from traffic import site_of
-
     site = site_of(hostvars)
     return Visitor(site.address, site.domain)
 
@@ -248,7 +257,6 @@ def release(app: Any, project: str) -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def traffic(site: Visitor) -> Callable[..., Any]:
     """Give visitors to the site: ``with traffic(paths=("/",), visitors=3) as load: …``."""
-    from traffic import Load, Site
 
     def start(paths: Sequence[str] = ("/",), visitors: int = 3, pause: float = 0.01) -> Load:
         return Load(Site(site.address, site.domain), visitors, pause=pause, paths=paths)

@@ -12,7 +12,8 @@ from http.client import HTTPConnection
 from typing import Any
 
 import pytest
-from conftest import posting
+
+from tests.infra.conftest import posting
 
 testinfra_hosts = ["ansible://django"]
 

@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 import pytest
-from conftest import converge
+
+from tests.infra.conftest import converge
 
 
 def assert_nothing_to_report(inventory: str) -> None:

@@ -11,7 +11,9 @@ import time
 from typing import Any
 
 import pytest
-from conftest import ROOT, converge, playbook
+
+from espalier.environment import plain_environment
+from tests.infra.conftest import ROOT, converge, playbook
 
 pytestmark = pytest.mark.breaks
 
@@ -25,7 +27,7 @@ def killed_at(task: str, inventory: str, *arguments: str) -> None:
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        env=plain_environment(PYTHONUNBUFFERED="1"),
     )
     assert run.stdout
     said = []

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from test_release import EVERY_PAGE, server, variant  # noqa: F401  (fixtures)
+
+from tests.infra.test_release import EVERY_PAGE, server, variant  # noqa: F401  (fixtures)
 
 testinfra_hosts = ["ansible://nginx"]
 

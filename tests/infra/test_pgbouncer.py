@@ -66,7 +66,7 @@ def test_site_answers_through_the_pool(site: Any, pool: Any, project: str) -> No
 
 
 @pytest.mark.breaks
-def test_migrations_go_past_the_pool(app: Any, project: str, url: str, pool: Any) -> None:
+def test_migrations_bypass_the_pooler(app: Any, project: str, url: str, pool: Any) -> None:
     text = app.file(f"/etc/espalier/{project}/environment").content_string
     direct = text.split('ESPALIER_DIRECT_DATABASE_URL="')[1].split('"')[0]
     pool.check_output(f"{ADMIN} PAUSE")

@@ -19,7 +19,8 @@ from urllib.parse import urlencode
 
 import aiohttp
 import pytest
-from conftest import posting
+
+from tests.infra.conftest import posting
 
 ROOT = Path(__file__).resolve().parents[2]
 testinfra_hosts = ["ansible://queue"]
@@ -112,9 +113,10 @@ def new_release(inventory_path: str, tmp_path: Path) -> Iterator[Callable[[], st
     file = inventory / "group_vars/all/project.yml"
     file.write_text(file.read_text().replace("examples/apiary", str(code)))
 
-    def deploys(command: str) -> str:
+    def espalier(command: str) -> str:
+        program = str(Path(sys.executable).with_name("espalier"))
         done = subprocess.run(
-            [sys.executable, "-m", "deploys", command, "--json", "-i", str(inventory)],
+            [program, command, "--json", "-i", str(inventory)],
             capture_output=True,
             text=True,
             cwd=ROOT,
@@ -125,10 +127,10 @@ def new_release(inventory_path: str, tmp_path: Path) -> Iterator[Callable[[], st
     def release() -> str:
         with (code / "hive/tasks.py").open("a") as tasks:
             tasks.write(f"\n# {uuid.uuid4()}\n")
-        return deploys("release")
+        return espalier("release")
 
     yield release
-    deploys("rollback")
+    espalier("rollback")
 
 
 # --- jobs -----------------------------------------------------------------------------------------

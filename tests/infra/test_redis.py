@@ -13,8 +13,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from conftest import posting
-from traffic import Load, Site
+
+from espalier.load.site import Site
+from espalier.load.visitors import Load
+from tests.infra.conftest import posting
 
 testinfra_hosts = ["ansible://redis"]
 

@@ -6,20 +6,23 @@ site. Each test leaves the site with the release that it found.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
-from test_check_mode import assert_nothing_to_report
+
+from espalier.lab.inventory import read_lab
+from espalier.lab.machines import wait_for
+from espalier.lab.process import podman
+from espalier.project.pack import pack
+from espalier.project.servers import SERVERS
+from tests.infra.test_check_mode import assert_nothing_to_report
 
 testinfra_hosts = ["ansible://django"]
 
@@ -28,17 +31,6 @@ EXAMPLE = ROOT / "examples" / "orchard"
 EVERY_PAGE = "garden/templates/garden/base.html"
 MADE_HERE = "test-"  # how the names of these tests' archives begin
 SLOTS = ("blue", "green")
-
-
-def load(path: Path) -> ModuleType:
-    """Import a file of the kit that belongs to no package."""
-    name = f"espalier_{path.stem}"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec and spec.loader
-        module = sys.modules[name] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return sys.modules[name]
 
 
 # --- what is on the machine -----------------------------------------------------------------------
@@ -156,7 +148,6 @@ def variant(
     """
     if server.project != "orchard":
         pytest.skip("needs the source of the example project")
-    library = load(ROOT / "plugins" / "module_utils" / "project.py")
 
     def make(additions: Mapping[str, str]) -> str:
         code = tmp_path / "code"
@@ -167,10 +158,10 @@ def variant(
         build = json.loads(server.host.check_output("cat %s", f"{server.root}/current/build.json"))
         described = hostvars[server.host.backend.host]["project"] | {"directory": str(code)}
         # The kit's own requirements are among them, so that the virtual environment is there.
-        packed = library.pack(
+        packed = pack(
             described | {"name": server.project, "extra_requirements": []},
             *(ROOT, tmp_path / "cache", ROOT / "overlay"),
-            dict.fromkeys(library.SERVERS, build["extra_requirements"]),
+            dict.fromkeys(SERVERS, build["extra_requirements"]),
         )
         there = f"{server.root}/archives/{MADE_HERE}{packed.archive.identity}.tar.gz"
         server.host.ansible("copy", f"src={packed.archive.path} dest={there}", check=False)
@@ -487,9 +478,8 @@ def answers(site: Any) -> bool:
 
 
 def reboot(inventory: str, name: str) -> None:
-    """Start a machine of the lab anew, and wait until it lets us in."""
-    library = load(ROOT / "lab" / "lab.py")
-    lab = library.load(inventory)
+    """Start a machine of the lab anew, and wait until it answers over SSH."""
+    lab = read_lab(inventory)
     machine = next(machine for machine in lab.machines if machine.name == name)
-    library.podman("restart", lab.container(machine))
-    assert library.wait_for(machine, 60), f"{name} does not answer 60 s after its reboot"
+    podman("restart", lab.container(machine))
+    assert wait_for(machine, 60), f"{name} does not answer 60 s after its reboot"

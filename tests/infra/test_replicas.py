@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import converge
+
+from tests.infra.conftest import converge
 
 AS_OWNER = "runuser -u postgres --"
 

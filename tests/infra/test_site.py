@@ -11,7 +11,8 @@ import uuid
 from typing import Any
 
 import pytest
-from conftest import Visitor
+
+from tests.infra.conftest import Visitor
 
 testinfra_hosts = ["ansible://nginx"]
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-COMMAND = Path(__file__).parents[2] / "molecule/climb/climb.py"
-spec = importlib.util.spec_from_file_location("climb", COMMAND)
-assert spec and spec.loader
-climb = importlib.util.module_from_spec(spec)
-sys.modules["climb"] = climb
-spec.loader.exec_module(climb)
+from espalier.load.ladder import ClimbError, steps_of, with_tiers
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_up_the_ladder_and_down_again() -> None:
-    steps = climb.steps_of(["replicas", "redis"])
+    steps = steps_of(["replicas", "redis"])
     assert [(step.name, step.tiers, step.tier, step.unchanged) for step in steps] == [
         ("baseline", [], "", False),
         ("+ replicas", ["replicas"], "replicas", False),
@@ -28,19 +25,19 @@ def test_up_the_ladder_and_down_again() -> None:
 
 
 def test_unknown_tier() -> None:
-    with pytest.raises(climb.ClimbError, match="The ladder has replicas, pgbouncer, redis, app"):
-        climb.steps_of(["replica"])
+    with pytest.raises(ClimbError, match="The ladder has replicas, pgbouncer, redis, app"):
+        steps_of(["replica"])
 
 
 def test_only_a_lab_is_climbed() -> None:
-    example = Path(__file__).parents[2] / "inventories/example"
-    with pytest.raises(climb.ClimbError, match="is no lab, and a climb is for throw-away"):
-        climb.Climb(example)
+    command = [sys.executable, "molecule/climb/climb.py", "-i", "inventories/example"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "is no lab, and a climb is for throw-away" in done.stderr
 
 
 def test_tiers_are_edited_where_a_user_would() -> None:
     text = "all:\n  vars:\n    tiers: [redis]  # on\n    lab: {}\n"
-    assert climb.TIERS_LINE.subn(r"\1 []", text) == (
-        "all:\n  vars:\n    tiers: []\n    lab: {}\n",
-        1,
-    )
+    assert with_tiers(text, []) == "all:\n  vars:\n    tiers: []\n    lab: {}\n"
+    with pytest.raises(ClimbError, match=r"There must be one line `tiers: .*there are 2"):
+        with_tiers(text * 2, [])

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shutil
-import sys
 from collections import Counter
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from espalier import diagram
 from espalier.inventory.topology import compute
 
 ROOT = Path(__file__).resolve().parents[2]
 EVERY_TIER = ["replicas", "pgbouncer", "redis", "app_servers", "failover"]
-
-
-def load(path: str) -> ModuleType:
-    """Import a file of the kit that belongs to no package."""
-    spec = importlib.util.spec_from_file_location(f"espalier_{Path(path).stem}", ROOT / path)
-    assert spec and spec.loader
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-diagram = load("docs/diagram.py")
 
 
 def full() -> dict[str, Any]:
@@ -88,7 +74,7 @@ def test_parallel_links_are_one_arrow() -> None:
 
 def test_the_same_topology_gives_the_same_picture() -> None:
     if not shutil.which("dot"):
-        pytest.skip("Graphviz is not installed: `lab/prerequisites diagram` installs it")
+        pytest.skip("Graphviz is not installed: `espalier/lab/prerequisites diagram` installs it")
     source = diagram.draw(full())
     picture = diagram.render(source)
     assert picture == diagram.render(diagram.draw(full()))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 import os
 import subprocess
@@ -12,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from espalier.environment import plain_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,11 +32,7 @@ def run(arguments: dict[str, Any], *flags: str) -> tuple[dict[str, Any], str]:
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env=os.environ
-        | {
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-        },
+        env=plain_environment(ANSIBLE_CALLBACK_RESULT_FORMAT="json"),
     )
     printed = done.stdout + done.stderr
     start = done.stdout.index("=> ") + 3 if "=> " in done.stdout else 0
@@ -60,6 +60,31 @@ def test_check_mode_shows_the_difference_and_writes_nothing(tmp_path: Path) -> N
     assert result["changed"] is True
     assert "-before" in printed and "+after" in printed
     assert path.read_text() == "before\n"
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_binary_file_is_written_as_it_is_and_only_its_size_and_hash_are_shown(
+    tmp_path: Path, compressed: bool
+) -> None:
+    path, content = tmp_path / "x.pyz", b"PK\0\xff\r\n" + b"long" * 100
+    path.write_bytes(b"\xfe")
+    sent = base64.b64encode(gzip.compress(content) if compressed else content).decode()
+    arguments = {"files": [{"path": str(path), "content_base64": sent, "gzip": compressed}]}
+    result, printed = run(arguments, "--check", "--diff")
+    assert result["changed"] is True
+    digest = "3526adede5"
+    assert f"+(binary, {len(content)} bytes, SHA-256 {digest}" in printed
+    assert "-(binary, 1 bytes, SHA-256 " in printed
+    assert "longlong" not in printed
+    assert path.read_bytes() == b"\xfe"
+    assert run(arguments)[0]["changed"] is True
+    assert path.read_bytes() == content
+    assert run(arguments)[0]["changed"] is False
+
+
+def test_file_has_one_content(tmp_path: Path) -> None:
+    both = {"path": f"{tmp_path}/x", "content": "a", "content_base64": "YQ=="}
+    assert "mutually exclusive" in run({"files": [both]})[0]["msg"]
 
 
 def test_invalid_file_is_not_put_in_place(tmp_path: Path) -> None:

@@ -2,84 +2,68 @@
 
 from __future__ import annotations
 
-import importlib.util
 import resource
-import sys
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture
-def lab() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("lab", ROOT / "lab" / "lab.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["lab"] = module
-    spec.loader.exec_module(module)
-    return module
+from espalier.lab import image, machines
+from espalier.lab.inventory import Lab, Machine, parse_lab
+from espalier.lab.process import LabError
 
 
 def listing(**machine: Any) -> dict[str, Any]:
     variables = {"lab": {"name": "t", "network": "198.18.9.0/24"}, "ansible_host": "198.18.9.11"}
-    return {"_meta": {"hostvars": {"vps1": variables | machine}}}
+    return {"vps1": variables | machine}
 
 
-def test_reads_machines(lab: ModuleType) -> None:
-    read = lab.parse_lab(listing(memory_mb=512, cores=0.5, lab_image="debian-12"))
-    assert read == lab.Lab(
-        "t", "198.18.9.0/24", (lab.Machine("vps1", "198.18.9.11", "debian-12", 512, 0.5, {}),)
+def test_reads_machines() -> None:
+    read = parse_lab(listing(memory_mb=512, cores=0.5, lab_image="debian-12"))
+    assert read == Lab(
+        "t", "198.18.9.0/24", (Machine("vps1", "198.18.9.11", "debian-12", 512, 0.5, {}),)
     )
     assert read.container(read.machines[0]) == "espalier-t-vps1"
 
 
-def test_the_environment_chooses_the_other_debian(
-    lab: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_chooses_the_other_debian(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_IMAGE", "debian-12")
-    assert lab.parse_lab(listing(lab_image="debian-13")).machines[0].image == "debian-12"
+    assert parse_lab(listing(lab_image="debian-13")).machines[0].image == "debian-12"
     monkeypatch.setenv("LAB_IMAGE", "debian-11")
-    with pytest.raises(lab.LabError, match="LAB_IMAGE in the environment, is debian-11"):
-        lab.parse_lab(listing())
+    with pytest.raises(LabError, match="LAB_IMAGE in the environment, is debian-11"):
+        parse_lab(listing())
 
 
 @pytest.mark.parametrize(
     ("inventory", "sentence"),
     [
-        ({"_meta": {"hostvars": {}}}, "lists no machine"),
-        ({"_meta": {"hostvars": {"vps1": {"ansible_host": "203.0.113.10"}}}}, "is not a lab"),
+        ({}, "lists no machine"),
+        ({"vps1": {"ansible_host": "203.0.113.10"}}, "is not a lab"),
         (listing(lab={"name": "t", "network": "10.0.0.0/24"}), "outside 198.18.0.0/15"),
         (listing(ansible_host="203.0.113.10"), "not in the lab's network"),
         (listing(lab_image="ubuntu"), "one of debian-12, debian-13"),
     ],
 )
-def test_refuses(lab: ModuleType, inventory: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(lab.LabError, match=sentence):
-        lab.parse_lab(inventory)
+def test_refuses(inventory: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(LabError, match=sentence):
+        parse_lab(inventory)
 
 
-def test_limits_stay_within_this_machine_s_own(
-    lab: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_limits_stay_within_this_machine_s_own(monkeypatch: pytest.MonkeyPatch) -> None:
     hard = {resource.RLIMIT_NOFILE: 20000, resource.RLIMIT_NPROC: resource.RLIM_INFINITY}
-    monkeypatch.setattr(lab.resource, "getrlimit", lambda which: (0, hard[which]))
-    assert lab.limits() == ["--ulimit", "nofile=20000:20000", "--ulimit", "nproc=32768:32768"]
+    monkeypatch.setattr(machines.resource, "getrlimit", lambda which: (0, hard[which]))
+    assert machines.limits() == ["--ulimit", "nofile=20000:20000", "--ulimit", "nproc=32768:32768"]
 
 
-def test_a_changed_specification_is_another_machine(lab: ModuleType) -> None:
-    small = lab.parse_lab(listing(memory_mb=512))
-    large = lab.parse_lab(listing(memory_mb=1024))
-    assert lab.specification(small, small.machines[0], "image") != lab.specification(
+def test_a_changed_specification_is_another_machine() -> None:
+    small = parse_lab(listing(memory_mb=512))
+    large = parse_lab(listing(memory_mb=1024))
+    assert machines.specification(small, small.machines[0], "image") != machines.specification(
         large, large.machines[0], "image"
     )
 
 
 def test_sources_are_for_the_wanted_release_from_this_machine_s_mirrors(
-    lab: ModuleType, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     targets = (
         "a|bookworm|Debian|http://mirror.example/debian/\n"
@@ -87,16 +71,16 @@ def test_sources_are_for_the_wanted_release_from_this_machine_s_mirrors(
         "b|bookworm-security|Debian|http://mirror.example/security/\n"
         "c|stable|Another|http://another.example/\n"
     )
-    monkeypatch.setattr(lab, "run", lambda *command, **options: targets)
-    assert lab.apt_sources("trixie").splitlines() == [
+    monkeypatch.setattr(image, "run", lambda *command, **options: targets)
+    assert image.apt_sources("trixie").splitlines() == [
         "deb http://mirror.example/debian trixie main",
         "deb http://mirror.example/debian trixie-updates main",
         "deb http://mirror.example/security trixie-security main",
     ]
 
 
-def test_no_sources_where_this_machine_has_none_of_debian(
-    lab: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lab, "run", lambda *command, **options: "c|noble|Ubuntu|http://u.example/")
-    assert lab.apt_sources("trixie") == ""
+def test_no_sources_where_this_machine_has_none_of_debian(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        image, "run", lambda *command, **options: "c|noble|Ubuntu|http://u.example/"
+    )
+    assert image.apt_sources("trixie") == ""

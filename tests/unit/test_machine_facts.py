@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
-PATH = Path(__file__).resolve().parents[2] / "plugins" / "modules" / "machine_facts.py"
-SPEC = importlib.util.spec_from_file_location("machine_facts", PATH)
-facts = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(facts)
+from plugins.modules import machine_facts as facts
 
 DEBIAN = """PRETTY_NAME="Debian GNU/Linux 13 (trixie)"
 NAME="Debian GNU/Linux"

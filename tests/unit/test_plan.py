@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any, ClassVar
 
-import pytest
 import yaml
-from test_refusals import HERE, ROOT, run_playbook, write_inventory
+
+from espalier.plan import ADDING, details, installed
+from tests.unit.test_refusals import HERE, ROOT, run_playbook, write_inventory
 
 STATEMENTS = [*ROOT.glob("roles/*/handlers/*.yml"), *ROOT.glob("roles/*/tasks/*.yml")]
 # Modules that change nothing on a machine.
 LOOKING = ("assert", "debug", "fail", "getent", "meta", "stat")
-
-
-@pytest.fixture(scope="module")
-def plugin() -> ModuleType:
-    """The callback plugin, as a module."""
-    path = ROOT / "plugins/callback/plan.py"
-    spec = importlib.util.spec_from_file_location("espalier_plan", path)
-    assert spec and spec.loader
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def plan(
@@ -138,7 +126,7 @@ def test_difference_is_shown_where_it_is_wanted_and_never_a_secret(tmp_path: Pat
     assert shown.count("hunter22") == shown.count("Tell hunter22")
 
 
-def test_services_of_a_loop_are_named(plugin: ModuleType) -> None:
+def test_services_of_a_loop_are_named() -> None:
     class Result:
         class task:
             action = "ansible.builtin.systemd_service"
@@ -148,7 +136,7 @@ def test_services_of_a_loop_are_named(plugin: ModuleType) -> None:
             "results": [{"name": "blue", "changed": True}, {"name": "green", "changed": False}]
         }
 
-    assert plugin.details(Result) == ["blue stopped"]
+    assert details(Result) == ["blue stopped"]
 
 
 def test_service_that_is_not_there_yet(tmp_path: Path) -> None:
@@ -201,7 +189,7 @@ def test_error_names_its_role_and_what_was_seen_before_it(tmp_path: Path) -> Non
     assert "changes on" not in done.stdout
 
 
-def test_packages_are_named_if_they_were_asked_for(plugin: ModuleType) -> None:
+def test_packages_are_named_if_they_were_asked_for() -> None:
     said = (
         "Reading state information...\n"
         "The following additional packages will be installed:\n  libz perl\n"
@@ -209,8 +197,8 @@ def test_packages_are_named_if_they_were_asked_for(plugin: ModuleType) -> None:
         "0 upgraded, 3 newly installed, 0 to remove.\n"
     )
     asked = {"name": ["openssl", "nginx", "nginx"]}
-    assert plugin.installed(asked, said) == ["nginx", "and 2 that they need"]
-    assert plugin.installed(asked, "") == []
+    assert installed(asked, said) == ["nginx", "and 2 that they need"]
+    assert installed(asked, "") == []
 
 
 def tasks_of(path: Path) -> Iterator[dict[str, Any]]:
@@ -219,7 +207,7 @@ def tasks_of(path: Path) -> Iterator[dict[str, Any]]:
         yield from task.get("block", [task])
 
 
-def test_each_task_that_does_more_than_write_says_what_it_interrupts(plugin: ModuleType) -> None:
+def test_each_task_that_does_more_than_write_says_what_it_interrupts() -> None:
     known = ("name", "vars", "when", "register", "become", "become_user", "loop", "no_log")
     silent, speaking = [], 0
     for path in STATEMENTS:
@@ -231,7 +219,7 @@ def test_each_task_that_does_more_than_write_says_what_it_interrupts(plugin: Mod
             assert not (task.get("no_log") and kind in ("command", "shell")), task["name"]
             includes = kind.startswith(("import_", "include_"))
             only_reads_units = kind == "systemd_service" and "state" not in task[module]
-            if looks or includes or only_reads_units or module in plugin.ADDING:
+            if looks or includes or only_reads_units or module in ADDING:
                 continue
             said = task.get("vars", {}).get("interrupts", "")
             speaking += bool(said)
@@ -239,3 +227,10 @@ def test_each_task_that_does_more_than_write_says_what_it_interrupts(plugin: Mod
                 silent.append(f"{path.relative_to(ROOT)}: {task['name']}")
     assert silent == []
     assert speaking > 30
+
+
+def test_the_callback_says_what_to_do_where_the_package_is_missing() -> None:
+    code = "import sys; sys.modules['espalier.plan'] = None; import plugins.callback.plan"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1
+    assert "activate .venv" in done.stderr and len(done.stderr.splitlines()) == 1

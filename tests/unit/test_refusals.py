@@ -95,7 +95,10 @@ def assert_refused(done: subprocess.CompletedProcess[str], *phrases: str) -> Non
     assert done.returncode != 0, said
     assert "Traceback" not in said
     assert set(re.findall(r"changed=(\d+)", said)) <= {"0"}, said
-    messages = re.findall(r"(?m)^\[(?:ERROR|WARNING)\]: (.*(?:\n(?!Origin|\[).*)*)", said)
+    # An inventory that is refused ends the run with the sentence alone.
+    alone = done.stderr.splitlines() if not done.stdout else []
+    assert len(alone) <= 1, said
+    messages = alone or re.findall(r"(?m)^\[(?:ERROR|WARNING)\]: (.*(?:\n(?!Origin|\[).*)*)", said)
     assert any(all(phrase in message for phrase in phrases) for message in messages), said
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from copy import deepcopy
@@ -12,6 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from espalier.environment import plain_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -76,11 +77,7 @@ def value(inventory: Path, machine: str, expression: str) -> Any:
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env=os.environ
-        | {
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_CALLBACK_RESULT_FORMAT": "json",
-        },
+        env=plain_environment(ANSIBLE_CALLBACK_RESULT_FORMAT="json"),
     )
     assert "SUCCESS" in done.stdout, done.stdout + done.stderr
     return json.loads(done.stdout.split("=>", 1)[1])[expression]

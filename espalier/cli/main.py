@@ -1,0 +1,43 @@
+"""The group of commands. A command is a module beside this one with a `command` in it."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import click
+
+# In the order in which --help lists them.
+COMMANDS = (
+    "release",
+    "rollback",
+    "status",
+    "log",
+    "manage",
+    "logs",
+    "psql",
+    "maintenance",
+)
+
+
+class Commands(click.Group):
+    """Loads a command's module when the command is typed, so that the others cost nothing."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"espalier.cli.{cmd_name}").command
+        return command
+
+
+@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="django-espalier", message="%(version)s")
+def main() -> None:
+    """What a person does with a site, many times a day. Each COMMAND has its own --help.
+
+    The exit status is 0, 1 where something failed, 2 for wrong use, 3 where the site is locked.
+    """

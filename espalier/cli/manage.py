@@ -1,0 +1,24 @@
+"""espalier manage: manage.py in the live release."""
+
+from __future__ import annotations
+
+import click
+
+from espalier.cli.options import PASS_ON, site_command
+from espalier.inventory.remote import reach
+from espalier.inventory.site import Site, SiteError
+
+
+@site_command(context_settings=PASS_ON)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--] COMMAND [ARGUMENTS]...")
+def command(site: Site, words: tuple[str, ...]) -> int:
+    """Run manage.py in the live release, on the first machine that runs Django.
+
+    For example: espalier manage -i inventories/production createsuperuser
+    """
+    if not words:
+        raise SiteError('Say what to run: make manage CMD="createsuperuser".', 2)
+    with reach(site) as remote:
+        return remote.attach(
+            site.app_machines[0], ["release", "--project", site.name, "manage", "--", *words]
+        )

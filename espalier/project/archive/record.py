@@ -1,0 +1,68 @@
+"""build.json: what a machine must know to build a release, beside the code."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from espalier.project.detection.detect import Detected
+from espalier.project.schema import Project
+from espalier.project.source.tree import Source
+
+
+def record(
+    project: Project,
+    source: Source,
+    detected: Detected,
+    extra_requirements: Mapping[str, Sequence[str]],
+) -> dict[str, Any]:
+    """build.json without its identity."""
+    package = detected.requirements_kind == "package"
+    requirements = detected.requirements.value
+    server = detected.server.value
+    return {
+        "project": project.name,
+        "source": source.description,
+        "version": project.version,
+        "revision": source.revision,
+        "workdir": posixpath.join("code", detected.workdir.value).rstrip("/"),
+        "manage": "manage.py",
+        "settings": detected.settings.value,
+        "application": detected.application.value,
+        "interface": detected.interface,
+        "overlay": project.overlay,
+        # Apps bring migrations and static files, so that another list is another release.
+        "apps": list(project.apps),
+        "requirements": {
+            "kind": detected.requirements_kind,
+            "path": "" if package else f"code/{requirements}",
+            "spec": requirements if package else "",
+        },
+        "extra_requirements": _merged(
+            extra_requirements.get(server, ()), project.extra_requirements
+        ),
+        "python": "",
+        # Only what is stated: a project that states nothing keeps the identity that it had.
+        **{
+            key: value
+            for key, value in (
+                ("server", project.server or (server if server != "gunicorn" else "")),
+                ("processes", dict(project.processes)),
+                ("schedule", dict(project.schedule)),
+                ("hooks", {moment: list(commands) for moment, commands in project.hooks.items()}),
+            )
+            if value
+        },
+    }
+
+
+def _merged(kit: Sequence[str], own: Sequence[str]) -> list[str]:
+    """The kit's requirements, without those that the project names itself, then the project's."""
+
+    def name(requirement: str) -> str:
+        return re.sub(r"[-_.]+", "-", re.split(r"[^\w.-]", requirement.strip())[0]).lower()
+
+    named = {name(requirement) for requirement in own}
+    return [requirement for requirement in kit if name(requirement) not in named] + list(own)

@@ -1,0 +1,88 @@
+"""Everything that runs a project, found in its files."""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+
+from espalier.project.detection.application import find_application, find_server
+from espalier.project.detection.manage import find_manage
+from espalier.project.detection.notes import other_notes, size_note
+from espalier.project.detection.requirements import find_requirements
+from espalier.project.detection.settings import find_package_settings, find_settings
+from espalier.project.detection.tree import Found, ProjectTree
+from espalier.project.errors import ProjectError
+from espalier.project.schema import WHERE, Project
+from espalier.project.source.tree import Source
+from espalier.project.words import note
+
+
+@dataclasses.dataclass(frozen=True)
+class Detected:
+    """What runs the project. Paths are relative to the source tree."""
+
+    workdir: Found  # the directory of manage.py; "" is the root
+    settings: Found
+    application: Found
+    interface: str  # "wsgi" or "asgi"
+    requirements: Found  # the file, or for a package its exact version
+    requirements_kind: str  # "requirements", "uv.lock", "pyproject" or "package"
+    server: Found  # what runs the application
+    notes: tuple[str, ...] = ()  # lines to show the user before the values are used
+
+
+def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
+    """Find what the user did not state.
+
+    Args:
+        project: from `schema.check`; what it states is taken, if it exists.
+        source: from `fetch.fetch`; no code of the project is run.
+        where: the file to name in sentences.
+
+    Raises:
+        ProjectError: when a value is found nowhere, or in several places.
+    """
+    tree = ProjectTree(source, where)
+    if project.package:
+        workdir = Found("", "generated")
+        settings = find_package_settings(project, tree)
+        exact = f"{project.package}=={source.revision}"
+        requirements, kind = Found(exact, "project.package"), "package"
+    else:
+        workdir = find_manage(project, tree)
+        tree = dataclasses.replace(tree, root=workdir.value)
+        settings = find_settings(project, tree)
+        requirements, kind = find_requirements(project, tree)
+    application, interface = find_application(project, tree, settings.value, requirements.value)
+    server = find_server(project, tree, settings.value, requirements.value, interface)
+    manage = posixpath.join(workdir.value, "manage.py")
+    lines = [
+        note("source", f"{source.description} at {source.revision[:12]}"),
+        note("manage.py", manage, workdir.where),
+        note("settings", settings.value, settings.where),
+        note("application", f"{application.value} ({interface})", application.where),
+        note("requirements", requirements.value, requirements.where),
+        *([note("server", server.value, server.where)] if server.where else []),
+        *other_notes(tree, settings.value),
+    ]
+    return Detected(
+        workdir,
+        settings,
+        application,
+        interface,
+        requirements,
+        kind,
+        server,
+        (*lines, *source.notes, *size_note(project, source)),
+    )
+
+
+def refuse_server(server: str, detected: Detected, where: str) -> None:
+    """Refuse a stated server that does not speak the application's interface."""
+    speaks = {"uvicorn": ("asgi",), "uwsgi": ("wsgi",)}.get(server, ("wsgi", "asgi"))
+    if detected.interface not in speaks:
+        raise ProjectError(
+            f"{where}: project.server: {server} runs {speaks[0].upper()} applications, and "
+            f"{detected.application.value} is {detected.interface.upper()}: write another server, "
+            f"or the project's {speaks[0].upper()} application as `application:`."
+        )

@@ -1,0 +1,56 @@
+"""Where manage.py is."""
+
+from __future__ import annotations
+
+import posixpath
+
+from espalier.project.detection.tree import (
+    SECONDARY_DIRECTORIES,
+    Found,
+    ProjectTree,
+    is_foreign,
+    nearest,
+)
+from espalier.project.errors import ProjectError
+from espalier.project.schema import Project
+from espalier.project.words import listed
+
+
+def find_manage(project: Project, tree: ProjectTree) -> Found:
+    """The directory of manage.py: stated, the only one, or the one nearest the root."""
+    virtualenvs = [posixpath.dirname(p) + "/" for p in tree.paths if p.endswith("/pyvenv.cfg")]
+    found = [
+        path
+        for path in sorted(tree.paths, key=nearest)
+        if posixpath.basename(path) == "manage.py"
+        and not is_foreign(path)
+        and not path.startswith(tuple(virtualenvs))
+    ]
+    directories = [posixpath.dirname(path) or "." for path in found]
+    if project.path is not None:
+        if (project.path or ".") in directories:
+            return Found(project.path, "project.path")
+        hint = f"there is one in {listed(directories)}" if found else "there is none anywhere"
+        raise ProjectError(
+            f'{tree.where}: project.path: there is no manage.py in "{project.path or "."}": {hint}.'
+        )
+    if not found:
+        raise ProjectError(
+            f"{tree.where}: no manage.py was found in the project, so it is no Django project, or "
+            "only a part of one: check `directory:` or `git:`."
+        )
+
+    def secondary(path: str) -> bool:
+        nearer = any(other.count("/") < path.count("/") for other in found)
+        return nearer and bool(SECONDARY_DIRECTORIES & set(path.lower().split("/")))
+
+    kept = [path for path in found if not secondary(path)]
+    if len(kept) > 1:
+        choices = listed(posixpath.dirname(path) or "." for path in kept)
+        raise ProjectError(
+            f"{tree.where}: the project has several manage.py, in {choices}: write `path:` with "
+            "the directory of the one to deploy."
+        )
+    return Found(
+        posixpath.dirname(kept[0]), "the only one" if len(found) == 1 else "nearest the root"
+    )

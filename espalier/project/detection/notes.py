@@ -1,0 +1,44 @@
+"""What a person had better know before the release: other settings, Celery, a large directory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from espalier.project.detection.tree import ProjectTree
+from espalier.project.schema import Project
+from espalier.project.source.tree import Source
+from espalier.project.words import note
+
+LARGE = 200 * 1024 * 1024  # bytes; beyond this a newcomer has probably packed uploads or data
+
+
+def other_notes(tree: ProjectTree, settings: str) -> Iterator[str]:
+    """Notes about settings that would suit a server better, and about Celery."""
+    package, _, last = settings.rpartition(".")
+    if last in ("dev", "develop", "development", "local"):
+        for name in ("production", "prod"):
+            path = tree.module(f"{package}.{name}")
+            if path:
+                what = f"{path} exists too; `settings: {package}.{name}` would run it"
+                yield note("note", what)
+                break
+    for path in tree.named("celery.py", "celery_app.py"):
+        if re.search(r"=\s*Celery\(", tree.read(path)):
+            yield note("note", f"{path} has a Celery app; no worker is started for it")
+            break
+
+
+def size_note(project: Project, source: Source) -> Iterator[str]:
+    """A note when a directory is so large that it probably holds uploads or data."""
+    if not project.directory:
+        return
+    sizes: dict[str, int] = {}
+    for file in source.files:
+        top = file.path.split("/")[0]
+        sizes[top] = sizes.get(top, 0) + (source.tree / file.path).lstat().st_size
+    total = sum(sizes.values())
+    if total > LARGE:
+        top = max(sizes, key=lambda name: sizes[name])
+        size = f"{total // 2**20} MB, of which {sizes[top] // 2**20} MB in {top}"
+        yield note("warning", f"{size}: list in .gitignore what is not code")

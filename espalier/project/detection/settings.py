@@ -1,0 +1,107 @@
+"""Which settings module the project runs."""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+
+from espalier.project.detection.tree import Found, ProjectTree, refuse_unknown_module
+from espalier.project.errors import ProjectError
+from espalier.project.rules.basics import DOTTED
+from espalier.project.schema import Project
+from espalier.project.words import listed
+
+
+def _named_settings(text: str) -> list[tuple[str, int]]:
+    """Modules that a Python file names beside DJANGO_SETTINGS_MODULE, each with its line."""
+    variable = "DJANGO_SETTINGS_MODULE"
+    try:
+        module = ast.parse(text)
+    except (SyntaxError, ValueError):
+        # Perhaps Python 2, or a newer Python than this one.
+        pattern = rf"{variable}['\"]\]?\s*[,=]\s*['\"]({DOTTED})['\"]"
+        matches = re.finditer(pattern, text)
+        return [(match[1], text.count("\n", 0, match.start()) + 1) for match in matches]
+    found: list[tuple[str, int]] = []
+    for statement in ast.walk(module):
+        if not isinstance(statement, ast.Expr | ast.Assign):
+            continue
+        words = [
+            (node.value, node.lineno)
+            for node in ast.walk(statement)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        ]
+        if variable in (word for word, _ in words):
+            found += [w for w in words if w[0] != variable and re.fullmatch(DOTTED, w[0])]
+    return list({word: (word, line) for word, line in reversed(found)}.values())[::-1]
+
+
+def find_settings(project: Project, tree: ProjectTree) -> Found:
+    """The settings of a source tree: stated, or named by manage.py, wsgi.py or asgi.py."""
+    if project.settings:
+        refuse_unknown_module(project.settings, "settings", tree)
+        return Found(project.settings, "project.settings")
+    manage = posixpath.join(tree.root, "manage.py")
+    for path in [manage, *tree.named("wsgi.py", "asgi.py")]:
+        named = _named_settings(tree.read(path))
+        existing = [one for one in named if tree.module(one[0])] or named
+        plain = [one for one in existing if "test" not in one[0].rpartition(".")[2]] or existing
+        if len(plain) > 1:
+            raise ProjectError(
+                f"{tree.where}: {path} names several settings modules, "
+                f"{listed(name for name, _ in plain)}: write `settings:` with the one to run."
+            )
+        if plain:
+            name, line = plain[0]
+            refuse_unknown_module(name, "settings", tree)
+            return Found(name, f"{path} line {line}")
+    raise ProjectError(
+        f"{tree.where}: {manage} does not say which settings module the project runs: write it, "
+        "for example `settings: mysite.settings`."
+    )
+
+
+def find_package_settings(project: Project, tree: ProjectTree) -> Found:
+    """The settings of a package: stated, named by an entry point, or the only ones that it has."""
+    if project.settings:
+        refuse_unknown_module(project.settings, "settings", tree)
+        return Found(project.settings, "project.settings")
+    for path in tree.named("wsgi.py", "asgi.py", "manage.py", "__main__.py"):
+        for name, line in _named_settings(tree.read(path)):
+            if tree.module(name):
+                return Found(name, f"{path} line {line} of the package")
+    likely = [
+        path
+        for path in tree.named("settings.py", "__init__.py")
+        if tree.dotted(path).rpartition(".")[2] == "settings"
+        and re.search(r"INSTALLED_APPS|ROOT_URLCONF", tree.read(path))
+    ]
+    if len(likely) == 1:
+        return Found(tree.dotted(likely[0]), f"{likely[0]} of the package")
+    name = project.package
+    what = (
+        f"has several settings modules, {listed(map(tree.dotted, likely))}"
+        if likely
+        else "has no settings module of its own (an app to add to a project, perhaps?)"
+    )
+    raise ProjectError(f"{tree.where}: the package {name} {what}: write `settings:`.")
+
+
+def settings_files(tree: ProjectTree, settings: str) -> list[str]:
+    """The file of the settings module and of those it imports with a star, in that order."""
+    found: list[str] = []
+    waiting = [settings]
+    while waiting and len(found) < 20:
+        dotted = waiting.pop(0)
+        path = tree.module(dotted)
+        if not path or path in found:
+            continue
+        found.append(path)
+        package = dotted if path.endswith("/__init__.py") else dotted.rpartition(".")[0]
+        for match in re.finditer(r"(?m)^\s*from\s+(\.*)([\w.]*)\s+import\s+\*", tree.read(path)):
+            dots, name = match[1], match[2]
+            parts = package.split(".")
+            base = ".".join(parts[: len(parts) - len(dots) + 1]) if dots else ""
+            waiting.append(".".join(part for part in (base, name) if part))
+    return found

@@ -1,0 +1,106 @@
+"""The source tree as detection sees it, and the values that are found in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import posixpath
+import re
+
+from espalier.project.errors import ProjectError
+from espalier.project.source.tree import Source
+from espalier.project.words import listed, word_set
+
+# A manage.py in one of these is a test bed or a template when another one lies nearer the root.
+SECONDARY_DIRECTORIES = word_set(
+    """
+    test tests testproject test_project testapp testing example examples example_project
+    exampleproject sample samples demo sandbox docs doc fixtures template templates
+    project_template testutils benchmarks
+    """
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """A value, and in words where it was found."""
+
+    value: str
+    where: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ProjectTree:
+    """The source tree as detection sees it: modules are searched from `root`."""
+
+    source: Source
+    where: str  # the file to name in sentences
+    root: str = ""  # the directory of manage.py, which Python imports from; "" is the tree's own
+
+    @functools.cached_property
+    def paths(self) -> frozenset[str]:
+        """The paths of all files, relative to the tree."""
+        return self.source.paths
+
+    def read(self, path: str) -> str:
+        """The text of one file, "" where there is none."""
+        return self.source.read(path)
+
+    def module(self, dotted: str) -> str:
+        """The file of a Python module below `root`, or ""."""
+        base = posixpath.join(self.root, *dotted.split("."))
+        return next((f for f in (f"{base}.py", f"{base}/__init__.py") if f in self.paths), "")
+
+    def dotted(self, path: str) -> str:
+        """The Python module of a file below `root`."""
+        below = posixpath.relpath(path, self.root or ".")
+        return re.sub(r"(/__init__)?\.py$", "", below).replace("/", ".")
+
+    def named(self, *names: str) -> list[str]:
+        """Files with one of these names below `root`, nearest first, no tests and no examples."""
+        prefix = f"{self.root}/" if self.root else ""
+        found = [
+            path
+            for path in self.paths
+            if posixpath.basename(path) in names
+            and path.startswith(prefix)
+            and not is_foreign(path)
+            and not SECONDARY_DIRECTORIES & set(path[len(prefix) :].split("/"))
+        ]
+        return sorted(found, key=nearest)
+
+
+def nearest(path: str) -> tuple[int, str]:
+    """The sort key of a path: nearest the root first."""
+    return path.count("/"), path
+
+
+def is_foreign(path: str) -> bool:
+    """Whether a file lies in a hidden directory or among installed packages."""
+    parts = path.split("/")[:-1]
+    return any(part.startswith(".") or part in ("node_modules", "site-packages") for part in parts)
+
+
+def refuse_unknown_module(dotted: str, key: str, tree: ProjectTree) -> None:
+    """Refuse a module that ought to be in the tree; one of an installed package may be absent."""
+    if tree.module(dotted):
+        return
+    top = dotted.split(".")[0]
+    prefix = posixpath.join(tree.root, top)
+    names = ("settings", dotted.rpartition(".")[2]) if key == "settings" else ("wsgi", "asgi")
+    existing = sorted(
+        tree.dotted(path)
+        for path in tree.paths
+        if path.endswith(".py")
+        and (not tree.root or path.startswith(f"{tree.root}/"))
+        and any(name in path for name in names)
+    )
+    near = difflib.get_close_matches(dotted, existing, n=3, cutoff=0.7)
+    ours = any(path.startswith(f"{prefix}/") or path == f"{prefix}.py" for path in tree.paths)
+    if ours or near:
+        hint = f"did you mean {listed(near)}?" if near else f"write `{key}:` with one that exists."
+        raise ProjectError(
+            f"{tree.where}: project.{key}: the project has no module {dotted} in "
+            f"{tree.root or 'its root'}: {hint}"
+        )

@@ -1,0 +1,65 @@
+"""From project.yml to an archive, the four steps in a row."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from espalier.project.archive.build import Archive, build
+from espalier.project.cache import archives, hold
+from espalier.project.detection.detect import Detected, detect, refuse_server
+from espalier.project.schema import WHERE, Project, check
+from espalier.project.source.fetch import fetch
+from espalier.project.source.process import Runner, run
+from espalier.project.source.tree import Source
+
+
+@dataclasses.dataclass(frozen=True)
+class Packed:
+    """What `pack` returns: the result of every step."""
+
+    project: Project
+    source: Source
+    detected: Detected
+    archive: Archive
+
+
+def pack(
+    project: Any,
+    base_dir: Path,
+    cache_dir: Path,
+    overlay_dir: Path,
+    extra_requirements: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    *,
+    run: Runner = run,
+    show: Callable[[Sequence[str]], None] = lambda lines: None,
+    where: str = WHERE,
+) -> Packed:
+    """Check, fetch, detect and build.
+
+    Args:
+        project: the user's dictionary.
+        base_dir: what relative paths in it are relative to.
+        cache_dir: mirrors, downloads and archives; made when missing, private.
+        overlay_dir: the directory that holds the package `espalier_overlay`.
+        extra_requirements: what the kit needs in every virtualenv, by server.
+        run: starts git and pip.
+        show: gets the detected lines before they are used.
+        where: the file to name in sentences.
+
+    Raises:
+        ProjectError: from the first step that fails.
+    """
+    checked = check(project, where)
+    source = fetch(checked, base_dir, cache_dir, run, where)
+    detected = detect(checked, source, where)
+    refuse_server(checked.server, detected, where)
+    show(detected.notes)
+    # Private like the rest of the cache: an archive may hold a project's secrets.
+    with hold(cache_dir):
+        out = archives(cache_dir)
+        archive = build(checked, source, detected, overlay_dir, extra_requirements, out)
+    return Packed(checked, source, detected, archive)

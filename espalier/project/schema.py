@@ -1,0 +1,238 @@
+"""The schema of project.yml. To add a key is to add a field of `Project`: type, rule, default.
+
+The rule holds the sentence for a wrong value; `docs/contributing/project-key.md` has the steps.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import CoreSchema, core_schema
+
+from espalier.project.errors import ProjectError
+from espalier.project.rules import code, runtime, site, source
+from espalier.project.rules.basics import DOTTED, InvalidValue, choice, flag, list_of, matching
+from espalier.project.servers import SERVERS
+from espalier.project.words import listed, suggestion, without_password
+
+WHERE = "group_vars/all/project.yml"
+SOURCES = ("directory", "git", "package")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A function that alone says what a key may hold, and gives the value that the kit uses.
+
+    pydantic's PlainValidator also builds a serializer from the type, which warns of every tuple
+    that becomes a list of JSON; here a value is dumped as what it is.
+    """
+
+    function: Callable[[Any], Any]
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """What pydantic asks an annotation for."""
+        return core_schema.no_info_plain_validator_function(self.function)
+
+
+class Project(BaseModel):
+    """The user's `project` dictionary, checked. An empty value means: detect it, or none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: Annotated[str, Rule(site.project_name)] = ""  # never empty once checked
+    directory: Annotated[str, Rule(source.directory)] = ""
+    git: Annotated[str, Rule(source.git)] = ""
+    package: Annotated[str, Rule(source.package)] = ""
+    version: Annotated[str, Rule(source.version)] = ""
+    # "" is the root of the tree, None is "not stated".
+    path: Annotated[str, Rule(code.path_of_manage)] | None = None
+    domains: Annotated[tuple[str, ...], Rule(list_of(site.domain, "[shop.example.com]"))] = ()
+    settings: Annotated[str, Rule(code.settings_module)] = ""
+    application: Annotated[str, Rule(code.application)] = ""
+    requirements: Annotated[str, Rule(code.path_inside)] = ""
+    extra_requirements: Annotated[
+        tuple[str, ...], Rule(list_of(code.requirement, "[django-storages]"))
+    ] = ()
+    packages: Annotated[
+        tuple[str, ...],
+        Rule(
+            list_of(
+                matching(
+                    r"[a-z0-9][a-z0-9+.-]+", "is not the name of a Debian package such as libpq5."
+                ),
+                "[libpango-1.0-0]",
+            )
+        ),
+    ] = ()
+    apps: Annotated[
+        tuple[str, ...],
+        Rule(
+            list_of(
+                matching(DOTTED, "is not an app's Python name such as django.contrib.postgres."),
+                "[django.contrib.postgres]",
+            )
+        ),
+    ] = ()
+    environment: Annotated[Mapping[str, str], Rule(runtime.environment)] = Field(
+        default_factory=dict, repr=False
+    )
+    static_url: Annotated[str, Rule(site.url_prefix)] = "/static/"
+    media_url: Annotated[str, Rule(site.url_prefix)] = "/media/"
+    media_s3: Annotated[Mapping[str, str], Rule(site.media_s3)] = {}
+    server: Annotated[str, Rule(choice(SERVERS))] = ""
+    # Name -> {"command": …, "count": int, "single": bool}
+    processes: Annotated[
+        Mapping[str, Mapping[str, Any]],
+        Rule(
+            runtime.named("{worker: celery -A shop worker}", ("web",), runtime.process),
+        ),
+    ] = {}
+    # Name -> {"command": …, "when": an OnCalendar expression of systemd's}
+    schedule: Annotated[
+        Mapping[str, Mapping[str, str]],
+        Rule(
+            runtime.named(
+                "{clearsessions: {command: python manage.py clearsessions, when: daily}}",
+                (),
+                runtime.scheduled_command,
+            )
+        ),
+    ] = {}
+    hooks: Annotated[Mapping[str, tuple[str, ...]], Rule(runtime.hooks)] = {}
+    overlay: Annotated[bool, Rule(flag)] = True
+    writable: Annotated[
+        tuple[str, ...], Rule(list_of(site.writable_directory, "[/var/lib/orchard]"))
+    ] = ()
+    upload_limit_mb: Annotated[int, Rule(site.megabytes)] = 25
+    # {"path": prefix, "seconds": int}
+    microcache: Annotated[tuple[Mapping[str, Any], ...], Rule(site.microcache)] = ()
+
+    # Rules for several keys together, in this order, once every key is right alone.
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        given = [key for key in SOURCES if key in self.model_fields_set]
+        if len(given) != 1:
+            what = f"has {listed(given)}" if given else "does not say where the code is"
+            raise InvalidValue(
+                f"`project` {what}: write exactly one of `directory:` (a directory on this "
+                "machine), `git:` (a git URL) or `package:` (a name on the Python index)."
+            )
+        if self.directory and "version" in self.model_fields_set:
+            raise InvalidValue(
+                "project.version has no meaning with `directory:` (the files are taken as they "
+                "are): remove it, or write `git:` instead of `directory:`."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _keys_of_a_package(self) -> Self:
+        if not self.package:
+            return self
+        for key, instead in (
+            ("path", "remove it"),
+            ("requirements", "remove it, and add to the package's own with `extra_requirements:`"),
+        ):
+            if key in self.model_fields_set:
+                raise InvalidValue(f"project.{key} has no meaning with `package:`: {instead}.")
+        if self.version and not re.fullmatch(r"\d[\w.!+-]*", self.version):
+            raise InvalidValue(
+                f'project.version: "{self.version}" is not one exact version of a package: write '
+                'for example "2.1.0", or remove the key for the newest.'
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _name_from_the_source(self) -> Self:
+        if not self.name:
+            name = _name_of(self.directory or self.git or self.package)
+            # Frozen for everybody else.
+            object.__setattr__(self, "name", name)
+        return self
+
+    @model_validator(mode="after")
+    def _prefixes_apart(self) -> Self:
+        static, media = self.static_url, self.media_url
+        if static.startswith(media) or media.startswith(static):
+            raise InvalidValue(
+                f"project.static_url ({static}) and project.media_url ({media}) overlap: give each "
+                "a prefix of its own, for example /static/ and /media/."
+            )
+        for page in self.microcache:
+            if page["path"].startswith((static, media)):
+                raise InvalidValue(
+                    f"project.microcache: {page['path']} are files, which nginx serves without "
+                    "Django anyway: remove it."
+                )
+        return self
+
+
+def check(project: Any, where: str = WHERE) -> Project:
+    """Check the user's dictionary: its keys, each value, then what belongs together.
+
+    Args:
+        project: the `project` dictionary, plain YAML types. A key with no value counts as absent.
+        where: the file to name in sentences.
+
+    Returns:
+        The checked project, lists as tuples, defaults filled in.
+
+    Raises:
+        ProjectError: for the first thing that is wrong, with the file, the key and what to write.
+    """
+    if not isinstance(project, Mapping):
+        raise ProjectError(
+            f"{where}: `project` must be a dictionary; write for example\n"
+            "project:\n  directory: ../orchard\n  domains: [orchard.example.com]"
+        )
+    for key in project:
+        if key not in Project.model_fields:
+            hint = suggestion(key, Project.model_fields, "the keys are")
+            raise ProjectError(f"{where}: project.{key} is not a key of `project`: {hint}")
+    given = {key: value for key, value in project.items() if value is not None}
+    try:
+        return Project.model_validate(given)
+    except ValidationError as error:
+        raise ProjectError(f"{where}: {first_sentence(error, list(given))}") from None
+
+
+def first_sentence(error: ValidationError, keys: Sequence[str]) -> str:
+    """The sentence for the first wrong key, in the order in which the user wrote them.
+
+    A rule's own sentence is taken as it is; a type of pydantic's own has pydantic's.
+    """
+    errors = error.errors(include_url=False, include_input=False)
+    first = min(errors, key=lambda one: keys.index(str(one["loc"][0])) if one["loc"] else -1)
+    sentence = str(first.get("ctx", {}).get("error", first["msg"]))
+    return f"project.{'.'.join(map(str, first['loc']))}: {sentence}" if first["loc"] else sentence
+
+
+def _name_of(source: str) -> str:
+    """The default of `name`, from the last part of the source."""
+    last = re.split(r"[/:]", re.sub(r"(/|\.git)+$", "", source))[-1].split("[")[0]
+    name = re.sub(r"[^a-z0-9]+", "_", last.lower()).strip("_")[:31]
+    try:
+        return site.project_name(name)
+    except InvalidValue:
+        taken = (
+            f'"{name}", the name made from {without_password(source)}, cannot be used'
+            if name
+            else "none found"
+        )
+        raise InvalidValue(
+            f"project.name: {taken}: write `name:`, the name of the system user, the database and "
+            "the services, for example `name: orchard`."
+        ) from None

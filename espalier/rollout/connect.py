@@ -1,0 +1,89 @@
+"""pyinfra's connections to the machines of a release: all of them, or none."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from pyinfra.api import Config, Inventory, State
+from pyinfra.api.connect import connect_all, disconnect_all
+from pyinfra.api.exceptions import PyinfraError
+from pyinfra.api.host import Host
+from pyinfra.api.state import BaseStateCallback, StateStage
+
+from espalier.inventory.remote import Remote, connection_data
+from espalier.inventory.site import SiteError
+from espalier.inventory.ssh_config import option
+
+CONNECT_TIMEOUT = 10  # seconds
+CHECK_TIMEOUT = 5  # seconds, to see whether a machine still answers
+
+
+class _Errors(BaseStateCallback):
+    """Keeps why a machine cannot be reached."""
+
+    def __init__(self) -> None:
+        self.by_machine: dict[str, str] = {}
+
+    def host_connect_error(self, state: State, host: Any, error: Any) -> None:
+        self.by_machine[host.name] = str(error)
+
+
+@contextmanager
+def connected(remote: Remote) -> Iterator[Mapping[str, Host]]:
+    """Connect to every machine that a release touches; gives pyinfra's hosts by machine.
+
+    Raises:
+        SiteError: one of them cannot be reached, with what to check: a release of a part of the
+            site would leave it with two.
+    """
+    logging.getLogger("pyinfra").setLevel(logging.CRITICAL)  # the kit's own words tell it
+    site = remote.site
+    hosts = [
+        (name, connection_data(site.variables, name, remote.config))
+        for name in site.release_machines
+    ]
+    state = State(Inventory((hosts, {})), Config(CONNECT_TIMEOUT=CONNECT_TIMEOUT, FAIL_PERCENT=0))
+    errors = _Errors()
+    state.add_callback_handler(errors)
+    state.set_stage(StateStage.Connect)
+    try:
+        connect_all(state)
+    except PyinfraError as error:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in errors.by_machine.items())
+        raise SiteError(
+            f"Not every machine can be reached, so nothing was changed. {reasons or error}. Check "
+            "that they are on, and `ansible_host` and `ansible_user` in hosts.yml."
+        ) from error
+    state.set_stage(StateStage.Execute)
+    try:
+        yield {host.name: host for host in state.inventory}
+    finally:
+        disconnect_all(state)
+
+
+def reachability(remote: Remote) -> Callable[[str], None]:
+    """Give what raises OSError unless a machine answers now.
+
+    A machine's own SSH port is asked where it can be; one behind a bastion by a command over SSH.
+    """
+
+    def check(machine: str) -> None:
+        variables = remote.site.variables[machine]
+        hops = ("ProxyJump", "ProxyCommand")
+        if not any(option(variables, name, machine) for name in hops):
+            where = (variables.get("ansible_host", machine), int(variables.get("ansible_port", 22)))
+            socket.create_connection(where, CHECK_TIMEOUT).close()
+            return
+        options = ["-o", "BatchMode=yes", "-o", f"ConnectTimeout={CHECK_TIMEOUT}"]
+        argv = [*remote.command(machine, options), "true"]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=3 * CHECK_TIMEOUT)
+        # A machine that wants a password does answer.
+        if done.returncode == 255 and "Permission denied" not in done.stderr:
+            raise OSError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "gone")
+
+    return check

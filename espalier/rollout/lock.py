@@ -1,0 +1,216 @@
+"""The lock over the site: one release, rollback or run of `site.yml` at a time.
+
+On every machine that runs Django `release hold` keeps a file locked for as long as its standard
+input brings heartbeats. Whoever holds the lock may be killed or lose the network: the lock is free
+half a minute later at the most, and nobody has to remove anything.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from espalier.inventory.remote import reach, root_command
+from espalier.inventory.site import Site, SiteError
+from espalier.rollout.commands import release_command
+
+HEARTBEAT = 5  # seconds between two signs of life; `release hold` waits for 30
+NO_COMMAND = (2, 127)  # the release command is not there, or knows no such project: nothing to lock
+UNREACHABLE = 255  # ssh's own
+
+# Starts `release hold` on a machine, with pipes for its input and output.
+Start = Callable[[str], "subprocess.Popen[str]"]
+
+
+class LockError(SiteError):
+    """A machine does not give the lock; `machine` is its name."""
+
+    def __init__(self, machine: str, sentence: str, status: int = 1, detail: str = "") -> None:
+        """Take the machine and what `SiteError` takes."""
+        super().__init__(sentence, status, detail)
+        self.machine = machine
+
+
+@dataclass
+class SiteLock:
+    """The lock, held on some machines.
+
+    Attributes:
+        holders: the connections that hold it, by machine.
+        tokens: what commands that belong to its holder bring along, by machine.
+        interrupted: what the last holder wrote about itself, if it did not end by itself.
+        unreachable: machines that do not answer, where nothing can be released either.
+    """
+
+    holders: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
+    interrupted: Mapping[str, Any] | None = None
+    unreachable: list[str] = field(default_factory=list)
+
+    def beat(self, doing: str) -> None:
+        """Send a sign of life, with what is being done now."""
+        self._tell(doing)
+
+    def release(self) -> None:
+        """Unlock, as everything is done."""
+        self._tell("done")
+        for holder in self.holders.values():
+            with suppress(subprocess.TimeoutExpired):
+                holder.communicate(timeout=HEARTBEAT)
+        self.holders.clear()
+
+    def _tell(self, line: str) -> None:
+        for holder in self.holders.values():
+            assert holder.stdin
+            with suppress(OSError, ValueError):
+                holder.stdin.write(f"{line}\n")
+                holder.stdin.flush()
+
+    @property
+    def note(self) -> str:
+        """What a person is told of a holder that did not end by itself."""
+        if not self.interrupted:
+            return ""
+        return (
+            "the {what} that {by} began at {since:.19} was cut off; going on from what the "
+            "machines say".format_map(self.interrupted)
+        )
+
+
+@contextmanager
+def starting(site: Site, what: str, by: str) -> Iterator[Start]:
+    """Give what starts `release hold` on a machine, over a connection of its own.
+
+    Args:
+        site: where, and how its machines are reached.
+        what: what is going to be done, for those who are kept waiting.
+        by: who does it.
+    """
+    words = release_command(site.name, ["hold", what], by=by)
+    with reach(site) as remote:
+
+        def start(machine: str) -> subprocess.Popen[str]:
+            line, password = root_command(site.variables[machine], words)
+            holder = subprocess.Popen(
+                [*remote.command(machine), line],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                env={**os.environ, **remote.environment},
+            )
+            assert holder.stdin
+            with suppress(BrokenPipeError):  # ssh has ended, and its error says why
+                holder.stdin.write(password)
+                holder.stdin.flush()
+            return holder
+
+        yield start
+
+
+def take(machines: Sequence[str], start: Start, *, skip_unreachable: bool = False) -> SiteLock:
+    """Take the lock on every machine, or on none.
+
+    The first machine decides between two that come at once, as everybody begins there; the others
+    are asked at the same time.
+
+    Args:
+        machines: those that run Django, in order.
+        start: starts `release hold` on a machine.
+        skip_unreachable: whether a machine that does not answer is left out, rather than refused.
+
+    Raises:
+        LockError: with status 3 if somebody else holds it; 1 if a machine does not answer.
+    """
+    lock = SiteLock()
+    try:
+        for group in (machines[:1], machines[1:]):
+            _take_all(lock, group, start, skip_unreachable)
+    except BaseException:
+        lock.release()
+        raise
+    return lock
+
+
+def _take_all(lock: SiteLock, machines: Sequence[str], start: Start, skip: bool) -> None:
+    if not machines:
+        return
+    with ThreadPoolExecutor(len(machines)) as pool:
+        started = [(name, pool.submit(_hold, start, name)) for name in machines]
+    errors = []
+    for name, job in started:
+        try:
+            holder, line = job.result()
+            _note_holder(lock, name, holder, line, skip)
+        except LockError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def _hold(start: Start, machine: str) -> tuple[subprocess.Popen[str], str]:
+    """Start to hold the lock on a machine; gives the connection and the line that it answered."""
+    holder = start(machine)
+    assert holder.stdout
+    return holder, holder.stdout.readline()
+
+
+def _note_holder(
+    lock: SiteLock, machine: str, holder: subprocess.Popen[str], line: str, skip: bool
+) -> None:
+    """Keep what a machine answered.
+
+    Raises:
+        LockError: it does not give the lock.
+    """
+    answer: dict[str, Any] = {}
+    with suppress(ValueError):
+        answer = json.loads(line)
+    if "token" in answer:
+        lock.holders[machine] = holder
+        lock.tokens[machine] = answer["token"]
+        lock.interrupted = lock.interrupted or answer["cut_off"]
+        return
+    _, error = holder.communicate()
+    if answer.get("step") == "lock":
+        raise LockError(machine, answer["error"], 3)
+    if holder.returncode in NO_COMMAND:
+        return
+    if holder.returncode == UNREACHABLE and skip:
+        lock.unreachable.append(machine)
+        return
+    raise LockError(
+        machine, f"the lock over the site cannot be taken: {_last_line(error)}", 1, error
+    )
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "no answer"
+
+
+class Heartbeats:
+    """Sends signs of life from a thread of its own until it is told to stop."""
+
+    def __init__(self, lock: SiteLock, doing: Callable[[], str]) -> None:
+        """Begin at once; `doing` gives what is being done now."""
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(lock, doing), daemon=True)
+        self._thread.start()
+
+    def _run(self, lock: SiteLock, doing: Callable[[], str]) -> None:
+        while not self._stopped.wait(HEARTBEAT):
+            lock.beat(doing())
+
+    def stop(self) -> None:
+        """Send no more, and wait for the one that is on its way."""
+        self._stopped.set()
+        self._thread.join()

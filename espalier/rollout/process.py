@@ -1,0 +1,66 @@
+"""Starts the runner's process, for those who do not live on gevent."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from espalier.inventory.site import Site
+from espalier.rollout.request import Request
+
+
+@dataclass(frozen=True)
+class Report:
+    """How it went: an exit status, a sentence, a tool's own words, and all of it as plain data.
+
+    `result` is empty where it ended before a machine was asked for anything.
+    """
+
+    status: int
+    sentence: str
+    detail: str = ""
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+def run(
+    site: Site,
+    request: Request,
+    *,
+    show: Callable[[str], None] | None = None,
+    quiet: bool = False,
+) -> Report:
+    """Release, or roll back.
+
+    Args:
+        site: where, and how its machines are reached.
+        request: what is wanted.
+        show: gets each line that tells of a step; by default they go to this standard error.
+        quiet: show no steps at all.
+    """
+    asked = json.dumps({"site": site.to_json(), "request": request.to_data(), "show": not quiet})
+    runner = subprocess.Popen(
+        [sys.executable, "-m", "espalier.rollout"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE if show else None,
+        text=True,
+    )
+    assert runner.stdin and runner.stdout
+    runner.stdin.write(asked)
+    runner.stdin.close()
+    lines = []
+    if show and runner.stderr:
+        for line in runner.stderr:
+            lines.append(line.rstrip())
+            show(line.rstrip())
+    out = runner.stdout.read()
+    runner.wait()
+    try:
+        return Report(**json.loads(out))
+    except ValueError:
+        words = "\n".join(lines[-20:])
+        return Report(1, "the release ended without saying how; its last words follow.", words)

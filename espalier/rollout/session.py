@@ -1,0 +1,171 @@
+"""One release of a site, from what was asked for to how it went.
+
+Whoever begins it (`espalier release`, `site.yml`, pyinfra's own command) makes a `Request` and gets
+an `Outcome`; in between are packing, connections, the lock, the order and the display.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyinfra.api.host import Host
+
+from espalier.inventory.remote import Remote
+from espalier.inventory.site import Site, SiteError
+from espalier.rollout.batches import batches
+from espalier.rollout.commands import current_user
+from espalier.rollout.connect import reachability
+from espalier.rollout.display import Display
+from espalier.rollout.lock import Heartbeats, LockError, SiteLock, starting, take
+from espalier.rollout.order import Answer, Done, Order, Task
+from espalier.rollout.outcome import Outcome
+from espalier.rollout.packing import Archive, add_commits, pack
+from espalier.rollout.request import Request
+from espalier.rollout.runner import run_order
+from espalier.rollout.transport import Transport, perform_all
+
+
+@dataclass
+class Session:
+    """A request on its way, over connections that stand already.
+
+    Attributes:
+        remote: how the machines are reached.
+        hosts: pyinfra's connected hosts, by machine.
+        request: what is wanted.
+        display: where steps are shown.
+    """
+
+    remote: Remote
+    hosts: Mapping[str, Host]
+    request: Request
+    display: Display
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def site(self) -> Site:
+        """The site."""
+        return self.remote.site
+
+    def run(self) -> Outcome:
+        """Release, or roll back; never raises for what goes wrong on the way."""
+        request, site = self.request, self.site
+        machines = request.machines or tuple(site.app_machines)
+        cut = tuple(tuple(batch) for batch in batches(machines, request.batches))
+        order = Order(machines, cut, rollback_to=request.rollback_to)
+        try:
+            archive = self._pack(order)
+            # Before anybody asks what is live: that is true only as long as nobody else releases.
+            with self._locked(order) as tokens:
+                order = self._complete(order, archive)
+                return run_order(
+                    order,
+                    self._transport(archive, tokens).perform,
+                    perform_all,
+                    self.display,
+                    site.name,
+                    self.began,
+                )
+        except _Stopped as stopped:
+            return Outcome(order, (stopped.done,), time.monotonic() - self.began, site.name)
+
+    def _pack(self, order: Order) -> Archive | None:
+        if order.is_rollback:
+            return None
+        if self.request.archive:
+            return self.request.archive
+        return self._local("pack", order, lambda: pack(self.site, self.request.version))
+
+    def _complete(self, order: Order, archive: Archive | None) -> Order:
+        """Add to an order what the site and the archive say."""
+        site = self.site
+        identity = archive.identity if archive else ""
+        stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
+        caching = site.machines("nginx") if site.project.get("microcache") else []
+        hooks = site.project.get("hooks") or {}
+        return Order(
+            machines=order.machines,
+            batches=order.batches,
+            identity=identity,
+            new_id=f"{stamp}-{identity[:6]}" if archive else "",
+            rollback_to=order.rollback_to,
+            # Under --limit, a machine that is left out has no cache of these machines' pages that
+            # would not expire; on a first run of site.yml there is no nginx yet.
+            caching=() if self.request.only_known_fronts else tuple(caching),
+            hooks=tuple(moment for moment, commands in hooks.items() if commands),
+            only_plan=self.request.only_plan,
+            only_known_fronts=self.request.only_known_fronts,
+        )
+
+    def _transport(self, archive: Archive | None, tokens: Mapping[str, str]) -> Transport:
+        def add_to_plan(plan: dict[str, Any]) -> None:
+            add_commits(plan, self.site, self.request.version)
+
+        return Transport(
+            project=self.site.name,
+            hosts=self.hosts,
+            variables=self.site.variables,
+            check_reachable=reachability(self.remote),
+            archive=archive.path if archive else None,
+            by=self.request.by or current_user(),
+            accept=self.request.accept,
+            tokens=tokens,
+            add_to_plan=add_to_plan,
+        )
+
+    @contextmanager
+    def _locked(self, order: Order) -> Iterator[Mapping[str, str]]:
+        """Hold the lock over the site, unless whoever asks does."""
+        if self.request.tokens is not None:
+            yield self.request.tokens
+            return
+        what = "rollback" if order.is_rollback else "release"
+        by = self.request.by or current_user()
+        with starting(self.site, what, by) as start:
+            lock: SiteLock = self._local(
+                "lock", order, lambda: take(self.site.app_machines, start), lambda lock: lock.note
+            )
+            heartbeats = Heartbeats(lock, self.display.doing)
+            try:
+                yield lock.tokens
+            finally:
+                heartbeats.stop()
+                lock.release()
+
+    def _local(
+        self,
+        step: str,
+        order: Order,
+        work: Callable[[], Any],
+        note: Callable[[Any], str] = lambda found: str(getattr(found, "note", "")),
+    ) -> Any:
+        """Do a step that no single machine does, and show it.
+
+        Raises:
+            _Stopped: it failed.
+        """
+        began = time.monotonic()
+        self.display.begin(step, order.first)
+        try:
+            found = work()
+        except SiteError as error:
+            took = time.monotonic() - began
+            self.display.end(step, order.first, took, "FAILED")
+            answer = Answer(error=str(error), detail=error.detail, status=error.status)
+            where = error.machine if isinstance(error, LockError) else order.first
+            raise _Stopped(Done(Task(step, where), answer)) from error
+        self.display.end(step, order.first, time.monotonic() - began, note(found))
+        return found
+
+
+class _Stopped(Exception):
+    """A step before the machines' own failed."""
+
+    def __init__(self, done: Done) -> None:
+        super().__init__(done.answer.error)
+        self.done = done

@@ -1,0 +1,179 @@
+"""Asking machines over pyinfra's connections: a task in, an answer out, many at the same time."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gevent
+from pyinfra.api import StringCommand
+from pyinfra.api.host import Host
+
+from espalier.inventory.remote import root_command
+from espalier.inventory.site import SiteError
+from espalier.rollout.commands import archive_path, read_answer, release_command, step_arguments
+from espalier.rollout.order import Answer, Task
+
+CHECK_EVERY = 5  # seconds between two looks whether a machine is still there
+GONE = 3  # looks in a row that find nobody at a machine's SSH port
+
+
+@dataclass
+class Transport:
+    """How the machines of one release are asked.
+
+    Attributes:
+        project: its name.
+        hosts: pyinfra's connected hosts, by machine.
+        variables: how each machine is reached, which has the password for sudo.
+        archive: what is to be built, here; None for a rollback.
+        by: who releases.
+        accept: migrations that are unsafe and wanted all the same.
+        tokens: of the site's lock, by machine.
+        check_reachable: raises OSError unless a machine answers, within CHECK_EVERY seconds.
+        add_to_plan: completes what `compare` told with what only the control machine knows.
+    """
+
+    project: str
+    hosts: Mapping[str, Host]
+    check_reachable: Callable[[str], None]
+    variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    archive: Path | None = None
+    by: str = ""
+    accept: Sequence[str] = ()
+    tokens: Mapping[str, str] = field(default_factory=dict)
+    add_to_plan: Callable[[dict[str, Any]], None] = lambda plan: None
+
+    def perform(self, task: Task) -> Answer:
+        """Do one task; never raises."""
+        began = time.monotonic()
+        try:
+            data, note = self._perform(task)
+        except SiteError as error:
+            return Answer(
+                error=str(error),
+                detail=error.detail,
+                status=error.status,
+                seconds=round(time.monotonic() - began, 2),
+            )
+        except Exception as error:  # a mistake of ours must not leave the lock and half a release
+            return Answer(error=f"{type(error).__name__}: {error}")
+        return Answer(data, note, seconds=round(time.monotonic() - began, 2))
+
+    def _perform(self, task: Task) -> tuple[Mapping[str, Any], str]:
+        if task.step == "build":
+            return self._build(task)
+        if task.step == "purge":
+            self.run(task.machine, ["purge-microcache", task.release])
+            return {}, ""
+        if task.step == "front":
+            return {"answers": self._front_answers(task.machine)}, ""
+        data = self.ask(task.machine, step_arguments(task))
+        if task.step == "switch" and task.probe:
+            self.ask(task.machine, ["probe"])
+        if task.step == "compare":
+            plan = dict(data)
+            self.add_to_plan(plan)
+            return plan, ""
+        return data, _note(task.step, data)
+
+    def ask(self, machine: str, arguments: Sequence[str]) -> Mapping[str, Any]:
+        """Run the release command; gives its JSON.
+
+        Raises:
+            SiteError: with its sentence if it failed, or if the machine is gone.
+        """
+        command = release_command(
+            self.project,
+            arguments,
+            by=self.by,
+            token=self.tokens.get(machine, ""),
+            accept=self.accept,
+        )
+        return read_answer(machine, self.run(machine, command))
+
+    def _front_answers(self, machine: str) -> bool:
+        """Whether the live release answers now through the machine's own nginx."""
+        try:
+            self.ask(machine, ["probe", "--timeout", "0"])
+        except SiteError:
+            return False
+        return True
+
+    def _build(self, task: Task) -> tuple[Mapping[str, Any], str]:
+        assert self.archive
+        target = archive_path(self.project, self.archive.name)
+        self._upload(task.machine, self.archive, target)
+        data = self.ask(task.machine, ["prepare", target, "--id", task.release])
+        return data, "" if data["changed"] else "was built before"
+
+    def _upload(self, machine: str, archive: Path, target: str) -> None:
+        """Put the archive on a machine, readable by root only."""
+        # A directory of our own, as nobody else on the machine may read a project's code.
+        folder = (self._shell(machine, "mktemp -d") or [""])[-1]
+        if not folder.startswith("/"):
+            raise SiteError("there is no room for the archive in its directory for such files.")
+        local = f"{folder}/{archive.name}"
+        try:
+            if not self.hosts[machine].put_file(str(archive), local):
+                raise SiteError("the archive could not be copied there.")
+            self.run(machine, ["install", "-m", "600", local, target])
+        finally:
+            self._shell(machine, shlex.join(["rm", "-rf", folder]))
+
+    def run(self, machine: str, command: Sequence[str]) -> list[str]:
+        """Run a command as root; gives the lines of its standard output.
+
+        Raises:
+            SiteError: the machine does not answer any more.
+        """
+        line, password = root_command(self.variables.get(machine, {}), command)
+        return self._shell(machine, line, stdin=password.rstrip("\n"))
+
+    def _shell(self, machine: str, line: str, stdin: str = "") -> list[str]:
+        """Run a shell line, and look meanwhile whether the machine is still there."""
+        host = self.hosts[machine]
+        arguments = {"_stdin": stdin} if stdin else {}
+        job = gevent.spawn(host.run_shell_command, StringCommand(line), **arguments)
+        silent = 0
+        while not job.ready():
+            job.join(CHECK_EVERY)
+            if job.ready():
+                break
+            # ssh itself would wait for a machine that was powered off for many minutes.
+            try:
+                self.check_reachable(machine)
+                silent = 0
+            except OSError as error:
+                silent += 1
+                if silent == GONE:
+                    job.kill(block=False)
+                    raise SiteError(f"it does not answer any more ({error}).") from error
+        try:
+            _, output = job.get()
+        except Exception as error:  # whatever paramiko or the network raises
+            raise SiteError(f"the connection was lost ({error or type(error)}).") from error
+        return [line.line for line in output if line.buffer_name == "stdout"]
+
+
+def _note(step: str, data: Mapping[str, Any]) -> str:
+    """What a person is told beside a step that went well."""
+    match step:
+        case "migrate":
+            return "" if data["changed"] else "nothing to migrate"
+        case "switch":
+            return str(data["action"]) if data["action"] != "switched" else ""
+        case "clean":
+            return f"removed {len(data['removed'])}"
+    return ""
+
+
+def perform_all(tasks: Iterable[Task], perform: Callable[[Task], Answer]) -> list[Answer]:
+    """Do tasks at the same time; gives their answers in the same order."""
+    jobs = [gevent.spawn(perform, task) for task in tasks]
+    gevent.joinall(jobs)
+    return [job.get() for job in jobs]

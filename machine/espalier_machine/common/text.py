@@ -1,0 +1,23 @@
+"""Words for people: tables, times, and the line of an output that matters."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+
+
+def last_line(output: str) -> str:
+    """The last line that says something, which is where tracebacks name the error."""
+    return ([line.strip() for line in output.splitlines() if line.strip()] or ["no output"])[-1]
+
+
+def format_table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of text as aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def now() -> str:
+    """The time in UTC, as text that sorts."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")

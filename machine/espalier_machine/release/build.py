@@ -1,0 +1,103 @@
+"""Builds a release of an archive, complete or not at all."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import tarfile
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+from espalier_machine.common import templates
+from espalier_machine.common.text import last_line, now
+from espalier_machine.release.archive import read_build, unpack
+from espalier_machine.release.children import low_priority
+from espalier_machine.release.collect import collect_static
+from espalier_machine.release.disk import MEGABYTE, require_space
+from espalier_machine.release.environment import format_environment
+from espalier_machine.release.errors import ReleaseError, UsageError
+from espalier_machine.release.explain import explain_django
+from espalier_machine.release.machine import Machine
+from espalier_machine.release.prune import remove_leftovers
+from espalier_machine.release.record import Release, valid_id
+from espalier_machine.release.schedule import check_schedule
+from espalier_machine.release.scripts import process_script, release_environment, web_script
+from espalier_machine.release.virtualenv import make_venv, python_version
+
+
+def find_prepared(machine: Machine, build: Mapping[str, Any], id: str | None) -> Release | None:
+    """A complete release of the same archive and Python; with `id`, only that one."""
+    if id and not valid_id(id):
+        raise UsageError(f"{id!r} cannot name a release; use letters, digits, '.', '_' and '-'.")
+    python = python_version(machine, build)
+    same = [
+        release
+        for release in machine.all()
+        if release.record["identity"] == build["identity"] and release.record["python"] == python
+    ]
+    if id is None:
+        return same[0] if same else None
+    if machine.load(id) and id not in {release.id for release in same}:
+        raise UsageError(f"release {id} exists with other content; choose another --id.")
+    return next((release for release in same if release.id == id), None)
+
+
+@low_priority()
+def prepare(
+    machine: Machine, archive: Path, id: str | None, undo: ExitStack
+) -> tuple[Release, bool]:
+    """Build the release of `archive`, or find it built; returns it and whether it was built now."""
+    build = read_build(archive, machine.config.project)
+    check_schedule(build)
+    if release := find_prepared(machine, build, id):
+        return release, False
+    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
+    id = id or f"{stamp}-{build['identity'][:6]}"
+    staging, path = machine.build / id, machine.releases / id
+    step = machine.progress.step
+    with step("unpack", f"unpack {build['source']} as {id}"):
+        remove_leftovers(machine)
+        with tarfile.open(archive, "r:gz") as tar:
+            # unpacked once, again as bytecode, and again as static files
+            require_space(machine.build, 3 * sum(member.size for member in tar) + 50 * MEGABYTE)
+        undo.callback(machine.discard, staging)
+        # opened as root, since an upload may be for root's eyes only
+        with open(archive, "rb") as file, machine.as_user():
+            staging.mkdir()
+            unpack(file, staging)
+    with step("install", "install requirements"):
+        venv = make_venv(machine, build, staging, undo)
+    with step("unpack", "write the release's own files"), machine.as_user():
+        text = format_environment(release_environment(build, path))
+        (staging / "release.env").write_text(text)
+        (staging / "bin").mkdir()
+        config = machine.config.file.parent / "gunicorn.conf.py"
+        for name, text in (
+            ("web", web_script(build, config)),
+            ("process", process_script(build)),
+        ):
+            (staging / "bin" / name).write_text(text)
+            (staging / "bin" / name).chmod(0o755)
+        (staging / "venv").symlink_to(f"../../venvs/{venv}")
+        undo.callback(machine.discard, path)
+        staging.rename(path)
+    record = build | {"id": path.name, "venv": venv, "python": python_version(machine, build)}
+    release = Release(path, record)
+    with step("check", "import the project's settings"):
+        argv = [release.python, "-c", templates.read(__package__, "settings_check.py")]
+        explain = explain_django(f"the settings {build['settings']} do not load here")
+        env = machine.environment(release)
+        found = json.loads(last_line(machine.run(argv, "check", explain, env, release.workdir)))
+    with step("static", "collect static files"):
+        record["static"] = collect_static(machine, release, found)
+    with step("compile", "compile to bytecode"), suppress(ReleaseError):
+        argv = [release.python, "-m", "compileall", "-q", "code", "overlay"]
+        machine.run(argv, "compile", last_line, env, path)  # a project may hold odd files
+    with step("unpack", "mark the release complete"), machine.as_user():
+        record["prepared"] = now()
+        fresh = path / ".release.json.new"
+        fresh.write_text(json.dumps(record, indent=1) + "\n")
+        fresh.rename(path / "release.json")
+    return release, True

@@ -1,0 +1,39 @@
+"""`release deploy`: build, migrate, put live, tidy up; only what is left to do of it."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from espalier_machine.release.archive import read_build
+from espalier_machine.release.build import prepare
+from espalier_machine.release.machine import Machine
+from espalier_machine.release.migrations import migrate
+from espalier_machine.release.on_error import rollback_on_error
+from espalier_machine.release.prune import clean
+from espalier_machine.release.result import done
+from espalier_machine.release.status import live_state
+from espalier_machine.release.switch import finalize, put_live, switch
+from espalier_machine.release.virtualenv import python_version
+
+
+def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
+    """Build, migrate, put live, tidy up; only what is left to do of it."""
+    with rollback_on_error() as undo:
+        build = read_build(args.archive, machine.config.project)
+        live = machine.live()
+        same = live is not None and live.record["identity"] == build["identity"]
+        if live and same and live.record["python"] == python_version(machine, build):
+            state = live_state(machine)
+            if state and (not state["healthy"] or machine.is_stale()):
+                migrate(machine, live)  # its database may be another one, or made anew, since
+            action, release = put_live(machine, live, undo), live
+        else:
+            release, _ = prepare(machine, args.archive, args.id, undo)
+            migrate(machine, release, args.accept)
+            switch(machine, release, undo)
+            action = "deployed"
+    finalize(machine)
+    if action == "deployed":
+        clean(machine)
+    return done(action, release, f"release {release.id} is live ({action}).")

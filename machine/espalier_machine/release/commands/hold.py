@@ -1,0 +1,16 @@
+"""`release hold`: hold the lock over the whole site while lines come in; see `hold`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from espalier_machine.release.machine import Machine
+from espalier_machine.release.site_lock import hold
+
+
+def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
+    """Hold the lock over the whole site while lines come in; see `hold`."""
+    hold(machine, args.what, sys.stdin.buffer, lambda line: print(line, flush=True))
+    return {"changed": False, "message": "the lock is free again."}

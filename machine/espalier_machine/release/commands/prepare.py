@@ -1,0 +1,19 @@
+"""`release prepare`: build a release; nothing that runs changes."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from espalier_machine.release.build import prepare
+from espalier_machine.release.machine import Machine
+from espalier_machine.release.on_error import rollback_on_error
+from espalier_machine.release.result import done
+
+
+def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
+    """Build a release; nothing that runs changes."""
+    with rollback_on_error() as undo:
+        release, built = prepare(machine, args.archive, args.id, undo)
+    action = "prepared" if built else "unchanged"
+    return done(action, release, f"release {release.id} is ready to switch to ({action}).")

@@ -1,0 +1,51 @@
+"""The lock of this machine: one command at a time changes its releases."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from espalier_machine.common.text import now
+from espalier_machine.release.errors import Busy
+from espalier_machine.release.machine import Machine
+
+
+@contextmanager
+def locked(machine: Machine, what: str) -> Iterator[None]:
+    """Hold the machine's release lock, which the kernel frees however this process ends."""
+    with os.fdopen(os.open(machine.lock_file, os.O_RDWR | os.O_CREAT, 0o644), "r+") as file:
+        for attempt in range(10):  # `release status` holds it for an instant
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if attempt == 9:
+                    raise Busy(lock_body(machine.lock_file)) from error
+                time.sleep(0.1)
+        file.truncate()
+        json.dump({"pid": os.getpid(), "what": what, "since": now(), "by": machine.by}, file)
+        file.flush()
+        yield
+
+
+def lock_body(file: Path) -> dict[str, Any]:
+    """What the last holder of a lock wrote about itself."""
+    with suppress(OSError, ValueError):
+        return json.loads(file.read_text())
+    return {}
+
+
+def lock_holder(file: Path) -> dict[str, Any] | None:
+    """Who holds a lock now; None when nobody does."""
+    with suppress(FileNotFoundError), open(file) as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return lock_body(file)
+    return None

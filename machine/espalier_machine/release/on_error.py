@@ -1,0 +1,20 @@
+"""Takes back what a command has made, when it fails."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+
+@contextmanager
+def rollback_on_error() -> Iterator[ExitStack]:
+    """A stack of callbacks that run, last first, only when the block fails."""
+    undo = ExitStack()
+    try:
+        yield undo
+    except BaseException:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half an undo
+        undo.close()
+        raise

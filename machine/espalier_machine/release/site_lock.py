@@ -1,0 +1,67 @@
+"""The lock over the whole site, held on this machine for a release that runs elsewhere."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import select
+from collections.abc import Callable
+from typing import BinaryIO
+
+from espalier_machine.common.text import now
+from espalier_machine.release.errors import Busy
+from espalier_machine.release.locks import lock_body, lock_holder
+from espalier_machine.release.machine import Machine
+
+HOLD_SILENCE = 30  # seconds
+
+
+def hold(machine: Machine, what: str, heartbeats: BinaryIO, say: Callable[[str], None]) -> None:
+    """Hold the lock over the whole site for a release that is led from elsewhere.
+
+    Whoever leads it sends a line every few seconds, which says what is being done now. The lock is
+    free again when the lines end, or stay away for HOLD_SILENCE seconds: a leader that was killed,
+    or lost its network, holds nobody up. What the lock's file says then stays, so that the next
+    leader can be told that a release was cut off. Raises Busy if another one holds it.
+
+    `say` is given one JSON object: `token`, which the commands of this release bring along, and
+    `cut_off`, what the last leader wrote if it did not end by itself, else null.
+    """
+    with os.fdopen(os.open(machine.site_lock_file, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Busy(lock_body(machine.site_lock_file)) from error
+        cut_off = lock_body(machine.site_lock_file) or None
+        body = {"pid": os.getpid(), "what": what, "since": now(), "by": machine.by}
+        body["token"] = os.urandom(8).hex()
+
+        def write(text: str) -> None:
+            # In one step, never shorter than before: who reads meanwhile finds no half of it.
+            size = os.fstat(file.fileno()).st_size if text else 0
+            os.pwrite(file.fileno(), text.encode().ljust(size), 0)
+            if not text:
+                file.truncate(0)
+
+        write(json.dumps(body))
+        say(json.dumps({"token": body["token"], "cut_off": cut_off}))
+        left = b""
+        while select.select([heartbeats], [], [], HOLD_SILENCE)[0]:
+            read = os.read(heartbeats.fileno(), 4096)
+            if not read:
+                return  # cut off: the file keeps what was being done
+            *lines, left = (left + read).split(b"\n")
+            for line in lines:
+                if line == b"done":
+                    write("")
+                    return
+                if line:
+                    write(json.dumps(body | {"what": line.decode(errors="replace")}))
+
+
+def check_site_lock(machine: Machine, token: str) -> None:
+    """Raise Busy if a release of the whole site runs that this command does not belong to."""
+    holder = lock_holder(machine.site_lock_file)
+    if holder is not None and holder.get("token") != token:
+        raise Busy(holder)

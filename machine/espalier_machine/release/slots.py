@@ -1,0 +1,100 @@
+"""The two slots, blue and green: start one, wait until it is ready, drain and stop one."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from espalier_machine.common import system
+from espalier_machine.release.errors import ReleaseError
+from espalier_machine.release.explain import explain_start
+from espalier_machine.release.machine import SLOTS, Machine, point
+from espalier_machine.release.probe import ask, probe
+from espalier_machine.release.record import Release
+from espalier_machine.release.units import has_failed, set_enabled, unit_log, unit_state
+
+WARM_REQUESTS = 8
+
+
+def choose_slot(live: str | None) -> str:
+    """The slot that a new release starts in: the one that is not live."""
+    return SLOTS[1] if live == SLOTS[0] else SLOTS[0]
+
+
+def stop_slot(machine: Machine, slot: str) -> None:
+    """Stop the slot's unit; it finishes its requests first, for `drain_timeout` seconds at most."""
+    unit = machine.unit(slot)
+    try:
+        system.run("systemctl", "stop", unit, timeout=machine.config.drain_timeout)
+    except subprocess.TimeoutExpired:
+        machine.progress.note(f"{unit} did not finish its requests in time and is ended")
+        system.run("systemctl", "kill", "--signal=SIGKILL", unit)
+        system.run("systemctl", "stop", unit)
+
+
+def abandon_slot(machine: Machine, slot: str, previous: str | None) -> None:
+    """Undo the start of a slot that did not go live: stop it, point it where it pointed."""
+    if machine.live_slot() == slot:
+        return
+    stop_slot(machine, slot)
+    system.run("systemctl", "reset-failed", machine.unit(slot))
+    with suppress(ReleaseError):
+        set_enabled(machine.unit(slot), False)
+    link = machine.slots / slot
+    if previous:
+        point(link, f"../releases/{previous}")
+    else:
+        link.unlink(missing_ok=True)
+
+
+def wait_until_ready(machine: Machine, slot: str, release: Release, since: int) -> None:
+    """Probe until the release answers; raises ReleaseError with the unit's log when it does not."""
+    unit, limit = machine.unit(slot), machine.config.probe_timeout
+    deadline = time.monotonic() + limit
+    sentence = f"{unit} did not become ready within {limit:g} s"
+    while True:
+        answer = probe(machine, slot, release)
+        if answer.is_good(release):
+            return
+        if has_failed(unit_state(unit)):
+            sentence = f"{unit} ended while it started"
+            break
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    log, cause = explain_start(unit_log(unit, since))
+    detail = f"{log}\nlast answer to the probe: {answer}"
+    raise ReleaseError("switch", f"{sentence}{cause}; its log and last answer follow.", detail)
+
+
+def warm_up(machine: Machine, slot: str, since: int) -> None:
+    """Ask for the front page in every worker, so that the first visitor need not wait.
+
+    Raises ReleaseError if it is a server error: a release can be ready, and all its pages broken.
+    """
+    with ThreadPoolExecutor(WARM_REQUESTS) as pool:
+        pages = pool.map(lambda _: ask(machine, slot, "/", timeout=30), range(WARM_REQUESTS))
+        broken = [page.status for page in pages if page.status >= 500]
+    if broken:
+        time.sleep(0.5)  # the journal is a moment behind
+        log = "\n".join(unit_log(machine.unit(slot), since).splitlines()[-40:])
+        sentence = (
+            f"the front page answers {broken[0]}, though the release is ready; its log follows."
+        )
+        raise ReleaseError("switch", sentence, log)
+
+
+def backlog(listing: str, path: str) -> int:
+    """Connections waiting to be accepted at the unix socket `path`, from `ss -xlnH`."""
+    rows = [row.split() for row in listing.splitlines()]
+    return sum(int(row[2]) for row in rows if len(row) > 4 and row[4] == path)
+
+
+def wait_for_backlog(machine: Machine, slot: str) -> None:
+    """Wait, 10 s at most, until two looks 0.1 s apart find nobody waiting at the slot's socket."""
+    empty, deadline = 0, time.monotonic() + 10
+    while empty < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+        empty = 0 if backlog(system.run("ss", "-xlnH").stdout, machine.socket(slot)) else empty + 1

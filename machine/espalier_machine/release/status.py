@@ -1,0 +1,41 @@
+"""What is live on this machine, and how it is, as plain data."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from espalier_machine.release.machine import Machine
+from espalier_machine.release.probe import probe
+
+
+def live_state(machine: Machine) -> dict[str, Any] | None:
+    """The live release for JSON; `healthy` is what it answers now."""
+    release, slot = machine.live(), machine.live_slot()
+    if release is None or slot is None:
+        return None
+    state = {key: release.record[key] for key in ("identity", "revision", "version")}
+    # With patience: a busy site is not a broken one, and would be released again.
+    healthy = probe(machine, slot, release, timeout=30).is_good(release)
+    times = [row for row in machine.went_live() if row["id"] == release.id]
+    since = {key: times[-1][key] if times else "" for key in ("since", "by")}
+    return {"id": release.id, **state, "slot": slot, "healthy": healthy, **since}
+
+
+def release_rows(machine: Machine) -> list[dict[str, Any]]:
+    """Every complete release for JSON, the newest first."""
+    live, good = machine.live(), machine.good()
+    keys = ("identity", "revision", "version", "source", "prepared", "python")
+    return [
+        {"id": release.id, **{key: release.record[key] for key in keys}}
+        | {"live": bool(live and live.id == release.id), "good": release.id in good}
+        for release in machine.all()
+    ]
+
+
+def python_here(machine: Machine) -> str:
+    """The X.Y of the Python that a release would be built with now, or "" if its name hides it."""
+    name = os.path.basename(os.path.realpath(machine.config.python))
+    found = re.fullmatch(r"python(\d+\.\d+)", name)
+    return found[1] if found else ""

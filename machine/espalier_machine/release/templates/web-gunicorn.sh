@@ -1,0 +1,1 @@
+exec "$release/venv/bin/gunicorn" --config %{config} %{worker}"$@" %{application}

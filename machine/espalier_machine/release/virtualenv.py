@@ -1,0 +1,127 @@
+"""The virtual environment of a release, named after the hash of what is asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from espalier_machine.common.text import last_line
+from espalier_machine.release.disk import MEGABYTE, require_space
+from espalier_machine.release.explain import explain_uv
+from espalier_machine.release.machine import Machine
+from espalier_machine.release.record import Release
+from espalier_machine.release.requirements import (
+    Requirements,
+    logical_lines,
+    named,
+    needed_extras,
+    read_requirements,
+)
+
+VENV_SPACE = 300 * MEGABYTE  # a Django project with a database driver and a few libraries
+
+
+def venv_name(requirements: Requirements, extras: Sequence[str], python: str, identity: str) -> str:
+    """16 hex: the same for the same requirements, extras and Python, whatever the code is."""
+    own = identity if requirements.is_local else ""
+    parts = [dataclasses.asdict(requirements), sorted(extras), python, own]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def python_version(machine: Machine, build: Mapping[str, Any]) -> str:
+    """The X.Y that the release runs on."""
+    if build["python"]:
+        return build["python"]
+    script = "import sys; print('%d.%d' % sys.version_info[:2])"
+    argv = [machine.config.python, "-c", script]
+    return machine.run(argv, "install", last_line, machine.environment(), machine.root).strip()
+
+
+def uv_environment(machine: Machine) -> dict[str, str]:
+    """What uv sees: the machine's settings, the system's certificates, never a Python download."""
+    return machine.environment() | {
+        "UV_CACHE_DIR": str(machine.cache / "uv"),
+        "UV_SYSTEM_CERTS": "1",
+        "UV_NATIVE_TLS": "1",  # the older name of the line above
+        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_COMPILE_BYTECODE": "1",
+        "UV_NO_PROGRESS": "1",
+    }
+
+
+def make_venv(machine: Machine, build: Mapping[str, Any], tree: Path, undo: ExitStack) -> str:
+    """Make or reuse the virtualenv for the archive unpacked at `tree`; returns its name.
+
+    A virtualenv cannot be moved, so it is built in place and marked complete at the end.
+    """
+    extras, version = build["extra_requirements"], python_version(machine, build)
+    with machine.as_user():
+        wanted = read_requirements(build, tree)
+    venv = machine.venvs / venv_name(wanted, extras, version, build["identity"])
+    if (venv / ".complete").exists():
+        machine.progress.note(f"the virtualenv {venv.name} is there already")
+        return venv.name
+    machine.discard(venv)
+    require_space(machine.venvs, VENV_SPACE)
+    undo.callback(machine.discard, venv)
+    folder = tree / os.path.dirname(wanted.path)
+
+    def uv(*argv: str, stdin: str | None = None) -> str:
+        def explain(output: str) -> str:
+            return explain_uv(output, machine.venvs)
+
+        env = uv_environment(machine)
+        return machine.run([machine.config.uv, *argv], "install", explain, env, folder, stdin)
+
+    at = ("--python", str(venv))
+    uv("venv", "--python", build["python"] or machine.config.python, str(venv))
+    source, stdin, constrained = ["-r", str(tree / wanted.path)], None, set[str]()
+    if wanted.kind == "package":
+        source = [wanted.spec]
+        # What a package pins is known only once it is resolved.
+        names = named(logical_lines(uv("pip", "compile", "-q", *at, "-", stdin=wanted.spec)))
+    elif wanted.kind == "uv.lock":
+        source = ["-r", "-"]
+        options = ("--frozen", "--no-dev", "--no-emit-project", "--no-editable", *at)
+        stdin = uv("export", "-q", *options)
+        names = named(logical_lines(stdin))
+    elif wanted.kind == "pyproject":
+        project = tomllib.loads(wanted.texts[wanted.path]).get("project", {})
+        names = named(project.get("dependencies", []))
+    else:
+        lines = {name: logical_lines(text) for name, text in wanted.texts.items()}
+        names = named(line for name in lines.keys() - wanted.constraints for line in lines[name])
+        constrained = named(line for name in wanted.constraints for line in lines[name])
+    if wanted.is_local:  # an editable install would point into the staging directory
+        source.insert(0, "--no-editable")
+    uv("pip", "install", *at, *source, *needed_extras(extras, names, constrained), stdin=stdin)
+    with machine.as_user():
+        (venv / ".complete").touch()
+    return venv.name
+
+
+def requirement_changes(
+    machine: Machine, live: Release | None, release: Release
+) -> dict[str, list[str]]:
+    """Package -> its versions in the live release and in the new one, "" for none; what differs."""
+    if live is None or live.record["venv"] == release.record["venv"]:
+        return {}
+
+    def installed(one: Release) -> dict[str, str]:
+        argv = [machine.config.uv, "pip", "freeze", "--python", one.python]
+        out = machine.run(argv, "plan", last_line, uv_environment(machine), machine.root)
+        pairs = (re.split(r"==| @ ", line, maxsplit=1) for line in out.splitlines())
+        return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+
+    before, after = installed(live), installed(release)
+    names = sorted(before.keys() | after.keys())
+    changes = {name: [before.get(name, ""), after.get(name, "")] for name in names}
+    return {name: pair for name, pair in changes.items() if pair[0] != pair[1]}

@@ -1,0 +1,106 @@
+"""The cluster of a replica: its paths, its settings, and what it and its primary say."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+from espalier_machine.common import system
+from espalier_machine.replica.errors import ReplicaError
+from espalier_machine.replica.owner import run
+
+
+class Replica:
+    """The cluster ``main`` of one PostgreSQL version on this machine."""
+
+    def __init__(self, version: str) -> None:
+        """Know the paths of the version's cluster; nothing is read yet."""
+        self.version = version
+        self.bin = Path(f"/usr/lib/postgresql/{version}/bin")
+        self.data = Path(f"/var/lib/postgresql/{version}/main")
+        self.staging = self.data.with_name("main.joining")
+        self.config = Path(f"/etc/postgresql/{version}/main")
+        self.log = Path(f"/var/log/postgresql/postgresql-{version}-main.log")
+        self.unit = f"postgresql@{version}-main"
+
+    def is_streaming(self) -> bool:
+        """Tell whether WAL arrives through our own slot."""
+        sql = (
+            "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming' "
+            "AND slot_name = current_setting('primary_slot_name')"
+        )
+        done = run("psql", "-XAt", "-d", "postgres", "-c", sql, check=False)
+        return done.returncode == 0 and done.stdout.strip() == "1"
+
+    def is_running(self) -> bool:
+        """Tell whether systemd runs it."""
+        return system.is_active(self.unit)
+
+    def setting(self, name: str) -> str:
+        """Return a setting as the configuration files give it."""
+        values = {}
+        for path in (self.config / "postgresql.conf", self.config / "conf.d/espalier.conf"):
+            for key, value in re.findall(r"(?m)^(\w+)\s*=\s*'(.*)'", path.read_text()):
+                values[key] = value.replace("''", "'")
+        return values[name]
+
+    @property
+    def slot(self) -> str:
+        """The name of our slot on the primary."""
+        return self.setting("primary_slot_name")
+
+    def ask_primary(self, command: str, tries: int = 1) -> list[str]:
+        """Send a replication command, as often as needed; gives the columns of its first row.
+
+        Raises ReplicaError where the primary does not answer, or refuses.
+        """
+        place = f"{self.setting('primary_conninfo')} replication=true connect_timeout=10"
+        for pause in [0.3] * (tries - 1) + [0]:
+            done = run("psql", "-XAtw", "-d", place, "-c", command, check=False)
+            if not done.returncode:
+                break
+            time.sleep(pause)
+        if done.returncode:
+            raise ReplicaError(
+                f"The primary refuses this replica: {done.stderr.strip().splitlines()[-1]}. Check "
+                "that port 5432 of the primary's private address is open for this machine "
+                "(firewall), and that no other machine uses its slot, then run again."
+            )
+        return done.stdout.strip().split("|")
+
+    def control(self) -> dict[str, str]:
+        """Return what pg_controldata says about the copy, as name -> value."""
+        out = run(str(self.bin / "pg_controldata"), "-D", str(self.data)).stdout
+        pairs = (line.split(":", 1) for line in out.splitlines() if ":" in line)
+        return {name: value.strip() for name, value in pairs}
+
+    def is_unused(self) -> bool:
+        """Tell whether the data directory was made by the package and never started."""
+        return self.data.exists() and not (self.data / "postmaster.opts").exists()
+
+    def reason_to_copy(self) -> str:
+        """Return why the copy can not follow its primary, or "" where it should be able to."""
+        signal_file = self.data / "standby.signal"
+        if not self.data.exists() or (self.is_unused() and not signal_file.exists()):
+            return "there was no copy yet"
+        if not signal_file.exists():
+            return "what was here was no replica"
+        system, timeline = self.ask_primary("IDENTIFY_SYSTEM")[:2]
+        control = self.control()
+        if control["Database system identifier"] != system:
+            return "the copy was of another database"
+        if int(control["Latest checkpoint's TimeLineID"]) > int(timeline):
+            return "the copy had a history of its own"
+        # type, LSN, timeline; the LSN is empty for a slot that was invalidated, all for none.
+        if len(slot := self.ask_primary(f"READ_REPLICATION_SLOT {self.slot}")) < 2 or not slot[1]:
+            return "the primary no longer keeps what the copy lacks"
+        return ""
+
+    def log_since(self, mark: int) -> str:
+        """Return the end of PostgreSQL's log, at most 2000 characters."""
+        if not self.log.exists():
+            return ""
+        with self.log.open(errors="replace") as stream:
+            stream.seek(mark if mark <= self.log.stat().st_size else 0)
+            return stream.read()[-2000:]

@@ -1,0 +1,45 @@
+"""Starts a replica, and waits until it streams from its primary."""
+
+from __future__ import annotations
+
+import time
+
+from espalier_machine.common import system
+from espalier_machine.replica.cluster import Replica
+from espalier_machine.replica.errors import ReplicaError
+
+WAIT = 300  # seconds for a replica to begin streaming: it may first replay what it had already
+# What a replica logs when no amount of waiting will help.
+HOPELESS = (
+    "has already been removed",
+    "is not a child of this server's history",
+    "is not in this server's history",
+    "forked off current database system timeline",
+    "database system identifier differs",
+    "highest timeline",
+)
+
+
+def start(replica: Replica) -> None:
+    """Start PostgreSQL; raises ReplicaError with its log where that fails."""
+    if system.run("systemctl", "start", replica.unit).returncode:
+        raise ReplicaError(f"The replica does not start. Its log ends:\n{replica.log_since(0)}")
+
+
+def wait_until_streaming(replica: Replica, mark: int) -> str:
+    """Wait for the replica to stream; gives what its log says where it never will, else "".
+
+    Args:
+        mark: where in the log, in bytes, the lines that count begin.
+    """
+    for _ in range(WAIT * 2):
+        if replica.is_streaming():
+            return ""
+        for line in replica.log_since(mark).splitlines():
+            if any(phrase in line for phrase in HOPELESS):
+                return line.partition("ERROR:")[2].strip() or line
+        time.sleep(0.5)
+    raise ReplicaError(
+        f"The replica runs, but has not begun to stream within {WAIT} s; Django is not told "
+        f"of it. Its log ends:\n{replica.log_since(mark)}"
+    )

@@ -1,0 +1,66 @@
+"""The task `site_lock`: hold the lock over the site while this run of `site.yml` goes on.
+
+    - name: Lock the site
+      site_lock:
+        project: "{{ project_name }}"
+      register: site_lock
+      run_once: true
+
+    - name: Unlock the site
+      site_lock:
+        unlock: "{{ site_lock }}"
+      run_once: true
+
+The lock is taken on every machine that runs Django, under `--limit` too, by a process of its own
+that ends with this run. A release, or another run, that holds it already is a failure with a
+sentence. Returns `tokens` (machine -> token) and `pid` (of the process that holds the lock).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+try:
+    from espalier.inventory.site import SiteError
+    from espalier.rollout import from_ansible, holder
+except ImportError as error:
+    from ansible.errors import AnsibleError
+
+    raise AnsibleError(
+        f"The Python package espalier is not installed beside this ansible-playbook ({error}). "
+        "Activate its virtual environment: source .venv/bin/activate"
+    ) from None
+
+
+class ActionModule(ActionBase):
+    """Lock, or unlock."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _VALID_ARGS = frozenset({"project", "unlock"})
+
+    def run(
+        self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Run the task."""
+        result = super().run(tmp, task_vars)
+        if "unlock" in self._task.args:
+            held = self._task.args["unlock"] or {}
+            if held.get("pid"):
+                holder.end(int(held["pid"]))
+            return result | {"changed": False}
+        if self._task.check_mode:
+            return result | {"changed": False, "tokens": {}}
+        site = from_ansible.site(self._task.args["project"], task_vars or {}, self._play_context)
+        try:
+            held = holder.start(site, f"{from_ansible.by()}", parent=os.getppid())
+        except SiteError as error:
+            raise AnsibleActionFail(str(error)) from None
+        for note in held.pop("notes"):
+            self._display.display(f"  {note}")
+        return result | {"changed": False} | held

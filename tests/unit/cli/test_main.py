@@ -1,0 +1,138 @@
+"""The command line: its options, its sentences and its exit statuses. No machine is touched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from espalier.cli import maintenance, manage, options, psql
+from espalier.cli.main import COMMANDS, main
+from espalier.inventory.read import Passwords
+from espalier.paths import KIT
+from espalier.text import table
+
+Recorded = list[tuple[str, list[str]]]
+LAB = str(KIT / "inventories/lab")
+
+
+def test_every_command_has_help_and_the_shared_options() -> None:
+    for name in COMMANDS:
+        done = CliRunner().invoke(main, [name, "--help"])
+        assert done.exit_code == 0
+        for option in ("--inventory", "-K", "-k", "--ask-vault-pass", "--vault-id"):
+            assert option in done.output
+
+
+def test_wrong_use_has_the_status_2(tmp_path: Path) -> None:
+    assert CliRunner().invoke(main, ["status"]).exit_code == 2
+    assert CliRunner().invoke(main, ["prune", "-i", LAB]).exit_code == 2
+    done = CliRunner().invoke(main, ["status", "-i", str(tmp_path)])
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"status: {tmp_path} is no inventory of this kit")
+    done = CliRunner().invoke(main, ["status", "--json", "-i", str(tmp_path)])
+    assert done.exit_code == 2
+    assert json.loads(done.stdout)["ok"] is False
+    done = CliRunner().invoke(main, ["manage", "-i", LAB])
+    assert done.exit_code == 2
+    assert done.stderr == 'manage: Say what to run: make manage CMD="createsuperuser".\n'
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
+    """What would be run, by machine, in place of machines."""
+    commands: Recorded = []
+
+    def note(machine: str, words: list[str], result: Any) -> Any:
+        commands.append((machine, list(words)))
+        return result
+
+    remote = SimpleNamespace(
+        attach=lambda machine, words: note(machine, words, 7),
+        run=lambda machine, words: note(machine, words, (0, "", "")),
+    )
+    for module in (manage, psql, maintenance):
+        monkeypatch.setattr(module, "reach", lambda site: nullcontext(remote))
+    return commands
+
+
+@pytest.mark.parametrize("separator", [["--"], []])
+def test_arguments_reach_the_machine_as_they_are(recorded: Recorded, separator: list[str]) -> None:
+    words = ["createsuperuser", "--username", "two words", "-i", "x"]
+    done = CliRunner().invoke(main, ["manage", "-i", LAB, *separator, *words])
+    assert done.exit_code == 7
+    expected = ["release", "--project", "orchard", "manage", "--", *words]
+    assert recorded == [("vps1", expected)]
+
+
+def test_psql_runs_a_statement_on_the_primary(recorded: Recorded) -> None:
+    as_postgres = ["runuser", "-u", "postgres", "--", "psql", "-d", "orchard"]
+    assert CliRunner().invoke(main, ["psql", "-i", LAB, "-c", "select 1"]).exit_code == 7
+    assert CliRunner().invoke(main, ["psql", "-i", LAB]).exit_code == 7
+    assert CliRunner().invoke(main, ["psql", "-i", LAB, "--", "-At"]).exit_code == 7
+    assert [words for _, words in recorded] == [
+        [*as_postgres, "-c", "select 1"],
+        as_postgres,
+        [*as_postgres, "-At"],
+    ]
+
+
+def test_maintenance_says_what_is_closed(recorded: Recorded) -> None:
+    done = CliRunner().invoke(main, ["maintenance", "-i", LAB, "on", "/shop/"])
+    assert done.output == "vps1: /shop/ is closed\n"
+    done = CliRunner().invoke(main, ["maintenance", "-i", LAB, "status"])
+    assert done.output == "vps1: everything is open\n"
+    assert [words for _, words in recorded] == [
+        ["maintenance", "on", "/shop/", "600"],
+        ["maintenance", "status", "/"],
+    ]
+    assert CliRunner().invoke(main, ["maintenance", "-i", LAB, "closed"]).exit_code == 2
+
+
+def test_passwords_are_asked_with_the_words_of_ansible(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def prompt(words: str, **settings: Any) -> str:
+        assert settings["hide_input"]
+        asked.append(words)
+        return "" if "BECOME" in words else f"typed {len(asked)}"
+
+    monkeypatch.setattr(options.click, "prompt", prompt)
+    given: Mapping[str, Any] = {
+        "ask_vault_pass": True,
+        "vault_id": ("dev@prompt", "prod@/file", "/other"),
+        "vault_password_file": ("/vault",),
+        "ask_pass": True,
+        "ask_become_pass": True,
+        "become_password_file": "",
+        "connection_password_file": "",
+    }
+    assert options.ask_passwords(given) == Passwords(
+        vault={"default": "typed 1", "dev": "typed 2"},
+        vault_ids=("prod@/file", "/other"),
+        vault_password_files=("/vault",),
+        become="typed 3",
+        connection="typed 3",
+    )
+    assert asked == [
+        "Vault password",
+        "Vault password (dev)",
+        "SSH password",
+        "BECOME password[defaults to SSH password]",
+    ]
+
+
+def test_project_that_is_wrong_ends_with_its_sentence() -> None:
+    with pytest.raises(options.SiteError, match="is not a key of `project`") as refused:
+        options.project_name({"directry": "x"})
+    assert refused.value.status == 2
+
+
+def test_columns_are_aligned() -> None:
+    assert table([["A", "B"], ["long", ""], ["", "x"]]) == "A     B\nlong\n      x"

@@ -1,0 +1,169 @@
+"""The inventory plugin, in the real Ansible."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from espalier import paths
+from espalier.inventory.topology import compute
+from tests.unit.inventory.examples import running
+from tests.unit.inventory.run_ansible import ansible
+
+HOSTS = """
+all:
+  vars: {{tiers: {tiers}}}
+  hosts:
+    zeta: {{ansible_host: 203.0.113.1, private_address: 10.0.0.1}}
+    alpha: {{ansible_host: 203.0.113.2}}
+    middle:
+  children:
+    web: {{hosts: {{zeta: }}}}
+    app: {{hosts: {{zeta: }}}}
+    db: {{hosts: {{zeta: , alpha: }}}}
+"""
+
+
+def inventory(tmp_path: Path, tiers: str) -> Path:
+    """Write an inventory of three machines and return its directory."""
+    directory = tmp_path / "inventory"
+    directory.mkdir()
+    (directory / "hosts.yml").write_text(HOSTS.format(tiers=tiers))
+    (directory / "topology.yml").write_text("plugin: topology\n")
+    return directory
+
+
+def listed(directory: Path, cwd: Path) -> dict[str, Any]:
+    """Return the topology as another program reads it."""
+    run = ansible("ansible-inventory", "-i", str(directory), "--list", cwd=cwd)
+    assert run.returncode == 0, run.stderr
+    assert "__ansible" not in run.stdout
+    hostvars = json.loads(run.stdout)["_meta"]["hostvars"]
+    maps = [variables["topology"] for variables in hostvars.values()]
+    assert all(one == maps[0] for one in maps)
+    return maps[0]
+
+
+def test_graph_shows_every_service_and_keeps_the_order_of_hosts_yml(tmp_path: Path) -> None:
+    directory = inventory(tmp_path, "[replicas]")
+    run = ansible("ansible-inventory", "-i", str(directory), "--graph", cwd=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines() == [
+        "@all:",
+        "  |--@ungrouped:",
+        "  |  |--middle",
+        "  |--@web:",
+        "  |  |--zeta",
+        "  |--@app:",
+        "  |  |--zeta",
+        "  |--@db:",
+        "  |  |--zeta",
+        "  |  |--alpha",
+        "  |--@nginx:",
+        "  |  |--zeta",
+        "  |--@app_proxy:",
+        "  |--@django:",
+        "  |  |--zeta",
+        "  |--@media:",
+        "  |--@pgbouncer:",
+        "  |--@postgresql_primary:",
+        "  |  |--zeta",
+        "  |--@postgresql_replica:",
+        "  |  |--alpha",
+        "  |--@redis:",
+        "  |--@queue:",
+        "  |--@etcd:",
+        "  |--@patroni:",
+    ]
+
+
+def test_list_is_the_same_map_as_plain_data(tmp_path: Path) -> None:
+    expected = compute(
+        {
+            "zeta": {"address": "10.0.0.1", "public_address": "203.0.113.1", "private": True},
+            "alpha": {"address": "203.0.113.2", "public_address": "203.0.113.2"},
+            "middle": {"address": "middle", "public_address": "middle"},
+        },
+        {"web": ["zeta"], "app": ["zeta"], "db": ["zeta", "alpha"]},
+        ["replicas", "pgbouncer"],
+    )
+    assert listed(inventory(tmp_path, "[pgbouncer, replicas]"), tmp_path) == expected
+
+
+def test_addresses_in_host_vars_and_group_vars_count_as_ansible_ranks_them(tmp_path: Path) -> None:
+    directory = inventory(tmp_path, "[]")
+    for folder, name, text in (
+        ("group_vars", "all.yml", "private_address: 10.0.0.7\n"),
+        ("group_vars", "db.yml", "private_address: 10.0.0.8\n"),
+        ("host_vars", "alpha.yml", "private_address: 10.0.0.9\n"),
+    ):
+        (directory / folder).mkdir(exist_ok=True)
+        (directory / folder / name).write_text(text)
+    result = listed(directory, tmp_path)
+    assert {name: machine["address"] for name, machine in result["machines"].items()} == {
+        "zeta": "10.0.0.1",  # its own line in hosts.yml
+        "alpha": "10.0.0.9",  # host_vars
+        "middle": "10.0.0.7",  # group_vars
+    }
+
+
+def test_plays_find_the_map_and_the_service_groups(tmp_path: Path) -> None:
+    directory = inventory(tmp_path, "[replicas]")
+    play = tmp_path / "play.yml"
+    play.write_text(
+        """
+- hosts: postgresql_replica
+  gather_facts: false
+  tasks:
+    - ansible.builtin.debug:
+        msg: "{{ inventory_hostname }} follows {{ topology.services.postgresql_primary[0] }}"
+- hosts: pgbouncer
+  gather_facts: false
+  tasks:
+    - ansible.builtin.fail:
+"""
+    )
+    run = ansible("ansible-playbook", "-i", str(directory), str(play), cwd=tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "alpha follows zeta" in run.stdout
+    assert "skipping: no hosts matched" in run.stdout
+
+
+def test_a_refusal_stops_the_run_with_the_sentence(tmp_path: Path) -> None:
+    directory = inventory(tmp_path, "[replica]")
+    run = ansible("ansible-inventory", "-i", str(directory), "--graph", cwd=tmp_path)
+    assert run.returncode != 0
+    assert run.stdout == ""
+    assert "which is no tier. Did you mean `replicas`?" in " ".join(run.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "arguments", "sentence"),
+    [
+        ("topology.yml", "plugin: topology\ntiers: []\n", [], "topology.yml has `tiers`, and"),
+        ("group_vars/all.yml", "topology: {}\n", [], "The variable `topology` is there already."),
+        ("group_vars/all.yml", "", ["-e", '{"tiers": []}'], "`tiers` is given on the command line"),
+    ],
+)
+def test_a_second_place_for_the_switch_is_refused(
+    tmp_path: Path, file: str, text: str, arguments: list[str], sentence: str
+) -> None:
+    directory = inventory(tmp_path, "[]")
+    (directory / file).parent.mkdir(exist_ok=True)
+    (directory / file).write_text(text)
+    run = ansible("ansible-inventory", "-i", str(directory), "--graph", *arguments, cwd=tmp_path)
+    assert run.returncode != 0
+    assert sentence in " ".join(run.stderr.split())
+
+
+def test_the_example_inventory_is_the_baseline(tmp_path: Path) -> None:
+    result = listed(paths.KIT / "inventories" / "example", tmp_path)
+    assert result["tiers"] == []
+    assert running(result) == {
+        "nginx": ["vps1"],
+        "django": ["vps1"],
+        "postgresql_primary": ["vps1"],
+    }

@@ -1,0 +1,211 @@
+"""How a command becomes root on a machine: run here, with a sudo that behaves as the real one."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from espalier.inventory import askpass
+from espalier.inventory.remote import (
+    MISSING,
+    as_root,
+    connection_data,
+    explain,
+    password_input,
+    root_command,
+)
+
+# As sudo: without a password it refuses (-n), or takes a line of stdin (-S), once.
+SUDO = """#!/bin/sh
+verify=
+while :; do
+  case $1 in
+    -n) echo "sudo: a password is required" >&2; exit 1;;
+    -S) read_it=1;;
+    -p) shift;;
+    -v) verify=1;;
+    --) shift; break;;
+    -k) ;;
+    *) break;;
+  esac
+  shift
+done
+if [ -z "$NEEDS_NONE" ]; then
+  IFS= read -r given
+  echo asked >> "$ASKED"
+  [ "$given" = "$RIGHT" ] || exit 1
+fi
+[ "$verify" ] || exec "$@"
+"""
+RIGHT = "pear 'on' \"quince\" $HOME \\n"
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> dict[str, str]:
+    """The environment of a machine whose user is not root, and becomes it by RIGHT."""
+    for name, text in (("sudo", SUDO), ("id", "#!/bin/sh\necho 1000\n")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    return {"PATH": path, "RIGHT": RIGHT, "ASKED": str(tmp_path / "asked")}
+
+
+def run(line: str, environment: dict[str, str], stdin: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["sh", "-c", line], env=environment, input=stdin, capture_output=True, text=True
+    )
+
+
+WORDS = ["sh", "-c", 'printf "%s|" "$@"; cat', "sh", "two words", "a'b", "$HOME"]
+WRITTEN = "two words|a'b|$HOME|"
+
+
+@pytest.mark.parametrize("needs_none", ["", "yes"])
+def test_command_has_its_own_input_whether_sudo_asks_or_not(
+    machine: dict[str, str], needs_none: str
+) -> None:
+    line = as_root(WORDS, password=True)
+    done = run(line, machine | {"NEEDS_NONE": needs_none}, password_input(RIGHT) + "one\ntwo\n")
+    assert (done.stdout, done.stderr, done.returncode) == (f"{WRITTEN}one\ntwo\n", "", 0)
+
+
+def test_root_needs_no_sudo_and_sees_no_password(machine: dict[str, str]) -> None:
+    Path(machine["ASKED"]).with_name("id").write_text("#!/bin/sh\necho 0\n")
+    done = run(as_root(WORDS, password=True), machine, password_input(RIGHT) + "one\n")
+    assert done.stdout == f"{WRITTEN}one\n"
+    assert run(as_root(WORDS), machine, "one\n").stdout == f"{WRITTEN}one\n"
+
+
+def test_wrong_password_is_tried_once_and_ends_with_a_sentence(machine: dict[str, str]) -> None:
+    done = run(as_root(WORDS, password=True), machine, password_input("wrong") + "one\n")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert explain(done.stderr).startswith("sudo refuses the password")
+    assert Path(machine["ASKED"]).read_text() == "asked\n"
+
+
+def test_password_that_is_missing_is_explained(machine: dict[str, str]) -> None:
+    done = run(as_root(WORDS), machine, "")
+    assert done.returncode == 1
+    assert explain(done.stderr) == MISSING
+    assert explain("") == "no answer"
+    assert explain("first\nlast\n") == "last"
+
+
+def test_no_password_is_in_a_command() -> None:
+    line, before = root_command({"ansible_become_password": "pear"}, ["true"])
+    assert "pear" not in line
+    assert before == "pear\npear\n-- end of the password --\n"
+    assert root_command({}, ["true"]) == (as_root(["true"]), "")
+    assert "sudo -n" in as_root(["true"])
+    assert "sudo -- " in as_root(["true"], terminal=True)
+
+
+def test_pyinfra_is_told_of_the_configuration_and_no_password_for_sudo() -> None:
+    variables = {
+        "vps1": {
+            "ansible_host": "203.0.113.10",
+            "ansible_user": "deploy",
+            "ansible_password": "quince",
+            "ansible_become_password": "pear",
+            "ansible_ssh_common_args": "-o StrictHostKeyChecking=accept-new",
+        }
+    }
+    assert connection_data(variables, "vps1", Path("/x/config")) == {
+        "ssh_hostname": "203.0.113.10",
+        "ssh_config_file": "/x/config",
+        "ssh_strict_host_key_checking": "accept-new",
+        "ssh_password": "quince",
+        "_sudo": True,
+    }
+
+
+KNOWN = {"deploy@203.0.113.10": "pear", "@203.0.113.11": "quince"}
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("deploy@203.0.113.10's password: ", "pear"),
+        ("(deploy@203.0.113.10) Password: ", "pear"),
+        ("me@203.0.113.11's password: ", "quince"),
+        ("jump@203.0.113.1's password: ", None),
+        ("deploy@203.0.113.100's password: ", None),
+        ("The authenticity of host 'deploy@203.0.113.10' … (yes/no/[fingerprint])? ", None),
+    ],
+)
+def test_ssh_is_given_the_password_of_the_machine_that_it_asks_for(
+    question: str, expected: str | None
+) -> None:
+    assert askpass.answer(question, KNOWN) == expected
+
+
+def test_program_that_ssh_calls_answers(tmp_path: Path) -> None:
+    program = tmp_path / "askpass"
+    program.write_text(askpass.script())
+    program.chmod(0o700)
+    environment = {**os.environ, **askpass.environment(tmp_path, KNOWN)}
+    assert environment["SSH_ASKPASS"] == str(program)
+    command = [program, "deploy@203.0.113.10's password: "]
+    assert subprocess.check_output(command, env=environment, text=True) == "pear\n"
+    assert askpass.environment(tmp_path, {}) == {}
+    variables = {"a": {"ansible_user": "me", "ansible_password": "x"}, "b": {}}
+    assert askpass.passwords(variables) == {"me@a": "x"}
+
+
+RELAY = """
+import os, sys
+from espalier.inventory import terminal
+from espalier.inventory.remote import as_root
+line = as_root([sys.executable, "-c", sys.argv[1]], password=True, terminal=True)
+sys.exit(terminal.run(["sh", "-c", line], os.environ, "the answer"))
+"""
+SUDO_ON_TERMINAL = f"""#!{sys.executable}
+import getpass, os, sys
+assert sys.argv[1:4:2] == ["-p", "--"]
+given = getpass.getpass(sys.argv[2])
+print("sudo got", given, flush=True)
+os.execvp(sys.argv[4], sys.argv[4:])
+"""
+ASKING = """
+import getpass, sys
+print("got", getpass.getpass("[sudo] password: "))
+sys.exit(7)
+"""
+
+
+def on_terminal(environment: dict[str, str], questions: int) -> tuple[str, int]:
+    """Run ASKING through the relay on a terminal, type a line; gives the output and the status."""
+    process, master = pty.fork()
+    if process == 0:
+        argv = [sys.executable, "-c", RELAY, ASKING]
+        os.execve(sys.executable, argv, os.environ | environment)
+    output, is_typed = "", False
+    while True:
+        try:
+            output += os.read(master, 1000).decode()
+        except OSError:
+            break
+        # The last question is the command's own: a person answers it.
+        if output.count("[sudo] password: ") == questions and not is_typed:
+            os.write(master, b"typed\n")
+            is_typed = True
+    os.close(master)
+    return output, os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def test_sudo_is_answered_on_a_terminal_and_nobody_else(machine: dict[str, str]) -> None:
+    folder = Path(machine["ASKED"]).parent
+    (folder / "sudo").write_text(SUDO_ON_TERMINAL)
+    for user, is_asked in ((1000, True), (0, False)):
+        (folder / "id").write_text(f"#!/bin/sh\necho {user}\n")
+        output, status = on_terminal(machine, 1 + is_asked)
+        assert status == 7
+        assert ("sudo got the answer" in output) == is_asked
+        assert "\ngot typed" in output
+        assert "\x1e" not in output

@@ -1,0 +1,93 @@
+"""Probes, over a slot's socket and through nginx."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+
+import pytest
+from espalier_machine.release import front, slots
+from espalier_machine.release.errors import ReleaseError
+from espalier_machine.release.probe import probe
+from espalier_machine.release.record import Release
+from espalier_machine.release.slots import warm_up
+
+from .fakes import archive, run_json, serve
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "overlay", "good"),
+    [
+        (200, {"status": "ready", "release": "r1"}, True, True),
+        (200, {"status": "ready", "release": "r0"}, True, False),
+        (200, ["odd"], True, False),
+        (503, {"status": "unready", "release": "r1"}, True, False),
+        (404, {}, False, True),
+        (500, {}, False, False),
+    ],
+)
+def test_probe_over_a_real_socket(machine, status, body, overlay, good):
+    server = serve(machine.socket("blue"), body, status)
+    one = Release(machine.releases / "r1", {"overlay": overlay})
+    answer = probe(machine, "blue", one)
+    server.close()
+    assert answer.status == status
+    assert answer.is_good(one) is good
+    path, headers = server.requests[0]
+    assert path == ("/-/ready" if overlay else "/")
+    assert headers["Host"] == "orchard.example.com"
+    assert headers["X-Forwarded-Proto"] == "https"
+
+
+def test_probe_of_nothing_is_an_answer_too(machine):
+    one = Release(machine.releases / "r1", {"overlay": False})
+    answer = probe(machine, "blue", one)
+    assert (answer.status, answer.is_good(one)) == (0, False)
+    assert "no answer" in str(answer)
+
+
+@pytest.mark.parametrize(("status", "refused"), [(200, False), (404, False), (500, True)])
+def test_front_page_that_is_a_server_error_is_refused(machine, monkeypatch, status, refused):
+    monkeypatch.setattr(slots, "unit_log", lambda unit, since: "ValueError: no such tree")
+    server = serve(machine.socket("blue"), {}, status)
+    try:
+        if refused:
+            with pytest.raises(ReleaseError, match="front page answers 500") as caught:
+                warm_up(machine, "blue", 0)
+            assert "no such tree" in caught.value.detail
+        else:
+            warm_up(machine, "blue", 0)
+    finally:
+        server.close()
+    assert {path for path, _ in server.requests} == {"/"}
+
+
+def test_probe_waits_for_the_live_release_behind_nginx(machine, tmp_path, capsys, monkeypatch):
+    assert run_json(capsys, "deploy", str(archive(tmp_path / "a.tar.gz")), "--id", "a")[0] == 0
+    answers = iter(["another", "another", "a"])
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            assert (self.path, self.headers["Host"]) == ("/-/ready", "orchard.example.com")
+            body = json.dumps({"status": "ready", "release": next(answers, "another")}).encode()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    file = machine.config.file
+    changed = {"front": f"http://127.0.0.1:{server.server_port}"}
+    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+    monkeypatch.setattr(front, "PROBE_FRONT", 5)
+    assert run_json(capsys, "probe")[0] == 0
+    monkeypatch.setattr(front, "PROBE_FRONT", 0.3)
+    status, said = run_json(capsys, "probe")
+    assert status == 1
+    assert '"another"' in said["detail"]
+    server.shutdown()
+    server.server_close()

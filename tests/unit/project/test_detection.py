@@ -1,0 +1,239 @@
+"""What runs a project, found in its files."""
+
+from __future__ import annotations
+
+import pytest
+
+from espalier.project.detection.tree import Found
+from tests.unit.project.samples import MANAGE, PLAIN, SETTINGS, WSGI, detected, undetected
+
+
+def test_an_ordinary_project(tmp_path):
+    found = detected(tmp_path, {})
+    assert found.workdir == Found("", "the only one")
+    assert found.settings == Found("mysite.settings", "manage.py line 5")
+    assert found.application == Found(
+        "mysite.wsgi:application", "WSGI_APPLICATION, mysite/settings.py line 2"
+    )
+    assert found.interface == "wsgi"
+    assert found.requirements == Found("requirements.txt", "beside manage.py")
+    assert found.requirements_kind == "requirements"
+    assert found.notes[1:] == (
+        "manage.py    manage.py (the only one)",
+        "settings     mysite.settings (manage.py line 5)",
+        "application  mysite.wsgi:application (wsgi) (WSGI_APPLICATION, mysite/settings.py line 2)",
+        "requirements requirements.txt (beside manage.py)",
+    )
+
+
+def moved(prefix: str) -> dict[str, str | None]:
+    return dict.fromkeys(PLAIN) | {f"{prefix}/{name}": text for name, text in PLAIN.items()}
+
+
+def test_manage_in_a_directory(tmp_path):
+    files = moved("backend") | {"backend/requirements.txt": None, "requirements.txt": "django"}
+    found = detected(tmp_path, files)
+    assert found.workdir.value == "backend"
+    assert found.settings.where == "backend/manage.py line 5"
+    assert found.requirements == Found("requirements.txt", "in the root")
+
+
+def test_manage_of_a_test_project_is_left_aside(tmp_path):
+    others = {
+        "lib/tests/testproject/manage.py": "",
+        ".hidden/manage.py": "",
+        "node_modules/x/manage.py": "",
+        "lib/site-packages/x/manage.py": "",
+    }
+    assert detected(tmp_path, others).workdir == Found("", "nearest the root")
+
+
+def test_a_project_in_a_directory_called_example_is_a_project(tmp_path):
+    assert detected(tmp_path, moved("example")).workdir.value == "example"
+
+
+def test_several_or_no_manage(tmp_path):
+    said = undetected(tmp_path / "a", {"shop/manage.py": MANAGE})
+    assert "several manage.py, in `.`, `shop`: write `path:`" in said
+    assert "no manage.py was found" in undetected(tmp_path / "b", {"manage.py": None})
+
+
+def test_path_chooses_among_several(tmp_path):
+    files = {"shop/manage.py": MANAGE.replace("mysite", "elsewhere")}
+    assert detected(tmp_path / "a", files, path=".").workdir == Found("", "project.path")
+    said = undetected(tmp_path / "b", files, path="sop")
+    assert 'there is no manage.py in "sop": there is one in `.`, `shop`' in said
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'os.environ["DJANGO_SETTINGS_MODULE"] = "mysite.settings"',
+        'os.environ.setdefault("DJANGO_SETTINGS_MODULE", os.environ.get("X", "mysite.settings"))',
+        'os.environ.setdefault("DJANGO_SETTINGS_MODULE", config("Y", default="mysite.settings"))',
+        'print "python 2"; os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.settings")',
+        'if "test" in x:\n'
+        '    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.test_settings")\n'
+        'else:\n    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.settings")',
+    ],
+)
+def test_ways_to_name_the_settings(tmp_path, line):
+    files = {"manage.py": line, "mysite/test_settings.py": ""}
+    assert detected(tmp_path, files).settings.value == "mysite.settings"
+
+
+def test_settings_named_only_in_wsgi(tmp_path):
+    text = 'import os\nos.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.settings")\n' + WSGI
+    found = detected(tmp_path, {"manage.py": "from x import main", "mysite/wsgi.py": text})
+    assert found.settings == Found("mysite.settings", "mysite/wsgi.py line 2")
+
+
+def test_settings_not_named_named_twice_or_missing(tmp_path):
+    said = undetected(tmp_path / "a", {"manage.py": "x = 1"})
+    assert "manage.py does not say which settings module" in said
+    line = 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.{}")\n'
+    files = {"manage.py": line.format("one") + line.format("two")}
+    files |= {"mysite/one.py": "", "mysite/two.py": ""}
+    said = undetected(tmp_path / "b", files)
+    assert "names several settings modules, `mysite.one`, `mysite.two`: write `settings:`" in said
+    said = undetected(tmp_path / "c", {}, settings="mysite.setings")
+    assert "has no module mysite.setings in its root: did you mean `mysite.settings`" in said
+
+
+def test_settings_of_an_installed_package_are_believed(tmp_path):
+    assert (
+        detected(tmp_path, {}, settings="company_site.conf").settings.value == "company_site.conf"
+    )
+
+
+def test_development_settings_are_kept_and_production_is_mentioned(tmp_path):
+    files = {
+        "manage.py": MANAGE.replace("mysite.settings", "mysite.settings.dev"),
+        "mysite/settings.py": None,
+        "mysite/settings/__init__.py": "",
+        "mysite/settings/base.py": SETTINGS,
+        "mysite/settings/dev.py": "from .base import *\n",
+        "mysite/settings/production.py": "from .base import *\n",
+    }
+    found = detected(tmp_path, files)
+    assert found.settings.value == "mysite.settings.dev"
+    assert found.application.where == "WSGI_APPLICATION, mysite/settings/base.py line 2"
+    assert any("`settings: mysite.settings.production` would run it" in n for n in found.notes)
+
+
+ASGI = "application = get_asgi_application()\n"
+
+
+def test_wsgi_is_preferred_and_asgi_taken_when_alone(tmp_path):
+    found = detected(tmp_path / "a", {"mysite/asgi.py": ASGI})
+    assert (found.application.value, found.interface) == ("mysite.wsgi:application", "wsgi")
+    files = {"mysite/asgi.py": ASGI, "mysite/wsgi.py": None}
+    found = detected(tmp_path / "b", files)
+    assert (found.application.value, found.interface) == ("mysite.asgi:application", "asgi")
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"requirements.txt": "Django\nchannels[daphne]>=4\n"},
+        {"requirements.txt": "daphne\n"},
+        {"mysite/settings.py": 'INSTALLED_APPS = ["daphne", "x"]'},
+        {"requirements.txt": None, "pyproject.toml": '[project]\ndependencies = ["channels~=4"]'},
+    ],
+)
+def test_channels_selects_asgi_and_a_server_that_closes_websockets(tmp_path, files):
+    found = detected(tmp_path, {"mysite/asgi.py": ASGI, **files})
+    assert (found.application.value, found.interface) == ("mysite.asgi:application", "asgi")
+    assert found.server.value == "uvicorn"
+    assert [note for note in found.notes if note.startswith("server ")]
+    stated = detected(tmp_path / "b", {"mysite/asgi.py": ASGI, **files}, server="granian")
+    assert stated.server.value == "granian"
+
+
+def test_channels_like_names_do_not(tmp_path):
+    files = {"mysite/asgi.py": ASGI, "requirements.txt": "channels-of-water\ndjango-channels-x\n"}
+    found = detected(tmp_path, files)
+    assert (found.interface, found.server.value) == ("wsgi", "gunicorn")
+
+
+def test_stated_application(tmp_path):
+    files = {"mysite/asgi.py": ASGI}
+    assert (
+        detected(tmp_path / "a", files, application="mysite.asgi:application").interface == "asgi"
+    )
+    assert detected(tmp_path / "b", files, application="mysite.wsgi:app").interface == "wsgi"
+    said = undetected(tmp_path / "c", {}, application="mysite.wsgy:application")
+    assert "project.application: the project has no module mysite.wsgy" in said
+    assert "did you mean `mysite.wsgi`" in said
+
+
+def test_no_application(tmp_path):
+    assert "neither a wsgi.py nor an asgi.py" in undetected(tmp_path, {"mysite/wsgi.py": None})
+
+
+LOCK = '[[package]]\nname = "django"\n'
+PYPROJECT = '[project]\nname = "x"\ndependencies = ["django"]\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "value", "kind"),
+    [
+        ({"uv.lock": LOCK, "pyproject.toml": PYPROJECT}, "uv.lock", "uv.lock"),
+        ({"uv.lock": LOCK}, "requirements.txt", "requirements"),
+        ({"uv.lock": "", "pyproject.toml": PYPROJECT}, "requirements.txt", "requirements"),
+        ({"pyproject.toml": PYPROJECT}, "requirements.txt", "requirements"),
+        ({"pyproject.toml": PYPROJECT, "requirements.txt": None}, "pyproject.toml", "pyproject"),
+        (
+            {"requirements.txt": None, "requirements/base.txt": "", "requirements/prod.txt": ""},
+            "requirements/prod.txt",
+            "requirements",
+        ),
+    ],
+)
+def test_requirements(tmp_path, files, value, kind):
+    found = detected(tmp_path, files)
+    assert (found.requirements.value, found.requirements_kind) == (value, kind)
+
+
+def test_stated_requirements(tmp_path):
+    files = moved("app") | {"deps/live.txt": "", "uv.lock": LOCK, "pyproject.toml": PYPROJECT}
+    found = detected(tmp_path / "a", files, requirements="deps/live.txt")
+    assert found.requirements == Found("deps/live.txt", "project.requirements")
+    assert detected(tmp_path / "b", files, requirements="uv.lock").requirements_kind == "uv.lock"
+    said = undetected(tmp_path / "c", files, requirements="live.txt")
+    assert "there is no live.txt beside manage.py or in the project's root" in said
+    assert "`app/requirements.txt`" in said
+    assert "no pyproject.toml beside it" in undetected(
+        tmp_path / "d", {"uv.lock": LOCK}, requirements="uv.lock"
+    )
+    assert "has no `dependencies` in [project]" in undetected(
+        tmp_path / "e", {"pyproject.toml": ""}, requirements="pyproject.toml"
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ({}, "does not say what it needs"),
+        (
+            {"pyproject.toml": "[tool.poetry]\nname = 'x'\n"},
+            "Poetry's own table: run `poetry export",
+        ),
+        ({"Pipfile": ""}, "Pipenv's format: run `pipenv requirements"),
+        ({"pyproject.toml": "[project"}, "pyproject.toml is not valid TOML"),
+        ({"requirements.txt": "d\0j\0"}, "requirements.txt is UTF-16 text"),
+    ],
+)
+def test_unusable_requirements(tmp_path, files, sentence):
+    assert sentence in undetected(tmp_path, {"requirements.txt": None, **files})
+
+
+def test_celery_is_noted(tmp_path):
+    notes = detected(tmp_path, {"mysite/celery.py": "app = Celery('mysite')"}).notes
+    assert "note         mysite/celery.py has a Celery app; no worker is started for it" in notes
+
+
+def test_a_large_directory_is_noted(tmp_path, monkeypatch):
+    monkeypatch.setattr("espalier.project.detection.notes.LARGE", 2**20)
+    notes = detected(tmp_path, {"media/a.jpg": "x" * 2**21}).notes
+    assert "warning      2 MB, of which 2 MB in media: list in .gitignore what is not code" in notes

@@ -1,0 +1,53 @@
+"""The four steps in a row."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import time
+
+from espalier.project.pack import pack
+from tests.unit.project.samples import PLAIN, repository, write
+
+
+def test_packing_again_is_fast(tmp_path, overlay):
+    root = repository(tmp_path / "site", PLAIN | {f"app/f{n}.py": "x = 1\n" for n in range(500)})
+    for values in (
+        {"directory": str(root), "name": "orchard"},
+        {"git": str(root), "name": "orchard"},
+    ):
+        first = pack(values, tmp_path, tmp_path / "cache", overlay)
+        started = time.monotonic()
+        again = pack(values, tmp_path, tmp_path / "cache", overlay)
+        assert again.archive == first.archive
+        # 0.05 s at rest on a small machine; the margin is for a busy one.
+        assert time.monotonic() - started < 1.5
+    assert (tmp_path / "cache").stat().st_mode & 0o077 == 0
+
+
+def test_the_identity_of_an_archive_stays(tmp_path):
+    # As the kit made them before it was a package: another identity would be another release of a
+    # project that did not change.
+    write(tmp_path / "site", PLAIN)
+    (tmp_path / "site/manage.py").chmod(0o755)
+    files = {"__init__.py": "", "settings.py": "X = 1\n"}
+    write(tmp_path / "overlay/espalier_overlay", files)
+    packed = pack(
+        {
+            "directory": "site",
+            "name": "orchard",
+            "processes": {"mailer": "python manage.py mail"},
+            "hooks": {"after_switch": ["python manage.py warm_up"]},
+        },
+        tmp_path,
+        tmp_path / "cache",
+        tmp_path / "overlay",
+        {"gunicorn": ["gunicorn==27.0.1"]},
+    )
+    assert packed.archive.identity == "b4a16466be814004"
+    assert packed.archive.path == tmp_path / "cache/archives/orchard-b4a16466be814004.tar.gz"
+    # Not of the compressed bytes: those are zlib's.
+    content = gzip.decompress(packed.archive.path.read_bytes())
+    assert hashlib.sha256(content).hexdigest() == (
+        "596a1fb0a2f93883067c698479946b8854e417f72861c657a6614c7897365205"
+    )

@@ -1,0 +1,263 @@
+"""project.yml: what is accepted, and the sentence for what is not."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pytest
+from pydantic import BaseModel, Field, ValidationError
+
+from espalier.project.errors import ProjectError
+from espalier.project.schema import Project, check, first_sentence
+
+
+def refusal(values: object) -> str:
+    with pytest.raises(ProjectError) as caught:
+        check(values)
+    return str(caught.value)
+
+
+def test_defaults():
+    checked = check({"directory": "../orchard", "settings": None})
+    assert checked == Project(
+        name="orchard",
+        directory="../orchard",
+        path=None,
+        static_url="/static/",
+        media_url="/media/",
+        overlay=True,
+        upload_limit_mb=25,
+    )
+
+
+def test_everything_stated():
+    checked = check(
+        {
+            "name": "shop",
+            "git": "https://git.example.com/shop.git",
+            "version": "v1.2",
+            "path": "backend/",
+            "domains": ["Shop.example.com", "203.0.113.10", "[2001:DB8::1]"],
+            "settings": "shop.settings.production",
+            "application": "shop.asgi:application",
+            "requirements": "requirements/prod.txt",
+            "extra_requirements": ["django-storages[s3]", "celery==5.5.3"],
+            "packages": ["libpango-1.0-0"],
+            "apps": ["django.contrib.postgres"],
+            "environment": {"A": "x=1", "WORKERS": 3, "FLAG": True},
+            "static_url": "/assets/",
+            "media_url": "/files/up/",
+            "overlay": False,
+            "writable": ["/var/lib/shop/"],
+            "upload_limit_mb": 100,
+            "microcache": [{"path": "/", "seconds": 1}, {"path": "/feed.xml", "seconds": 3600}],
+        }
+    )
+    assert checked.microcache == (
+        {"path": "/", "seconds": 1},
+        {"path": "/feed.xml", "seconds": 3600},
+    )
+    assert checked.domains == ("shop.example.com", "203.0.113.10", "2001:db8::1")
+    assert checked.environment == {"A": "x=1", "WORKERS": "3", "FLAG": "True"}
+    assert checked.writable == ("/var/lib/shop",)
+    assert checked.path == "backend"
+    assert "x=1" not in repr(checked)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ({"directory": "/home/me/My-Shop/"}, "my_shop"),
+        ({"git": "git@host.example.com:me/Shop2.git"}, "shop2"),
+        ({"git": "https://host.example.com/me/shop/"}, "shop"),
+        ({"package": "django-wiki[all]"}, "django_wiki"),
+    ],
+)
+def test_name_comes_from_the_source(source, name):
+    assert check(source).name == name
+
+
+D = {"directory": "x"}
+REFUSALS = [
+    (None, "`project` must be a dictionary"),
+    ({}, "does not say where the code is: write exactly one of `directory:`"),
+    ({"directory": "x", "git": "y"}, "`project` has `directory`, `git`: write exactly one"),
+    (
+        {**D, "domain": ["a.example"]},
+        "project.domain is not a key of `project`: did you mean `domains`?",
+    ),
+    (
+        {**D, "zzzzzz": 1},
+        "project.zzzzzz is not a key of `project`: the keys are `name`, `directory`",
+    ),
+    ({"directory": 3}, "project.directory: YAML reads 3 as a number: put it in quotes"),
+    ({"directory": ""}, "project.directory: is empty: give it a value or remove the key"),
+    ({"directory": ["x"]}, "project.directory: must be text, and is a list"),
+    ({"directory": "a\nb"}, "project.directory: has a line break"),
+    ({"directory": ".."}, "project.name: none found: write `name:`"),
+    ({"directory": "backup"}, '"backup", the name made from backup, cannot be used: write `name:`'),
+    (
+        {"git": "https://me:hunter2@h.example/mail.git"},
+        "made from https://h.example/mail.git, cannot",
+    ),
+    ({**D, "name": "Shop"}, 'project.name: "Shop" cannot name a user, a database and services'),
+    ({**D, "name": "www-data"}, 'project.name: "www-data" cannot name a user'),
+    ({**D, "name": "a" * 32}, "at most 30 lower-case letters"),
+    *[
+        ({**D, "name": name}, f'"{name}" already means something to Debian')
+        for name in ("root", "postgres", "nginx", "daemon", "redis", "pgbouncer", "pg_x")
+    ],
+    ({**D, "version": "main"}, "project.version has no meaning with `directory:`"),
+    ({"package": "x", "path": "y"}, "project.path has no meaning with `package:`"),
+    ({"package": "x", "requirements": "y"}, "project.requirements has no meaning with `package:`"),
+    ({"package": "x", "version": ">=2"}, '">=2" is not one exact version of a package'),
+    (
+        {"package": "x", "version": 1.1},
+        "project.version: YAML reads 1.1 as a number: put it in quotes",
+    ),
+    ({"package": "pretix==1.2"}, 'write `package: pretix`, `version: "1.2"`'),
+    ({"package": "a b"}, '"a b" is not the name of a package on the Python index'),
+    ({"git": "-x"}, "it starts with a dash"),
+    ({"git": "x", "version": "-q"}, '"-q" is neither a branch, a tag, a commit nor'),
+    ({**D, "path": "../x"}, '"../x" must be a path inside the project'),
+    ({**D, "path": "/x"}, '"/x" must be a path inside the project'),
+    ({**D, "path": "backend/manage.py"}, "write the directory that holds it: backend"),
+    ({**D, "domains": "a.example"}, "project.domains: must be a list, and is a text"),
+    (
+        {**D, "domains": ["https://a.example/x"]},
+        "has a scheme: write the host name alone: a.example",
+    ),
+    ({**D, "domains": ["a.example:80"]}, "has a port: write the host name alone: a.example"),
+    ({**D, "domains": ["[::1]:80"]}, "has a port: write the host name alone: [::1]"),
+    ({**D, "domains": ["a.example/x"]}, "has a path: write the host name alone: a.example"),
+    ({**D, "domains": ["*.a.example"]}, "stands for many names"),
+    ({**D, "domains": ["bücher.example"]}, "write its ASCII form: xn--bcher-kva.example"),
+    ({**D, "domains": ["a_b.example"]}, "is neither a host name nor an IP address"),
+    ({**D, "domains": ["300.1.1.1"]}, "is neither a host name nor an IP address"),
+    (
+        {**D, "settings": "mysite/settings.py"},
+        "is not a Python module with dots: write mysite.settings",
+    ),
+    ({**D, "settings": "mysite.settings.py"}, "is a file, not a module: write mysite.settings"),
+    ({**D, "settings": "a b"}, '"a b" is not a Python module with dots, such as mysite.settings'),
+    ({**D, "application": "m.wsgi.application"}, "write m.wsgi:application"),
+    ({**D, "application": "m.wsgi"}, "write m.wsgi:application"),
+    ({**D, "application": "m wsgi"}, "is not module:name"),
+    ({**D, "requirements": "/r.txt"}, '"/r.txt" must be a path inside the project'),
+    ({**D, "extra_requirements": ["-r x"]}, '"-r x" is not a requirement'),
+    ({**D, "extra_requirements": "x"}, "must be a list"),
+    ({**D, "packages": ["Lib X"]}, '"Lib X" is not the name of a Debian package'),
+    ({**D, "apps": ["a-b"]}, '"a-b" is not an app\'s Python name'),
+    ({**D, "environment": ["A=1"]}, "project.environment: must be a dictionary, and is a list"),
+    ({**D, "environment": {"A-B": "1"}}, '"A-B" is not the name of an environment variable'),
+    ({**D, "environment": {"A": "1\n2"}}, "A has a line break, which an environment file cannot"),
+    ({**D, "environment": {"A": None}}, 'it is a missing value: write A: ""'),
+    (
+        {**D, "environment": {"A": [1]}},
+        "A must be text, a whole number, true or false; it is a list",
+    ),
+    ({**D, "environment": {"A": 1.5}}, 'put it in quotes, A: "1.5"'),
+    ({**D, "environment": {"DJANGO_SETTINGS_MODULE": "x"}}, "write `settings:` instead"),
+    ({**D, "environment": {"PYTHONPATH": "x"}}, "write `path:` to say where manage.py is"),
+    (
+        {**D, "environment": {"ESPALIER_X": "x"}},
+        "names that start with ESPALIER_ belong to the kit",
+    ),
+    ({**D, "static_url": "static"}, "starts and ends with a slash: write /static/"),
+    ({**D, "static_url": "/"}, "starts and ends with a slash: write /static/"),
+    ({**D, "static_url": "/a/../b/"}, "starts and ends with a slash"),
+    ({**D, "media_url": "https://cdn.example.com/"}, "is on another site"),
+    ({**D, "media_url": "/static/up/"}, "(/static/) and project.media_url (/static/up/) overlap"),
+    ({**D, "media_s3": "orchard"}, "project.media_s3: must be a dictionary; write for example"),
+    ({**D, "media_s3": {"region": "eu-1"}}, "lacks the `bucket`"),
+    ({**D, "media_s3": {"bucket": "b", "secret_key": "x"}}, "set vault_s3_secret_key in the"),
+    ({**D, "media_s3": {"bucket": "b", "endpoint_url": "s3"}}, "must start with https:// or"),
+    ({**D, "overlay": "yes"}, "project.overlay: must be true or false, and is a text"),
+    ({**D, "writable": ["x"]}, '"x" is not an absolute path'),
+    ({**D, "writable": ["/a/../etc"]}, '"/a/../etc" is not an absolute path'),
+    ({**D, "writable": ["/etc/x"]}, '"/etc/x" belongs to the system'),
+    ({**D, "server": "gunicron"}, "did you mean `gunicorn`?"),
+    ({**D, "server": "apache"}, "write one of `gunicorn`, `uvicorn`"),
+    ({**D, "processes": ["x"]}, "must be a dictionary"),
+    ({**D, "processes": {"web": "x"}}, "web is there already"),
+    ({**D, "processes": {"Mailer": "x"}}, "is not a name such as mailer"),
+    ({**D, "processes": {"mailer": {"comand": "x"}}}, "did you mean `command`?"),
+    ({**D, "processes": {"mailer": {"count": 2}}}, "mailer: lacks `command`"),
+    ({**D, "processes": {"mailer": {"command": "x", "count": 0}}}, "from 1 to 100, not 0"),
+    (
+        {**D, "processes": {"beat": {"command": "x", "count": 2, "single": True}}},
+        "leave one of them out",
+    ),
+    ({**D, "schedule": {"tidy": {"command": "x"}}}, "tidy: lacks `when`"),
+    ({**D, "schedule": {"tidy": "x"}}, "tidy: must be a dictionary"),
+    ({**D, "hooks": {"before_migration": ["x"]}}, "did you mean `before_migrate`?"),
+    ({**D, "hooks": {"after_switch": "x"}}, "after_switch must be a list"),
+    ({**D, "upload_limit_mb": "25"}, "must be a whole number of megabytes"),
+    ({**D, "upload_limit_mb": True}, "must be a whole number of megabytes"),
+    ({**D, "upload_limit_mb": 0}, "must be a whole number of megabytes"),
+    ({**D, "microcache": {"/guide/": 10}}, "must be a list, and is a dictionary: write for exam"),
+    ({**D, "microcache": ["/guide/"]}, "each entry must be a dictionary, and one is a text"),
+    ({**D, "microcache": [{"path": "/a/"}]}, "an entry lacks `seconds`: write for example [{path"),
+    (
+        {**D, "microcache": [{"path": "/a/", "second": 1}]},
+        "project.microcache: second is not a key of an entry: did you mean `seconds`?",
+    ),
+    ({**D, "microcache": [{"path": "guide", "seconds": 1}]}, '"guide" is not the beginning of an'),
+    ({**D, "microcache": [{"path": "/a/*", "seconds": 1}]}, '"/a/*" is not the beginning of an'),
+    ({**D, "microcache": [{"path": "/../", "seconds": 1}]}, '"/../" is not the beginning of an'),
+    ({**D, "microcache": [{"path": "/a/", "seconds": 0}]}, "must be a whole number from 1 to 3600"),
+    ({**D, "microcache": [{"path": "/a/", "seconds": "9"}]}, "a whole number from 1 to 3600, not"),
+    ({**D, "microcache": [{"path": "/-/ready", "seconds": 1}]}, "holds the kit's health pages"),
+    ({**D, "microcache": [{"path": "/media/x", "seconds": 1}]}, "/media/x are files, which nginx"),
+    ({**D, "microcache": [{"path": "/a/", "seconds": 1}] * 2}, "/a/ is there twice"),
+]
+
+
+@pytest.mark.parametrize(("values", "sentence"), REFUSALS, ids=lambda v: str(v)[:50])
+def test_refusals_name_the_file_and_what_to_write(values, sentence):
+    said = refusal(values)
+    assert sentence in said
+    assert said.startswith("group_vars/all/project.yml: ")
+
+
+def test_the_first_wrong_key_is_named_in_the_order_of_the_file():
+    sentences = [
+        refusal({"upload_limit_mb": 0, "domains": "x", "directory": ""}),
+        refusal({"domains": "x", "upload_limit_mb": 0}),
+        refusal({"domains": "x", "zzzzzz": 1}),
+    ]
+    keys = [sentence.split(":")[1].split()[0] for sentence in sentences]
+    assert keys == ["project.upload_limit_mb", "project.domains", "project.zzzzzz"]
+    assert all(sentence.count("project.") == 2 for sentence in sentences)  # and project.yml
+
+
+def test_a_checked_project_cannot_be_changed():
+    checked = check({"directory": "x"})
+    with pytest.raises(ValidationError, match="frozen"):
+        checked.name = "other"
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_checked_project_as_json():
+    values = {**D, "domains": ["a.example"], "hooks": {"after_switch": ["x"]}}
+    dumped = check(values | {"microcache": [{"path": "/", "seconds": 1}]}).model_dump(mode="json")
+    assert dumped["domains"] == ["a.example"]
+    assert dumped["hooks"] == {"after_switch": ["x"]}
+    assert dumped["microcache"] == [{"path": "/", "seconds": 1}]
+
+
+def test_secrets_are_in_no_error():
+    values = {**D, "git": "y", "environment": {"TOKEN": "hunter2"}}  # refused as a whole
+    with pytest.raises(ValidationError) as caught:
+        Project.model_validate(values)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_key_with_a_type_of_pydantic_has_its_sentence():
+    class Later(BaseModel):
+        retries: Annotated[int, Field(ge=1)] = 3
+
+    with pytest.raises(ValidationError) as caught:
+        Later.model_validate({"retries": 0})
+    sentence = first_sentence(caught.value, ["retries"])
+    assert sentence == "project.retries: Input should be greater than or equal to 1"

@@ -1,0 +1,223 @@
+"""The order of a release, told without a machine: what machines answered -> what is next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from espalier.rollout.order import Answer, Done, Order, Task, answer_plan, failure, next_tasks
+from espalier.rollout.outcome import Outcome
+
+TWO = ("app1", "app2")
+ORDER = Order(TWO, (("app1",), ("app2",)), identity="new", new_id="id-new")
+
+
+def status(live: str = "old", *others: str, stale: bool = False, healthy: bool = True) -> Any:
+    kept = [live, *others] if live else list(others)
+    return {
+        "live": {"id": f"id-{live}", "identity": live, "healthy": healthy} if live else None,
+        "stale": stale,
+        "releases": [{"id": f"id-{one}", "identity": one, "good": True} for one in kept],
+    }
+
+
+DATA: dict[str, Any] = {
+    "build": {"changed": True},
+    "migrate": {"changed": True},
+    "switch": {"action": "switched"},
+    "clean": {"removed": []},
+    "compare": {"live": "r1", "wanted": "r2"},
+}
+
+
+def play(
+    order: Order = ORDER,
+    statuses: dict[str, Any] | None = None,
+    failing: Callable[[Task], bool] = lambda task: False,
+) -> list[list[str]]:
+    """Play an order to its end; gives its stages as `step machine release` each."""
+    return [
+        [" ".join(filter(None, (t.step, t.machine, t.release))) for t in stage]
+        for stage, _ in _play(order, statuses, failing)
+    ]
+
+
+def _play(order: Order, statuses: Any, failing: Callable[[Task], bool]) -> list[Any]:
+    statuses = statuses or {name: status() for name in order.machines}
+    done: list[Done] = []
+    stages = []
+    while tasks := next_tasks(order, done):
+        assert len(stages) < 50, "it does not end"
+        for task in tasks:
+            if failing(task):
+                answer = Answer(error=f"{task.step} failed")
+            elif task.step == "plan":
+                answer = Answer(answer_plan(order, done))
+            elif task.step == "status":
+                answer = Answer(statuses[task.machine])
+            else:
+                answer = Answer(DATA.get(task.step, {}))
+            done.append(Done(task, answer))
+        stages.append((tasks, list(done)))
+    return stages
+
+
+def fails(step: str, machine: str = "") -> Callable[[Task], bool]:
+    return lambda task: task.step == step and machine in ("", task.machine)
+
+
+def test_release_is_built_everywhere_migrated_once_and_switched_in_batches() -> None:
+    assert play() == [
+        ["status app1", "status app2"],
+        ["plan app1"],
+        ["build app1 id-new", "build app2 id-new"],
+        ["migrate app1 id-new"],
+        ["switch app1 id-new"],
+        ["switch app2 id-new"],
+        ["clean app1", "clean app2"],
+    ]
+
+
+def test_hooks_run_on_the_first_machine_and_caches_are_purged_before_that() -> None:
+    order = replace(ORDER, hooks=("before_migrate", "after_switch"), caching=("web1",))
+    stages = play(order)
+    assert stages[3] == ["prehook app1 before_migrate:id-new"]
+    assert stages[-3:] == [
+        ["purge web1 new"],
+        ["clean app1", "clean app2"],
+        ["hook app1 after_switch"],
+    ]
+
+
+def test_nothing_is_done_where_the_release_is_live_and_well() -> None:
+    live = {name: status("new") for name in TWO}
+    assert play(statuses=live) == [["status app1", "status app2"], ["plan app1"]]
+
+
+@pytest.mark.parametrize("change", [{"stale": True}, {"healthy": False}])
+def test_live_release_is_started_anew_where_it_is_not_well_or_its_settings_changed(
+    change: dict[str, bool],
+) -> None:
+    stages = play(statuses={"app1": status("new"), "app2": status("new", **change)})
+    assert stages[2:] == [
+        ["migrate app1 id-new"],
+        ["switch app1 id-new"],
+        ["switch app2 id-new"],
+        ["clean app1", "clean app2"],
+    ]
+
+
+def test_release_that_is_there_is_not_built_again() -> None:
+    stages = play(statuses={"app1": status("old", "new"), "app2": status()})
+    assert stages[2] == ["build app2 id-new"]
+
+
+def test_release_built_with_another_python_is_built_again() -> None:
+    upgraded = status("new") | {"python": "3.13"}
+    upgraded["releases"][0]["python"] = "3.11"
+    one = replace(ORDER, machines=("app1",), batches=(("app1",),), new_id="id-newer")
+    stages = play(one, {"app1": upgraded})
+    assert stages[2] == ["build app1 id-newer"]
+
+
+def test_failed_switch_takes_back_what_was_switched_and_removes_what_was_built() -> None:
+    stages = play(failing=fails("switch", "app2"))
+    assert stages[5:] == [
+        ["switch app2 id-new"],
+        ["rollback app1 id-old", "rollback app2 id-old"],
+        ["remove app1 id-new", "remove app2 id-new"],
+    ]
+
+
+def test_failed_build_removes_what_others_built_and_switches_nothing() -> None:
+    stages = play(failing=fails("build", "app2"))
+    assert stages[2:] == [["build app1 id-new", "build app2 id-new"], ["remove app1 id-new"]]
+
+
+def test_failed_migration_switches_nothing() -> None:
+    stages = play(failing=fails("migrate"))
+    assert stages[3:] == [
+        ["migrate app1 id-new"],
+        ["remove app1 id-new", "remove app2 id-new"],
+    ]
+
+
+def test_machine_that_does_not_answer_at_first_ends_it() -> None:
+    assert play(failing=fails("status", "app2")) == [["status app1", "status app2"]]
+
+
+def test_way_back_goes_on_where_one_machine_cannot_go_back() -> None:
+    def failing(task: Task) -> bool:
+        return (task.step, task.machine) in (("switch", "app2"), ("rollback", "app1"))
+
+    stages = play(failing=failing)
+    assert stages[-1] == ["remove app1 id-new", "remove app2 id-new"]
+    done = _play(ORDER, None, failing)[-1][1]
+    failed = failure(done)
+    assert failed
+    assert (failed.task.step, failed.task.machine) == ("switch", "app2")
+    text = Outcome(ORDER, tuple(done), 1.0).sentence()
+    assert text == "app2: switch failed\napp1 did not go back: rollback failed"
+
+
+def test_first_release_that_fails_is_kept_as_there_is_no_other() -> None:
+    empty = {name: status("") for name in TWO}
+    assert play(statuses=empty, failing=fails("switch", "app1"))[-1] == ["switch app1 id-new"]
+
+
+def test_failed_hook_or_clean_after_the_switch_takes_nothing_back() -> None:
+    order = replace(ORDER, hooks=("after_switch",))
+    for step in ("hook", "clean"):
+        stages = _play(order, None, fails(step))
+        tasks, done = stages[-1]
+        assert [task.step for task in tasks] == ["hook"]
+        outcome = Outcome(order, tuple(done), 1.0)
+        assert (outcome.action, outcome.exit_status) == ("released", 1)
+        assert f"But {step} failed" in outcome.sentence()
+
+
+def test_plan_builds_on_the_first_machine_and_stops() -> None:
+    assert play(replace(ORDER, only_plan=True))[2:] == [
+        ["build app1 id-new"],
+        ["compare app1 id-new"],
+    ]
+
+
+def test_rollback_checks_the_database_and_builds_nothing() -> None:
+    order = replace(ORDER, identity="", new_id="", rollback_to="")
+    statuses = {name: status("new", "old") for name in TWO}
+    assert play(replace(order, hooks=("before_migrate", "after_rollback")), statuses)[2:] == [
+        ["check app1 id-old"],
+        ["switch app1 id-old"],
+        ["switch app2 id-old"],
+        ["clean app1", "clean app2"],
+        ["hook app1 after_rollback"],
+    ]
+
+
+def test_rollback_to_what_a_machine_has_not_got_is_refused_before_anything_is_done() -> None:
+    order = replace(ORDER, identity="", rollback_to="old")
+    statuses = {"app1": status("new", "old"), "app2": status("new")}
+    with pytest.raises(Exception, match="app2 does not have that release any more"):
+        play(order, statuses)
+
+
+def test_release_must_answer_through_each_nginx_or_only_where_the_one_before_did() -> None:
+    def probing(order: Order) -> list[bool]:
+        stages = _play(order, None, lambda task: False)
+        return [task.probe for tasks, _ in stages for task in tasks if task.step == "switch"]
+
+    assert probing(ORDER) == [True, True]
+    DATA["front"] = {"answers": False}
+    assert probing(replace(ORDER, only_known_fronts=True)) == [False, False]
+    DATA["front"] = {"answers": True}
+    assert probing(replace(ORDER, only_known_fronts=True)) == [True, True]
+
+
+def test_front_is_not_asked_where_nothing_is_live() -> None:
+    empty = {"app1": status(), "app2": status("")}
+    stages = play(replace(ORDER, only_known_fronts=True), empty)
+    assert ["front app1"] in stages
