@@ -1,0 +1,75 @@
+"""What a new version of the kit may change on a machine that the version before has made.
+
+A task may change something where the text of a file changed. What cannot be seen on the machine
+afterwards was no reason to change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Change:
+    """A task that changed a machine: where it is written, and the files that it wrote."""
+
+    machine: str
+    name: str
+    path: str
+    action: str
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class State:
+    """What can be seen of a machine: files (path -> mode, owner, text), services (unit -> pid)."""
+
+    files: Mapping[str, Sequence[Any]]
+    services: Mapping[str, str]
+    live: str  # the id of the release that is live
+
+
+def changes_in(run: Mapping[str, Any]) -> list[Change]:
+    """Give the changes of a run, from the output of the callback `ansible.posix.json`."""
+    return [
+        Change(
+            machine,
+            task["task"]["name"],
+            task["task"]["path"],
+            result["action"],
+            tuple(result.get("changed_paths", ())),
+        )
+        for play in run["plays"]
+        for task in play["tasks"]
+        for machine, result in task["hosts"].items()
+        if result.get("changed")
+    ]
+
+
+def unexplained(change: Change, before: State, after: State) -> str:
+    """Give what is wrong with a change of a machine; nothing if the machine explains it.
+
+    A file that was written has another text, mode or owner now. A handler was called by such a
+    task. Django's tasks may change something where another release is live now. What the topology
+    no longer places on the machine is retired.
+    """
+    if change.action == "files" and "/handlers/" not in change.path:
+        same = [path for path in change.files if before.files.get(path) == after.files.get(path)]
+        return f"wrote {', '.join(same)}, which did not change" if same else ""
+    if "/handlers/" in change.path or "retire" in change.path:
+        return ""
+    releases = "/roles/django/" in change.path or "/playbooks/release.yml" in change.path
+    if releases and before.live != after.live:
+        return ""
+    return f"changed something ({change.action}) though no file's text asked for it"
+
+
+def restarted(before: State, after: State, project: str) -> list[str]:
+    """Give the services, apart from Django's, that run in another process than before."""
+    return [
+        unit
+        for unit, process in sorted(before.services.items())
+        if after.services.get(unit, process) != process and not unit.startswith(f"{project}-")
+    ]

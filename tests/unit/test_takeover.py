@@ -1,0 +1,87 @@
+"""What a new version may change on a machine of the version before, with literal machines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from espalier.load.takeover import Change, State, changes_in, restarted, unexplained
+
+OLD = State(
+    files={
+        "/etc/nginx/nginx.conf": ["0o100644", 0, 0, "aa"],
+        "/etc/hosts": ["0o100644", 0, 0, "1"],
+    },
+    services={"nginx.service": "10", "orchard-web@blue.service": "20"},
+    live="first",
+)
+NEW = State(
+    files={
+        "/etc/nginx/nginx.conf": ["0o100644", 0, 0, "bb"],
+        "/etc/hosts": ["0o100644", 0, 0, "1"],
+        "/usr/local/sbin/release": ["0o100755", 0, 0, "cc"],
+    },
+    services={"nginx.service": "10", "orchard-web@blue.service": "21"},
+    live="first",
+)
+
+
+def change(path: str, action: str = "ansible.builtin.command", *files: str) -> Change:
+    return Change("vps1", "A task", path, action, files)
+
+
+@pytest.mark.parametrize(
+    ("made", "wrong"),
+    [
+        (change("/kit/roles/nginx/tasks/main.yml", "files", "/etc/nginx/nginx.conf"), ""),
+        (change("/kit/roles/django/tasks/main.yml", "files", "/usr/local/sbin/release"), ""),
+        (change("/kit/roles/nginx/handlers/main.yml", "ansible.builtin.systemd_service"), ""),
+        (change("/kit/playbooks/retire.yml:20"), ""),
+        (
+            change(
+                "/kit/roles/base/tasks/main.yml", "files", "/etc/hosts", "/etc/nginx/nginx.conf"
+            ),
+            "wrote /etc/hosts, which did not change",
+        ),
+        (
+            change("/kit/roles/redis/tasks/main.yml", "ansible.builtin.apt"),
+            "changed something (ansible.builtin.apt) though no file's text asked for it",
+        ),
+        (
+            change("/kit/roles/django/tasks/switch.yml"),
+            "changed something (ansible.builtin.command) though no file's text asked for it",
+        ),
+    ],
+)
+def test_change_is_explained_by_what_the_machine_has_now(made: Change, wrong: str) -> None:
+    assert unexplained(made, OLD, NEW) == wrong
+
+
+def test_another_release_explains_what_django_s_tasks_do() -> None:
+    released = State(NEW.files, NEW.services, live="second")
+    assert unexplained(change("/kit/roles/django/tasks/switch.yml"), OLD, released) == ""
+
+
+def test_only_django_may_run_in_another_process() -> None:
+    assert restarted(OLD, NEW, "orchard") == []
+    again = State(NEW.files, NEW.services | {"nginx.service": "11"}, "first")
+    assert restarted(OLD, again, "orchard") == ["nginx.service"]
+    # Renamed or retired: another one has taken its place.
+    assert restarted(OLD, State(NEW.files, {}, "first"), "orchard") == []
+
+
+def test_changes_are_read_from_a_run() -> None:
+    done: dict[str, Any] = {"action": "files", "changed": True, "changed_paths": ["/etc/hosts"]}
+    task = {"name": "base : Configure", "path": "/kit/roles/base/tasks/main.yml:3"}
+    hosts = {"vps1": done, "vps2": {"action": "files", "changed": False}}
+    run = {"plays": [{"tasks": [{"task": task, "hosts": hosts}]}]}
+    assert changes_in(run) == [
+        Change(
+            "vps1",
+            "base : Configure",
+            "/kit/roles/base/tasks/main.yml:3",
+            "files",
+            ("/etc/hosts",),
+        )
+    ]
