@@ -1,16 +1,12 @@
-"""The servers that run an application, and the Python packages that the kit adds to a project's."""
+"""The Python packages that the kit adds to a project's own, by the server that runs it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-SERVERS: dict[str, list[str]] = {
-    "gunicorn": ["gunicorn==27.0.1"],
-    "uvicorn": ["uvicorn==0.54.0", "websockets==17.4"],
-    "granian": ["granian==2.8.9"],
-    "uwsgi": ["pyuwsgi==2.0.30.post1"],  # uWSGI, built
-}
+from espalier.project.servers import REQUIREMENTS
+
 ALWAYS = [
     "psycopg[binary]==3.3.9",
     "psycopg-pool==3.3.3",
@@ -29,4 +25,4 @@ def kit_requirements(project: Mapping[str, Any]) -> dict[str, list[str]]:
         project: what project.yml says; with `media_s3`, uploads go to an object store.
     """
     uploads = OBJECT_STORE if "media_s3" in project else []
-    return {server: [*own, *ALWAYS, *uploads] for server, own in SERVERS.items()}
+    return {server: [*own, *ALWAYS, *uploads] for server, own in REQUIREMENTS.items()}
