@@ -29,8 +29,14 @@ def inventory_path() -> Path:
 
 @cache
 def remote() -> Remote:
-    """How the machines are reached, for as long as this process lives."""
-    site = read(inventory_path(), name_of=project_name)
+    """How the machines are reached, for as long as this process lives.
+
+    Ends it with one sentence where the inventory or the project is refused.
+    """
+    try:
+        site = read(inventory_path(), name_of=project_name)
+    except SiteError as error:
+        raise SystemExit(str(error)) from None
     stack = ExitStack()
     atexit.register(stack.close)
     return stack.enter_context(reach(site))

@@ -35,6 +35,9 @@ def near_miss(word: str, known: Iterable[str]) -> str:
         name = candidate.removeprefix(prefix)
         if word == candidate or not candidate.startswith(prefix) or plain[:1] != name[:1]:
             continue
+        longer = plain.startswith(name) or name.startswith(plain)
+        if longer and abs(len(plain) - len(name)) > 2:
+            continue  # `vault_secret` is a name of its own beside `vault_secret_key`
         swapped = sorted(plain) == sorted(name)
         if swapped or SequenceMatcher(None, plain, name).ratio() >= 0.85:
             return candidate

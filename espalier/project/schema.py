@@ -23,6 +23,7 @@ from pydantic_core import CoreSchema, core_schema
 from espalier.project.errors import ProjectError
 from espalier.project.rules import code, runtime, site, source
 from espalier.project.rules.basics import DOTTED, InvalidValue, choice, flag, list_of, matching
+from espalier.project.servers import SERVERS
 from espalier.project.words import listed, suggestion, without_password
 
 WHERE = "group_vars/all/project.yml"
@@ -91,7 +92,7 @@ class Project(BaseModel):
     static_url: Annotated[str, Rule(site.url_prefix)] = "/static/"
     media_url: Annotated[str, Rule(site.url_prefix)] = "/media/"
     media_s3: Annotated[Mapping[str, str], Rule(site.media_s3)] = {}
-    server: Annotated[str, Rule(choice(runtime.SERVERS))] = ""
+    server: Annotated[str, Rule(choice(SERVERS))] = ""
     # Name -> {"command": …, "count": int, "single": bool}
     processes: Annotated[
         Mapping[str, Mapping[str, Any]],

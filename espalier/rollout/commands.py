@@ -10,6 +10,7 @@ from typing import Any
 
 from espalier.inventory.site import SiteError
 from espalier.rollout.order import Task
+from espalier.wiring.directories import project_directories
 
 STEPS = {
     "status": ("status",),
@@ -32,7 +33,7 @@ def current_user() -> str:
 
 def archive_path(project: str, name: str) -> str:
     """Where an archive lies on a machine."""
-    return f"/srv/{project}/archives/{name}"
+    return f"{project_directories(project)['archives']}/{name}"
 
 
 def release_command(

@@ -19,6 +19,7 @@ from typing import Any
 
 from espalier.inventory.remote import reach, root_command
 from espalier.inventory.site import Site, SiteError
+from espalier.project.words import last_line
 from espalier.rollout.commands import release_command
 
 HEARTBEAT = 5  # seconds between two signs of life; `release hold` waits for 30
@@ -188,13 +189,8 @@ def _note_holder(
         lock.unreachable.append(machine)
         return
     raise LockError(
-        machine, f"the lock over the site cannot be taken: {_last_line(error)}", 1, error
+        machine, f"the lock over the site cannot be taken: {last_line(error)}", 1, error
     )
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "no answer"
 
 
 class Heartbeats:

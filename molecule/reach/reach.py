@@ -50,6 +50,8 @@ MORE_COMMANDS: list[tuple[list[str], str]] = [
     (["manage", "--", "shell", "-c", "import os; print(os.environ['REACH_SECRET'])"], SECRET),
     (["maintenance", "on", "/closed/"], "/closed/ is closed"),
     (["maintenance", "off", "/closed/"], "/closed/ is open"),
+    (["release"], "is live on vps1"),
+    (["rollback"], "is live on vps1"),
 ]
 
 
@@ -146,6 +148,8 @@ class Run:
         self._secret("vault-password", VAULT_PASSWORD)
         self._secret("sudo-password", PASSWORD)
         self._secret("wrong-password", "not this one")
+        shutil.rmtree(HOME / "project", ignore_errors=True)
+        shutil.copytree(ROOT / "examples" / "orchard", HOME / "project")
         for name, in_vault in (("vault", True), ("plain", False)):
             self._inventory(HOME / name, in_vault)
 
@@ -158,7 +162,7 @@ class Run:
         shutil.copytree(HERE / "site", target)
         hosts = target / "hosts.yml"
         hosts.write_text(hosts.read_text().replace("-F ssh_config", f"-F {HOME / 'ssh_config'}"))
-        values = {"vault_secret": SECRET}
+        values = {"pears_from_the_vault": SECRET}
         values |= {"ansible_become_password": PASSWORD} if in_vault else {}
         file = target / "group_vars" / "all" / "vault.yml"
         file.write_text(json.dumps(values))
@@ -275,6 +279,8 @@ def check(run: Run) -> bool:
     attempt("site.yml", lambda: run.converge(first))
     for name, way in every.items():
         attempt(name, lambda way=way: expect(way, COMMANDS))
+    with (HOME / "project" / "orchard" / "wsgi.py").open("a") as file:
+        file.write("# Something to release.\n")
     attempt("other commands", lambda: expect(first, MORE_COMMANDS))
 
     def says(words: Sequence[str], way: Way, sentence: str) -> None:

@@ -61,10 +61,10 @@ EXAMPLES = """
     pending: site
   notify:
     - Reload site
-    - Remember that site runs with its files
+    - Mark site configuration as applied
 
 # The last handler
-- name: Remember that site runs with its files
+- name: Mark site configuration as applied
   files:
     applied: site
 """

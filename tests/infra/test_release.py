@@ -21,7 +21,7 @@ from espalier.lab.inventory import read_lab
 from espalier.lab.machines import wait_for
 from espalier.lab.process import podman
 from espalier.project.pack import pack
-from espalier.project.rules.runtime import SERVERS
+from espalier.project.servers import SERVERS
 from tests.infra.test_check_mode import assert_nothing_to_report
 
 testinfra_hosts = ["ansible://django"]

@@ -289,13 +289,15 @@ def test_machine_that_left_the_inventory_is_shown_the_door(
 def test_disk_that_is_too_small_is_said_and_leaves_the_old_copy(broken: Any) -> None:
     """The copy is not made where it would not fit."""
     broken.check_output("systemctl stop %s", unit(broken))
+    version = unit(broken).split("@")[1].split("-")[0]
     code = (
-        "import runpy, shutil, collections; u = collections.namedtuple('u', 'free'); "
+        "import collections, shutil; u = collections.namedtuple('u', 'free'); "
         "shutil.disk_usage = lambda path: u(2**20); "
-        "m = runpy.run_path('/usr/local/sbin/postgresql-replica'); "
-        f"m['Replica']('{unit(broken).split('@')[1].split('-')[0]}').copy('a test')"
+        "from espalier_machine.replica import cluster, copy; "
+        f"copy.copy_primary(cluster.Replica('{version}'), 'a test')"
     )
-    done = broken.run("python3 -c %s", code)
+    zipapp = broken.check_output("ls -t /usr/local/lib/espalier/postgresql-replica-*.pyz | head -1")
+    done = broken.run("PYTHONPATH=%s python3 -c %s", zipapp.strip(), code)
     assert done.rc != 0
     assert "Give this machine a larger disk" in done.stderr
     assert follow(broken)["changed"]  # its slot is gone, so it is copied now

@@ -114,6 +114,17 @@ def test_database_elsewhere_is_reached_over_tls(inventory: Path) -> None:
     assert url.endswith("@198.18.99.2:5432/shop?sslmode=require")
 
 
+def test_secrets_of_a_tier_that_is_off_are_not_made(tmp_path: Path) -> None:
+    hosts = deepcopy(HOSTS)
+    for machine in hosts["all"]["hosts"].values():
+        machine["clients_recorded"] = {}
+    inventory = write(tmp_path, hosts)
+    assert value(inventory, "app1", "django_environment")["ESPALIER_SECRET_KEY"]
+    assert value(inventory, "db1", "postgresql_replication_password") == ""
+    made = {path.name for path in (inventory / ".secrets").iterdir() if path.stat().st_size}
+    assert made == {"secret_key", "database_password"}
+
+
 def test_ipv6_address_is_bracketed_for_django(inventory: Path) -> None:
     hosts = value(inventory, "app1", "django_environment")["ESPALIER_ALLOWED_HOSTS"]
     assert hosts == "shop.example,[2001:db8::1]"
@@ -179,11 +190,11 @@ def test_baseline_says_nothing_of_tiers_to_django(inventory: Path) -> None:
 
 
 def test_primary_lets_replicas_in_and_its_own_pool_look_passwords_up(grown: Path) -> None:
-    primary = value(grown, "app1", "clients_wanted")
+    primary = value(grown, "app1", "machine.access")
     assert primary["replication"] == ["198.18.99.2"]
     assert primary["pooling"] == ["local"]
     assert primary["postgresql_primary"] == []
-    assert value(grown, "db1", "clients_wanted") == {
+    assert value(grown, "db1", "machine.access") == {
         "postgresql_replica": [],
         "replication": [],
         "pooling": ["local"],

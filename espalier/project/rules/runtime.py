@@ -14,7 +14,6 @@ OWNED_VARIABLES = {
     "DJANGO_SETTINGS_MODULE": "write `settings:` instead",
     "PYTHONPATH": "it holds the release's directories; write `path:` to say where manage.py is",
 }
-SERVERS = ("gunicorn", "uvicorn", "granian", "uwsgi")
 HOOKS = ("before_migrate", "after_switch", "after_rollback")
 
 

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-BUILD_NICE = 10  # of 19; a tenth of the weight of what serves visitors (man 7 sched)
+BUILD_NICE = 10  # of 19; a tenth of the weight of what serves requests (man 7 sched)
 
 
 def set_nice(pid: int, nice: int) -> None:
-    """Say how readily a process leaves the processors to others: 0 as usual, 19 most of all.
+    """Set the priority of a process: 0 is the usual one, 19 the lowest.
 
     Linux weighs sessions against each other where it groups by them, as it does on Debian, and else
-    processes (man 7 sched, the autogroup feature); so both are told.
+    processes (man 7 sched, the autogroup feature); so it is set for both.
     """
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, pid, nice)
@@ -26,7 +26,7 @@ def set_nice(pid: int, nice: int) -> None:
 
 @contextmanager
 def low_priority() -> Iterator[None]:
-    """Let visitors go first: what is started meanwhile takes what is left of the processors."""
+    """What is started in the block gets the processor time that requests leave."""
     before = os.getpriority(os.PRIO_PROCESS, 0)
     set_nice(os.getpid(), BUILD_NICE)
     try:

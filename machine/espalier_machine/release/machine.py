@@ -153,7 +153,7 @@ class Machine:
         return {target for slot in SLOTS if (target := self.slot_target(slot))}
 
     def live(self) -> Release | None:
-        """The release that visitors get."""
+        """The release that answers requests."""
         slot = self.live_slot()
         target = self.slot_target(slot) if slot else None
         return self.load(target) if target else None

@@ -18,8 +18,8 @@ def wanted_processes(release: Release) -> list[str]:
 def finalize_processes(machine: Machine, release: Release) -> None:
     """Have the project's other processes and its timers be those of the live release.
 
-    A process is told to end and starts again with the new code once it has finished the job in
-    hand; that is not waited for. One that the release does not name any more ends the same way.
+    A process is told to end and starts again with the new code once it has finished its job;
+    nothing here waits for that. One that the release does not name any more ends the same way.
     """
     wanted = {name: f"{release.id} {machine.fingerprint()}" for name in wanted_processes(release)}
     marks = {path.name.removeprefix("process-"): path for path in machine.slots.glob("process-*")}

@@ -14,19 +14,20 @@ from espalier_machine.release.errors import Busy
 from espalier_machine.release.locks import lock_body, lock_holder
 from espalier_machine.release.machine import Machine
 
-HOLD_SILENCE = 30  # seconds
+HOLD_SILENCE = 30  # seconds without a heartbeat
 
 
 def hold(machine: Machine, what: str, heartbeats: BinaryIO, say: Callable[[str], None]) -> None:
-    """Hold the lock over the whole site for a release that is led from elsewhere.
+    """Hold the lock over the whole site for a release that a controller runs from elsewhere.
 
-    Whoever leads it sends a line every few seconds, which says what is being done now. The lock is
-    free again when the lines end, or stay away for HOLD_SILENCE seconds: a leader that was killed,
-    or lost its network, holds nobody up. What the lock's file says then stays, so that the next
-    leader can be told that a release was cut off. Raises Busy if another one holds it.
+    Every few seconds the controller sends a line, its heartbeat, which names the step that runs.
+    The lock is free again when the heartbeats end, or are missing for HOLD_SILENCE seconds: a
+    controller that was killed, or lost its network, blocks nobody. The lock's file then keeps its
+    content, so that the next controller learns that a release was cut off. Raises Busy if another
+    one holds the lock.
 
     `say` is given one JSON object: `token`, which the commands of this release bring along, and
-    `cut_off`, what the last leader wrote if it did not end by itself, else null.
+    `cut_off`, what the last controller wrote if it did not end by itself, else null.
     """
     with os.fdopen(os.open(machine.site_lock_file, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
         try:

@@ -70,7 +70,7 @@ def wait_until_ready(machine: Machine, slot: str, release: Release, since: int) 
 
 
 def warm_up(machine: Machine, slot: str, since: int) -> None:
-    """Ask for the front page in every worker, so that the first visitor need not wait.
+    """Ask for the front page in every worker, so that no first request is slow.
 
     Raises ReleaseError if it is a server error: a release can be ready, and all its pages broken.
     """
@@ -93,7 +93,7 @@ def backlog(listing: str, path: str) -> int:
 
 
 def wait_for_backlog(machine: Machine, slot: str) -> None:
-    """Wait, 10 s at most, until two looks 0.1 s apart find nobody waiting at the slot's socket."""
+    """Wait, 10 s at most, until the slot's socket has no connection waiting, twice 0.1 s apart."""
     empty, deadline = 0, time.monotonic() + 10
     while empty < 2 and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -39,7 +39,7 @@ def switch(machine: Machine, release: Release, undo: ExitStack) -> None:
         point(machine.slots / slot, f"../releases/{release.id}")
         (machine.slots / f"{slot}.fingerprint").write_text(machine.fingerprint())
         since = int(time.time())
-        # Whoever changed the unit or its socket's directory need not have told systemd.
+        # systemd may not know yet that the unit or its socket's directory has changed.
         system.run("systemctl", "daemon-reload")
         system.run("systemd-tmpfiles", "--create", f"/etc/tmpfiles.d/{machine.config.project}.conf")
         system.run("systemctl", "reset-failed", unit)  # also sets its count of restarts to zero

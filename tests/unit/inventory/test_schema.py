@@ -160,3 +160,7 @@ def test_old_name_of_the_address() -> None:
 )
 def test_variables_that_are_not_the_kits(keys: list[str]) -> None:
     check_variables("vps1", keys, {})
+
+
+def test_longer_name_of_the_users_own_is_no_slip() -> None:
+    check_variables("vps1", ["vault_secret", "vault_secret_key_of_the_shop"], {})

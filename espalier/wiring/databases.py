@@ -1,0 +1,80 @@
+"""What Django is told of its databases: the primary, replicas, and a pool in front of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+from urllib.parse import quote
+
+from espalier.inventory.model import Link
+
+# Of the links that go out from Django, in the order in which their URLs are given.
+PURPOSES = ("queries", "reads", "migrations")
+# Seconds that a replica may be behind before it is not read from.
+REPLICA_MAX_LAG = 10
+
+
+class Database(TypedDict):
+    """A database that Django may ask: what for, on which machine, by which URL."""
+
+    purpose: str
+    machine: str
+    url: str
+
+
+def databases(links: Mapping[str, Sequence[Link]], project: str, password: str) -> list[Database]:
+    """Return the databases that Django on this machine may ask.
+
+    Args:
+        links: those that go out from Django on this machine, by purpose.
+        project: name of the database, and of the role that owns it.
+        password: of that role.
+    """
+    return [
+        {
+            "purpose": purpose,
+            "machine": link["target"]["machine"],
+            "url": _url(link, project, password),
+        }
+        for purpose in PURPOSES
+        for link in links.get(purpose, ())
+    ]
+
+
+def database_environment(
+    found: Sequence[Database], pooled: bool, prepared_statements: bool
+) -> dict[str, str]:
+    """Return the environment variables with the databases' URLs, and what a pool allows.
+
+    Args:
+        found: what `databases` returned.
+        pooled: whether pgbouncer stands in front of them.
+        prepared_statements: whether that pgbouncer keeps track of prepared statements.
+    """
+    queries = next(one["url"] for one in found if one["purpose"] == "queries")
+    direct = next((one["url"] for one in found if one["purpose"] == "migrations"), queries)
+    replicas = [f"{one['machine']}={one['url']}" for one in found if one["purpose"] == "reads"]
+    environment = {
+        "ESPALIER_DATABASE_URL": queries,
+        # For a project that reads its settings from the environment itself, and so knows nothing
+        # of a pool's rules.
+        "DATABASE_URL": direct,
+    }
+    if replicas:
+        environment["ESPALIER_REPLICA_URLS"] = " ".join(replicas)
+        environment["ESPALIER_REPLICA_MAX_LAG"] = str(REPLICA_MAX_LAG)
+    if pooled:
+        environment["ESPALIER_DIRECT_DATABASE_URL"] = direct
+        environment["ESPALIER_POOLER"] = "transaction"
+        if prepared_statements:
+            environment["ESPALIER_PREPARED_STATEMENTS"] = "1"
+    return environment
+
+
+def _url(link: Link, project: str, password: str) -> str:
+    """Return a URL as psycopg and Django read it; a socket's directory stands in it as the host."""
+    address = link["address"]
+    # Inside the machine nothing travels over a network.
+    tls = "" if address.startswith("/") else "?sslmode=require"
+    host = quote(address, safe="")
+    return f"postgresql://{project}:{password}@{host}:{link['port']}/{project}{tls}"

@@ -1,0 +1,56 @@
+"""What differs between the releases of Debian that the kit runs on."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+
+class Debian(TypedDict):
+    """One release of Debian, as far as templates and roles have to tell it from another.
+
+    Attributes:
+        version: the release's number.
+        postgresql: the major version of its PostgreSQL.
+        pgbouncer_prepared_statements: how many prepared statements a connection of pgbouncer
+            keeps track of, 0 where it cannot: 1.21 began to, and Debian 12 has 1.18. 200 are as
+            many as Django's pages make.
+        nginx_http2_directive: whether nginx has `http2 on;`, as from 1.25.1 on. Before (Debian 12
+            has 1.22) it is a word of `listen`.
+        locale_file: where the system's locale is written. Debian 13 makes /etc/default/locale a
+            link to /etc/locale.conf, anew at every boot.
+    """
+
+    version: int
+    postgresql: int
+    pgbouncer_prepared_statements: int
+    nginx_http2_directive: bool
+    locale_file: str
+
+
+RELEASES: dict[str, Debian] = {
+    "bookworm": {
+        "version": 12,
+        "postgresql": 15,
+        "pgbouncer_prepared_statements": 0,
+        "nginx_http2_directive": False,
+        "locale_file": "/etc/default/locale",
+    },
+    "trixie": {
+        "version": 13,
+        "postgresql": 17,
+        "pgbouncer_prepared_statements": 200,
+        "nginx_http2_directive": True,
+        "locale_file": "/etc/locale.conf",
+    },
+}
+
+
+def debian(release: str) -> Debian:
+    """Return the facts of a release, by its code name (`ansible_facts['distribution_release']`).
+
+    Raises:
+        ValueError: the kit does not know the release.
+    """
+    if release not in RELEASES:
+        raise ValueError(f"the kit knows the Debian releases {', '.join(RELEASES)}, not {release}")
+    return RELEASES[release]

@@ -1,0 +1,39 @@
+"""What Django is told: how many workers, which hosts, which web server is in front of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from espalier.inventory.model import Endpoint
+
+# What a process of Django takes, with its threads, in MiB.
+WORKER_MB = 150
+
+
+def worker_count(cores: int, memory_mb: int) -> int:
+    """Return how many processes answer requests.
+
+    One a core and one to spare for the moments when another waits, as far as 150 MiB for each fit
+    into the memory; two at least, so that one slow request does not stop the site.
+
+    Args:
+        cores: of the machine.
+        memory_mb: what is Django's, in MiB: its share, without what redis takes of it.
+    """
+    return max(min(int(cores) + 1, int(memory_mb) // WORKER_MB), 2)
+
+
+def front(listens: Mapping[str, Sequence[Endpoint]]) -> str:
+    """Return where this machine's own web server answers for Django, without a path.
+
+    A machine whose nginx sends visitors to other machines too has one of its own in front of its
+    Django only where the topology says so: the service `app_proxy`.
+    """
+    if "app_proxy" not in listens:
+        return "https://127.0.0.1"
+    return f"http://{listens['app_proxy'][0]['address']}:{listens['app_proxy'][0]['port']}"
+
+
+def allowed_hosts(domains: Sequence[str]) -> str:
+    """Return the names of the site as Django wants them: an IPv6 address in brackets."""
+    return ",".join(f"[{domain}]" if ":" in domain else domain for domain in domains)

@@ -1,0 +1,37 @@
+"""What nginx is told: where Django answers, and for which names its certificate is."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+
+from espalier.inventory.model import Endpoint, Link
+from espalier.inventory.services import SERVICES
+
+
+def upstreams(links: Sequence[Link], socket: str) -> list[Endpoint]:
+    """Return where Django answers, machine by machine.
+
+    Args:
+        links: those with the purpose `web` that go out from nginx on this machine.
+        socket: of the project on this machine. The topology knows no project, so that its
+            `web.sock` stands for it.
+    """
+    local = SERVICES["django"].local
+    return [
+        {"address": socket if link["address"] == local else link["address"], "port": link["port"]}
+        for link in links
+    ]
+
+
+def certificate_names(domains: Sequence[str]) -> str:
+    """Return a certificate's subjectAltName for the site's names, in openssl's words."""
+    return ",".join(f"{'IP' if _is_address(domain) else 'DNS'}:{domain}" for domain in domains)
+
+
+def _is_address(domain: str) -> bool:
+    try:
+        ipaddress.ip_address(domain)
+    except ValueError:
+        return False
+    return True

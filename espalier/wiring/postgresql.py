@@ -1,0 +1,90 @@
+"""What PostgreSQL is told: connections, processes, replication slots, and its pool at a restart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from espalier.inventory.services import SERVICES
+
+# Beside Django's: administration, checks, replicas.
+RESERVED_CONNECTIONS = 20
+# What PGTune gives the web.
+LEAST_CONNECTIONS = 200
+# PostgreSQL's own default.
+LEAST_WORKER_PROCESSES = 8
+# A transaction that does not end is not waited for longer (seconds).
+PAUSE_TIMEOUT = 20
+SETTING = re.compile(r"[a-z_.]+(?= = )")
+
+
+def max_connections(capacities: Iterable[Mapping[str, int]]) -> int:
+    """Return the connections to allow.
+
+    Every thread of every Django worker keeps one (under ASGI its pool holds as many), and the
+    worker one more to see how far replicas are; while a release is switched, both run. Workers
+    count as if the memory sufficed for one a core and one to spare, because a change of this number
+    restarts PostgreSQL, and another share of the memory must not do so. It begins where a growing
+    site does not reach it soon. A pool in front needs fewer connections, but switching it must not
+    restart PostgreSQL either.
+
+    Args:
+        capacities: `cores`, `workers` and `threads` of each machine with the duty `app`, whether
+            it runs Django or not: no tier changes duties.
+    """
+    connections = RESERVED_CONNECTIONS
+    for machine in capacities:
+        workers = max(int(machine["workers"]), int(machine["cores"]) + 1)
+        connections += 2 * workers * (int(machine["threads"]) + 1)
+    return max(connections, LEAST_CONNECTIONS)
+
+
+def max_worker_processes(cores: Iterable[int]) -> int:
+    """Return the background processes to allow: one a core, at least PostgreSQL's own default.
+
+    Args:
+        cores: of this machine and of its primary's: a replica with fewer stops replaying.
+    """
+    return max(*map(int, cores), LEAST_WORKER_PROCESSES)
+
+
+def replication_slot(machine: str) -> str:
+    """Return the name of the slot on the primary that keeps what a replica's machine lacks."""
+    return "espalier_" + re.sub("[^a-z0-9]", "_", machine.lower())
+
+
+def pool_commands(services: Sequence[str], command: str) -> list[list[str]]:
+    """Return the commands that hold (`PAUSE`) or release (`RESUME`) the clients of a pool here.
+
+    They never fail: where the pool is not there yet, or stands still, there is nothing to hold.
+
+    Args:
+        services: what the last run left on this machine. Without pgbouncer there is no command.
+        command: of pgbouncer's administration console.
+    """
+    if "pgbouncer" not in services:
+        return []
+    pool = SERVICES["pgbouncer"]
+    console = f"psql -X -h {pool.local} -p {pool.port} -U pgbouncer -d pgbouncer -c"
+    bounded = f"timeout {PAUSE_TIMEOUT} " if command == "PAUSE" else ""
+    return [
+        ["runuser", "-u", "postgres", "--", "sh", "-c", f"{bounded}{console} {command} || true"]
+    ]
+
+
+def changed_settings(diff: Iterable[Mapping[str, Any]], path: str) -> list[str]:
+    """Return the names of the settings that differ between the old file and the new one.
+
+    Args:
+        diff: the differences that the module `files` returned.
+        path: of the configuration file; what differs in others does not count.
+    """
+    names = []
+    for file in diff:
+        if file["after_header"] == path:
+            before, after = file["before"].splitlines(), file["after"].splitlines()
+            differing = [line for line in before if line not in after]
+            differing += [line for line in after if line not in before]
+            names += [found[0] for line in differing if (found := SETTING.match(line))]
+    return list(dict.fromkeys(names))

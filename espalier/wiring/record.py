@@ -1,0 +1,93 @@
+"""What is on a machine, what is planned there, and so what leaves.
+
+Every machine keeps a record of what the last run left on it (/etc/ansible/facts.d/espalier.fact).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypedDict
+
+from espalier.inventory.services import SERVICES
+
+
+class Record(TypedDict, total=False):
+    """The record of a machine; empty before the first run.
+
+    Attributes:
+        services: what runs on it.
+        projects: the Django projects on it.
+        clients: access -> who is allowed to use it (see `PlacedMachine`).
+        primary: the machine with the primary database.
+        uploads: the machine with the uploads, "" with an object store.
+    """
+
+    services: list[str]
+    projects: list[str]
+    clients: dict[str, list[str]]
+    primary: str
+    uploads: str
+
+
+def role(access: str) -> str:
+    """Return the role that makes a service, or allows an access: those that are none, PostgreSQL.
+
+    `replication` and `pooling` are accesses to PostgreSQL beside those of its services.
+    """
+    return SERVICES[access].role if access in SERVICES else "postgresql"
+
+
+def allowed_clients(
+    planned: Mapping[str, Sequence[str]], recorded: Mapping[str, Sequence[str]]
+) -> dict[str, list[str]]:
+    """Return who is allowed to connect while a run goes on: access -> clients.
+
+    Machines that are about to leave still may; the run's last play allows only those of the
+    topology.
+    """
+    return {
+        access: list(dict.fromkeys([*clients, *recorded.get(access, ())]))
+        for access, clients in planned.items()
+    }
+
+
+def roles_losing_clients(
+    planned: Mapping[str, Sequence[str]], recorded: Mapping[str, Sequence[str]]
+) -> list[str]:
+    """Return the roles of which a client of the last run is none of the topology's any more."""
+    losing = [access for access in planned if set(recorded.get(access, ())) - set(planned[access])]
+    return list(dict.fromkeys(role(access) for access in losing))
+
+
+def services_leaving(planned: Sequence[str], recorded: Sequence[str]) -> list[str]:
+    """Return the services to retire: a role leaves with the last of its services.
+
+    Django is not among them: it leaves project by project.
+    """
+    roles = {role(service) for service in planned} | {"django"}
+    return [service for service in dict.fromkeys(recorded) if role(service) not in roles]
+
+
+def record_during_run(planned: Record, recorded: Record) -> Record:
+    """Return what is recorded until the run has retired what leaves.
+
+    Old and new together, so that a run that was cut off is finished by the next one.
+    """
+    return {
+        "services": sorted({*planned["services"], *recorded.get("services", ())}),
+        "projects": sorted({*planned["projects"], *recorded.get("projects", ())}),
+        "clients": allowed_clients(planned["clients"], recorded.get("clients", {})),
+        "primary": recorded.get("primary", ""),
+        "uploads": recorded.get("uploads", ""),
+    }
+
+
+def new_replicas(machines: Iterable[str], services: Iterable[Sequence[str]]) -> list[str]:
+    """Return the machines of replicas that had none after the last run.
+
+    Args:
+        machines: those that are to hold a replica.
+        services: what each of them recorded to run, in the same order.
+    """
+    pairs = zip(machines, services, strict=True)
+    return [name for name, recorded in pairs if "postgresql_replica" not in recorded]

@@ -1,0 +1,86 @@
+"""The filters of `playbooks/` and `roles/`: the functions of `espalier.wiring`, as they are.
+
+What each takes and gives stands in its module; here are only the names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.errors import AnsibleError
+
+try:
+    from espalier.wiring import (
+        databases,
+        debian,
+        directories,
+        django,
+        machine,
+        media,
+        nginx,
+        packages,
+        pgbouncer,
+        postgresql,
+        programs,
+        record,
+        redis,
+        requirements,
+    )
+except ModuleNotFoundError as error:
+    raise AnsibleError(
+        f"The kit's Python package cannot be imported ({error}). Activate the environment that "
+        "has it (`source .venv/bin/activate` in the kit's directory), and run again."
+    ) from None
+
+# Facts by name, for playbooks that need a whole table.
+TABLES: Mapping[str, Mapping[str, Any]] = {"debian": debian.RELEASES}
+
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    "espalier_allowed_clients": record.allowed_clients,
+    "espalier_allowed_hosts": django.allowed_hosts,
+    "espalier_certificate_names": nginx.certificate_names,
+    "espalier_changed_settings": postgresql.changed_settings,
+    "espalier_cores": machine.cores,
+    "espalier_database_environment": databases.database_environment,
+    "espalier_databases": databases.databases,
+    "espalier_debian": debian.debian,
+    "espalier_directories": directories.project_directories,
+    "espalier_disk_mb": machine.disk_mb,
+    "espalier_front": django.front,
+    "espalier_kit_requirements": requirements.kit_requirements,
+    "espalier_machines_with_duty": machine.machines_with_duty,
+    "espalier_max_client_connections": pgbouncer.max_client_connections,
+    "espalier_max_connections": postgresql.max_connections,
+    "espalier_max_worker_processes": postgresql.max_worker_processes,
+    "espalier_media_store": media.media_store,
+    "espalier_memory_share_mb": machine.memory_share_mb,
+    "espalier_new_replicas": record.new_replicas,
+    "espalier_packages": packages.packages,
+    "espalier_pool_commands": postgresql.pool_commands,
+    "espalier_pool_size": pgbouncer.pool_size,
+    "espalier_program_files": programs.program_files,
+    "espalier_program_paths": programs.program_paths,
+    "espalier_project_environment": redis.project_environment,
+    "espalier_record_during_run": record.record_during_run,
+    "espalier_redis_environment": redis.redis_environment,
+    "espalier_redis_memory_mb": machine.redis_memory_mb,
+    "espalier_replication_slot": postgresql.replication_slot,
+    "espalier_role": record.role,
+    "espalier_roles_losing_clients": record.roles_losing_clients,
+    "espalier_s3_environment": media.s3_environment,
+    "espalier_services_leaving": record.services_leaving,
+    "espalier_shared_media_environment": media.shared_media_environment,
+    "espalier_table": TABLES.__getitem__,
+    "espalier_upstreams": nginx.upstreams,
+    "espalier_uploads_are_moving": media.uploads_are_moving,
+    "espalier_worker_count": django.worker_count,
+}
+
+
+class FilterModule:
+    """What Ansible asks a filter plugin for."""
+
+    def filters(self) -> Mapping[str, Callable[..., Any]]:
+        """Return the filters by name."""
+        return FILTERS

@@ -1,0 +1,1 @@
+"""What `espalier.wiring` makes of the topology: each function with what it gives, literally."""

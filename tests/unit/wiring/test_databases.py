@@ -1,0 +1,54 @@
+"""URLs of databases, and what Django may do through a pool."""
+
+from __future__ import annotations
+
+from espalier.wiring.databases import database_environment, databases
+
+from .links import link
+
+PRIMARY = link("db1/postgresql_primary", "10.0.0.3", 5432, "queries")
+SOCKET = link("app1/pgbouncer", "/run/pgbouncer", 6432, "queries")
+READS = [
+    link("db2/pgbouncer", "10.0.0.4", 6432, "reads"),
+    link("db3/pgbouncer", "10.0.0.5", 6432, "reads"),
+]
+DIRECT = link("app1/postgresql_primary", "/run/postgresql", 5432, "migrations")
+
+
+def test_database_on_another_machine_is_reached_over_tls() -> None:
+    assert databases({"queries": [PRIMARY], "media": []}, "shop", "secret") == [
+        {
+            "purpose": "queries",
+            "machine": "db1",
+            "url": "postgresql://shop:secret@10.0.0.3:5432/shop?sslmode=require",
+        }
+    ]
+
+
+def test_baseline_names_one_database_twice_and_no_tier() -> None:
+    found = databases({"queries": [PRIMARY]}, "shop", "secret")
+    url = "postgresql://shop:secret@10.0.0.3:5432/shop?sslmode=require"
+    assert database_environment(found, pooled=False, prepared_statements=False) == {
+        "ESPALIER_DATABASE_URL": url,
+        "DATABASE_URL": url,
+    }
+
+
+def test_pool_and_replicas_are_told_with_the_way_past_the_pool() -> None:
+    links = {"queries": [SOCKET], "reads": READS, "migrations": [DIRECT]}
+    found = databases(links, "shop", "secret")
+    direct = "postgresql://shop:secret@%2Frun%2Fpostgresql:5432/shop"
+    assert database_environment(found, pooled=True, prepared_statements=True) == {
+        "ESPALIER_DATABASE_URL": "postgresql://shop:secret@%2Frun%2Fpgbouncer:6432/shop",
+        "DATABASE_URL": direct,
+        "ESPALIER_REPLICA_URLS": (
+            "db2=postgresql://shop:secret@10.0.0.4:6432/shop?sslmode=require "
+            "db3=postgresql://shop:secret@10.0.0.5:6432/shop?sslmode=require"
+        ),
+        "ESPALIER_REPLICA_MAX_LAG": "10",
+        "ESPALIER_DIRECT_DATABASE_URL": direct,
+        "ESPALIER_POOLER": "transaction",
+        "ESPALIER_PREPARED_STATEMENTS": "1",
+    }
+    older = database_environment(found, pooled=True, prepared_statements=False)
+    assert "ESPALIER_PREPARED_STATEMENTS" not in older

@@ -1,0 +1,33 @@
+"""Workers, the web server in front, and hosts that Django answers to."""
+
+from __future__ import annotations
+
+import pytest
+
+from espalier.wiring.django import allowed_hosts, front, worker_count
+
+
+@pytest.mark.parametrize(
+    ("cores", "memory_mb", "workers"),
+    [
+        pytest.param(4, 2048, 5, id="one a core and one to spare"),
+        pytest.param(32, 1500, 10, id="as many as the memory holds"),
+        pytest.param(4, 100, 2, id="never fewer than two"),
+        pytest.param(4, -30, 2, id="redis took it all"),
+    ],
+)
+def test_workers_follow_cores_as_far_as_memory_goes(
+    cores: int, memory_mb: int, workers: int
+) -> None:
+    assert worker_count(cores, memory_mb) == workers
+
+
+def test_front_is_the_proxy_where_there_is_one() -> None:
+    nginx = [{"address": "*", "port": 80}, {"address": "*", "port": 443}]
+    proxy = [{"address": "10.0.0.2", "port": 8080}]
+    assert front({"nginx": nginx}) == "https://127.0.0.1"
+    assert front({"nginx": nginx, "app_proxy": proxy}) == "http://10.0.0.2:8080"
+
+
+def test_only_an_ipv6_address_is_bracketed() -> None:
+    assert allowed_hosts(["shop.example", "2001:db8::1"]) == "shop.example,[2001:db8::1]"

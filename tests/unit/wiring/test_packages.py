@@ -1,0 +1,29 @@
+"""The packages of a machine, in one list."""
+
+from __future__ import annotations
+
+import yaml
+
+from espalier.inventory.services import SERVICES
+from espalier.paths import ROLES
+from espalier.wiring.packages import packages
+
+DEFAULTS = {
+    "nginx": {"nginx_packages": ["nginx", "openssl"], "nginx_proxy_packages": ["nftables"]},
+    "django": {"django_packages": ["python3"]},
+    "media": {"media_packages": ["nginx"]},
+}
+
+
+def test_each_package_is_listed_once_and_the_project_s_where_it_runs() -> None:
+    listed = packages(["app_proxy", "django", "media"], ["libpango"], DEFAULTS)
+    assert listed == ["nginx", "openssl", "nftables", "python3", "libpango"]
+    assert packages(["nginx"], ["libpango"], DEFAULTS) == ["nginx", "openssl"]
+
+
+def test_without_other_lists_the_roles_own_are_read() -> None:
+    assert packages(["redis", "queue"]) == ["redis-server"]
+    for service, row in SERVICES.items():
+        if (ROLES / row.role).is_dir():
+            text = (ROLES / row.role / "defaults/main.yml").read_text()
+            assert set(yaml.safe_load(text)[f"{row.role}_packages"]) <= set(packages([service]))

@@ -1,0 +1,54 @@
+"""Numbers that PostgreSQL reads at its start, and commands around a restart."""
+
+from __future__ import annotations
+
+from espalier.wiring.postgresql import (
+    changed_settings,
+    max_connections,
+    max_worker_processes,
+    pool_commands,
+    replication_slot,
+)
+
+
+def test_connections_suffice_for_two_releases_at_once() -> None:
+    big = {"cores": 32, "workers": 33, "threads": 4}
+    small_memory = {"cores": 32, "workers": 2, "threads": 4}
+    assert max_connections([big]) == 350  # 20 + 2 * 33 * 5
+    assert max_connections([small_memory]) == 350
+    assert max_connections([big, big]) == 680
+    assert max_connections([{"cores": 2, "workers": 3, "threads": 4}]) == 200
+
+
+def test_replica_has_no_fewer_processes_than_its_primary() -> None:
+    assert max_worker_processes([2, 32]) == 32
+    assert max_worker_processes([2]) == 8
+
+
+def test_slot_is_a_name_that_postgresql_takes() -> None:
+    assert replication_slot("DB-2.example") == "espalier_db_2_example"
+
+
+def test_pool_holds_its_clients_for_a_bounded_time() -> None:
+    psql = "psql -X -h /run/pgbouncer -p 6432 -U pgbouncer -d pgbouncer -c"
+    as_postgres = ["runuser", "-u", "postgres", "--", "sh", "-c"]
+    services = ["pgbouncer", "postgresql_primary"]
+    assert pool_commands(services, "PAUSE") == [[*as_postgres, f"timeout 20 {psql} PAUSE || true"]]
+    assert pool_commands(services, "RESUME") == [[*as_postgres, f"{psql} RESUME || true"]]
+    assert pool_commands(["postgresql_primary"], "PAUSE") == []
+
+
+def test_settings_that_differ_are_found_in_one_file_only() -> None:
+    diff = [
+        {"after_header": "/other", "before": "", "after": "port = 1\n"},
+        {
+            "after_header": "/espalier.conf",
+            "before": "# comment\nport = 5432\njit = off\nwal_level = replica\n",
+            "after": "# another\nport = 5433\njit = off\npg_stat_statements.track = 'all'\n",
+        },
+    ]
+    assert changed_settings(diff, "/espalier.conf") == [
+        "port",
+        "wal_level",
+        "pg_stat_statements.track",
+    ]

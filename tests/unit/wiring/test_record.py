@@ -1,0 +1,81 @@
+"""What a run leaves on a machine, and what it takes away."""
+
+from __future__ import annotations
+
+from espalier.wiring.record import (
+    Record,
+    allowed_clients,
+    new_replicas,
+    record_during_run,
+    role,
+    roles_losing_clients,
+    services_leaving,
+)
+
+
+def test_every_access_is_a_role_s() -> None:
+    accesses = ("app_proxy", "queue", "replication", "pooling", "postgresql_replica")
+    assert [role(access) for access in accesses] == [
+        "nginx",
+        "queue",
+        "postgresql",
+        "postgresql",
+        "postgresql",
+    ]
+
+
+def test_clients_of_the_last_run_stay_allowed_where_the_service_stays() -> None:
+    planned = {"pgbouncer": ["10.0.0.1"], "redis": []}
+    recorded = {"pgbouncer": ["10.0.0.9", "10.0.0.1"], "queue": ["10.0.0.9"]}
+    assert allowed_clients(planned, recorded) == {
+        "pgbouncer": ["10.0.0.1", "10.0.0.9"],
+        "redis": [],
+    }
+    assert roles_losing_clients(planned, recorded) == ["pgbouncer"]
+
+
+def test_a_role_that_loses_clients_of_two_accesses_is_named_once() -> None:
+    recorded = {"replication": ["10.0.0.2"], "postgresql_primary": ["10.0.0.9"], "redis": []}
+    planned: dict[str, list[str]] = {"postgresql_primary": [], "replication": [], "redis": []}
+    assert roles_losing_clients(planned, recorded) == ["postgresql"]
+    assert roles_losing_clients(planned, planned) == []
+
+
+def test_role_leaves_with_the_last_of_its_services() -> None:
+    recorded = ["nginx", "app_proxy", "django", "redis", "queue", "postgresql_replica"]
+    assert services_leaving(["nginx", "postgresql_primary"], recorded) == ["redis", "queue"]
+    assert services_leaving(["redis"], ["postgresql_replica", "nginx"]) == [
+        "postgresql_replica",
+        "nginx",
+    ]
+    assert services_leaving([], ["django"]) == []  # which leaves project by project
+
+
+def test_record_of_a_run_under_way_has_old_and_new() -> None:
+    planned: Record = {
+        "services": ["nginx", "redis"],
+        "projects": ["shop"],
+        "clients": {"redis": ["10.0.0.1"]},
+        "primary": "db1",
+        "uploads": "web1",
+    }
+    recorded: Record = {
+        "services": ["nginx", "django"],
+        "projects": ["old"],
+        "clients": {"redis": ["10.0.0.9"], "queue": []},
+        "primary": "db0",
+        "uploads": "",
+    }
+    assert record_during_run(planned, recorded) == {
+        "services": ["django", "nginx", "redis"],
+        "projects": ["old", "shop"],
+        "clients": {"redis": ["10.0.0.1", "10.0.0.9"]},
+        "primary": "db0",
+        "uploads": "",
+    }
+    assert record_during_run(planned, {}) == {**planned, "primary": "", "uploads": ""}
+
+
+def test_replica_is_new_where_none_was_recorded() -> None:
+    recorded = [["postgresql_replica"], ["django"], []]
+    assert new_replicas(["db1", "db2", "db3"], recorded) == ["db2", "db3"]
