@@ -21,13 +21,17 @@ class UsageError(Exception):
 
 @dataclasses.dataclass(eq=False)
 class Busy(Exception):
-    """Another release is running; `holder` is what it wrote about itself: pid, what, since, by."""
+    """Another release is running; `holder` is what it wrote about itself: pid, what, since, by.
+
+    `program` stands before `what` where that is the rest of a command line, and ends with a space.
+    """
 
     holder: dict[str, Any]
+    program: str = ""
 
     @property
     def sentence(self) -> str:
         """What to tell a person."""
-        known = "{by}, since {since}: {what}, pid {pid} here"
+        known = f"{{by}}, since {{since}}: {self.program}{{what}}, pid {{pid}} here"
         who = known.format_map(self.holder) if self.holder else "it has just begun"
         return f"another release is running ({who}); wait for it, or stop that process."
