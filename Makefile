@@ -91,7 +91,7 @@ diagrams: .venv/.installed  ## draw those of the docs anew
 #   heavy           10 to 30 min   one of HEAVY, chosen by the count of commits
 PARTS := lint unit default short-release smoke heavy
 # Scenario@Debian. Over so many commits as there are entries, CI runs each of them.
-HEAVY := climb@debian-13 replicas@debian-12 release@debian-13 pgbouncer@debian-12 queue@debian-13 \
+HEAVY := climb@debian-13 replicas@debian-12 release@debian-13 pgbouncer@debian-12 queue@debian-13 reach@debian-13 \
   app_servers@debian-13 debian12@debian-12 redis@debian-12 wagtail@debian-13 replicas@debian-13 \
   pgbouncer@debian-13 app_servers@debian-12 redis@debian-13
 

@@ -228,13 +228,17 @@ class Takeover:
         described.write_text(described.read_text().replace(EXAMPLE, str(project)))
         with (project / EVERY_PAGE).open("a") as page:
             page.write("<!-- released by today's kit -->\n")
-        before = self.live()
+        before, released = self.live(), ""
         for command, page_is_new in (("release", True), ("rollback", False)):
-            self.run(sys.executable, "-m", "deploys", command, "-i", inventory)
+            espalier = Path(sys.executable).with_name("espalier")
+            self.run(espalier, command, "-i", inventory)
             if (self.live() != before) is not page_is_new:
                 raise StepError(f"after the {command}, {self.live()} is live; before: {before}")
             if ("<!-- released by today's kit -->" in self.front_page()) is not page_is_new:
                 raise StepError(f"the front page is not the one of the {command}")
+            released = released or self.live()
+        # As if it had never been, for the tests that come.
+        self.on(self.app, f"release remove {released}")
 
     def front_page(self) -> str:
         """Fetch the front page, on the app machine."""

@@ -39,6 +39,12 @@ def pytest_configure(config: pytest.Config) -> None:
         "breaks: stops or spoils something on purpose, so only in a lab, and not while a load "
         'from elsewhere counts failures (-m "not breaks")',
     )
+    if inventory := config.option.ansible_inventory:
+        # Before testinfra asks Ansible for machines, and fails in its own words.
+        try:
+            read_machines(inventory)
+        except ListingError as error:
+            pytest.exit(str(error), returncode=1)
 
 
 def playbook(inventory: str, *arguments: str) -> list[str]:

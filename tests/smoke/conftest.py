@@ -28,10 +28,10 @@ def inventory_path(request: pytest.FixtureRequest) -> Path:
     return Path(path).resolve()
 
 
-def as_typed() -> dict[str, Any]:
+def as_typed(**variables: str) -> dict[str, Any]:
     """Give how a command starts in the clone, with the virtual environment of this Python."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    environment = plain_environment(PATH=path, PYTHONUNBUFFERED="1")
+    environment = plain_environment(PATH=path, PYTHONUNBUFFERED="1", **variables)
     return {"cwd": KIT, "env": environment, "stdin": subprocess.DEVNULL, "text": True}
 
 
@@ -39,9 +39,8 @@ def as_typed() -> dict[str, Any]:
 def typed() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a command as a person types it, and give what became of it."""
 
-    def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
-        words = [str(word) for word in command]
-        return subprocess.run(words, capture_output=True, timeout=300, **as_typed())
+    def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, capture_output=True, timeout=300, **as_typed(**environment))
 
     return run
 
