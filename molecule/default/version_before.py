@@ -237,8 +237,8 @@ class Takeover:
             if ("<!-- released by today's kit -->" in self.front_page()) is not page_is_new:
                 raise StepError(f"the front page is not the one of the {command}")
             released = released or self.live()
-        # As if it had never been, for the tests that come. The idle slot still names it until the live
-        # release has been in that slot, too.
+        # As if it had never been, for the tests that come. The idle slot still names it until the
+        # live release has been in that slot, too.
         self.on(self.app, f"release restart && release remove {released}")
 
     def front_page(self) -> str:
