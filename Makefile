@@ -85,7 +85,7 @@ diagrams: .venv/.installed  ## draw those of the docs anew
 # What CI runs on every commit; 90 minutes are the end, 60 the aim. Minutes on two cores, 2026-11-28:
 #   lint            3        style, types, the contract between the rooms of the package
 #   unit            4        pure functions; no machine is touched
-#   default         15       a site that the version before has made is taken over under traffic (3 of them), verified, broken, retired
+#   default         11       a site that the version before has made is taken over under traffic (3 of them), verified, broken, retired
 #   short-release   5 to 10  a few releases under traffic; a controller that is killed; site.yml against a release (an estimate)
 #   smoke           5        what a person types, for what the last issues changed: tests/smoke
 #   heavy           10 to 30 one of HEAVY, chosen by the count of commits (an estimate)
