@@ -57,7 +57,7 @@ def perform(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
         signal.signal(number, fail_on_signal)
     check_site_lock(machine, args.token)
     operand = getattr(args, "archive", None) or getattr(args, "id", None) or ""
-    with locked(machine, f"release {args.command} {operand}".strip()):
+    with locked(machine, f"{args.command} {operand}".strip()):
         machine.ensure_directories()
         return run(machine, args)
 

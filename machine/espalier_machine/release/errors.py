@@ -21,13 +21,18 @@ class UsageError(Exception):
 
 @dataclasses.dataclass(eq=False)
 class Busy(Exception):
-    """Another release is running; `holder` is what it wrote about itself: pid, what, since, by."""
+    """Another release is running; `holder` is what it wrote about itself: pid, what, since, by.
+
+    `command` stands before `what` in the sentence: a lock of this machine is held by a command of
+    `release`, that of the whole site by a step of the control machine.
+    """
 
     holder: dict[str, Any]
+    command: str = "release "
 
     @property
     def sentence(self) -> str:
         """What to tell a person."""
-        known = "{by}, since {since}: {what}, pid {pid} here"
+        known = f"{{by}}, since {{since}}: {self.command}{{what}}, pid {{pid}} here"
         who = known.format_map(self.holder) if self.holder else "it has just begun"
         return f"another release is running ({who}); wait for it, or stop that process."

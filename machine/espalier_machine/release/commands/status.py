@@ -23,7 +23,7 @@ def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
         table += [["healthy", "yes" if live["healthy"] else "NO"]]
         table += [["settings", "changed; run `release restart`" if stale else "up to date"]]
     if lock is not None:
-        table += [["running", "{what}, pid {pid}".format_map(lock) if lock else "yes"]]
+        table += [["running", "release {what}, pid {pid}".format_map(lock) if lock else "yes"]]
     if site_lock is not None:
         table += [["whole site", "{by}, since {since}: {what}".format_map(site_lock)]]
         site_lock.pop("token", None)
