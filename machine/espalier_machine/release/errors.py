@@ -23,16 +23,15 @@ class UsageError(Exception):
 class Busy(Exception):
     """Another release is running; `holder` is what it wrote about itself: pid, what, since, by.
 
-    `command` stands before `what` in the sentence: a lock of this machine is held by a command of
-    `release`, that of the whole site by a step of the control machine.
+    `program` stands before `what` where that is the rest of a command line, and ends with a space.
     """
 
     holder: dict[str, Any]
-    command: str = "release "
+    program: str = ""
 
     @property
     def sentence(self) -> str:
         """What to tell a person."""
-        known = f"{{by}}, since {{since}}: {self.command}{{what}}, pid {{pid}} here"
+        known = f"{{by}}, since {{since}}: {self.program}{{what}}, pid {{pid}} here"
         who = known.format_map(self.holder) if self.holder else "it has just begun"
         return f"another release is running ({who}); wait for it, or stop that process."

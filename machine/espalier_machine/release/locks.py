@@ -26,7 +26,7 @@ def locked(machine: Machine, what: str) -> Iterator[None]:
                 break
             except BlockingIOError as error:
                 if attempt == 9:
-                    raise Busy(lock_body(machine.lock_file)) from error
+                    raise Busy(lock_body(machine.lock_file), "release ") from error
                 time.sleep(0.1)
         file.truncate()
         json.dump({"pid": os.getpid(), "what": what, "since": now(), "by": machine.by}, file)

@@ -33,7 +33,7 @@ def hold(machine: Machine, what: str, heartbeats: BinaryIO, say: Callable[[str],
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Busy(lock_body(machine.site_lock_file), "") from error
+            raise Busy(lock_body(machine.site_lock_file)) from error
         cut_off = lock_body(machine.site_lock_file) or None
         body = {"pid": os.getpid(), "what": what, "since": now(), "by": machine.by}
         body["token"] = os.urandom(8).hex()
@@ -65,4 +65,4 @@ def check_site_lock(machine: Machine, token: str) -> None:
     """Raise Busy if a release of the whole site runs that this command does not belong to."""
     holder = lock_holder(machine.site_lock_file)
     if holder is not None and holder.get("token") != token:
-        raise Busy(holder, "")
+        raise Busy(holder)
