@@ -87,7 +87,9 @@ class Session:
         identity = archive.identity if archive else ""
         stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
         caching = site.machines("nginx") if site.project.get("microcache") else []
-        hooks = site.project.get("hooks") or {}
+        # They are for the site, so they are run where its first machine is part of it.
+        is_whole = order.first == site.app_machines[0]
+        hooks = (site.project.get("hooks") or {}) if is_whole else {}
         return Order(
             machines=order.machines,
             batches=order.batches,

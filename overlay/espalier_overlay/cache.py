@@ -67,11 +67,11 @@ class Outage:
             with contextlib.suppress(Exception):
                 self._ping()
                 time.sleep(SETTLE)
-                if self._forget_what_was_missed():
+                if self._delete_missed_keys():
                     break
         logger.warning("redis is back after %.1f s", time.monotonic() - since)
 
-    def _forget_what_was_missed(self) -> bool:
+    def _delete_missed_keys(self) -> bool:
         """Delete what was missed; end the outage if nothing was missed while doing so."""
         while True:
             with self._lock:

@@ -7,7 +7,8 @@
 Both print JSON. `check` is asked in the new release, with the columns of the live one: they serve
 side by side while the migrations run. `beyond` is asked in the live release with the columns of an
 older one: whether that could live with the database as it is now. What a statement does is
-django-migration-linter's business; here is what it means for the code at hand, and what to do.
+django-migration-linter's business; here is what it means for the code that serves meanwhile, and
+what to do.
 """
 
 import argparse

@@ -57,7 +57,7 @@ logger = logging.getLogger("espalier.replicas")
 
 
 class Request:
-    """What is known of the request at hand. Threads of one request share it."""
+    """What is known of the current request. Threads of one request share it."""
 
     __slots__ = ("alias", "elsewhere", "failed", "http", "pinned", "position", "written")
 
@@ -361,7 +361,7 @@ def _choose(position: int) -> str | None:
 
 
 def _foreign(hints: dict[str, Any]) -> bool:
-    """Tell whether the object at hand is of a database that is none of ours."""
+    """Tell whether the current object is of a database that is none of ours."""
     instance = hints.get("instance")
     db = instance._state.db if instance is not None else None
     return db is not None and db not in _ours()

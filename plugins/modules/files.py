@@ -39,7 +39,7 @@ options:
       - Name under which changed paths are remembered on the machine, from before the first of them
         is changed until C(applied) says that whoever reads them has read them. Meanwhile every call
         reports them as changed, so a run that was killed or failed between a file and its handler
-        is caught up with by the next one. A reboot reads everything anew, and so forgets.
+        is caught up with by the next one. A reboot reads everything anew, and empties it.
     type: str
   applied:
     description: Name given as C(pending) whose changes are in force now.
@@ -129,8 +129,8 @@ class Pending:
         self.paths.append(path)
 
 
-def forget(name: str) -> None:
-    """Forget what is pending under a name."""
+def clear_pending(name: str) -> None:
+    """Remove what is pending under a name."""
     path = os.path.join(PENDING, name)
     if os.path.exists(path):
         os.remove(path)
@@ -259,7 +259,7 @@ def main() -> None:
     )
     os.umask(0o022)  # a hardened login's would close parent directories to the users that need them
     if module.params["applied"] and not module.check_mode:
-        forget(module.params["applied"])
+        clear_pending(module.params["applied"])
     pending = Pending(module.params["pending"], module.check_mode)
     diffs: list[dict] = []
     changed = [i["path"] for i in module.params["directories"] if make_directory(module, i)]

@@ -138,7 +138,7 @@ def test_machines_elsewhere_answer_web_machines_only(topology: Any) -> None:
             connection.close()
 
 
-def test_media_store_answers_neither_strangers_nor_machines_without_the_token(
+def test_media_store_answers_neither_other_clients_nor_machines_without_the_token(
     topology: Any, machine: Any
 ) -> None:
     store = topology["services"]["media"][0]

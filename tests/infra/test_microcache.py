@@ -135,7 +135,7 @@ def test_pages_answer_with_django_stopped(
     assert site.get("/")[0].status == 200
 
 
-def test_release_and_rollback_forget_the_pages_of_the_other(
+def test_release_and_rollback_purge_the_pages_of_the_other(
     site: Any,
     page: str,
     server: Any,  # noqa: F811

@@ -34,10 +34,16 @@ def locked(machine: Machine, what: str) -> Iterator[None]:
         yield
 
 
-def lock_body(file: Path) -> dict[str, Any]:
-    """What the last holder of a lock wrote about itself."""
-    with suppress(OSError, ValueError):
-        return json.loads(file.read_text())
+def lock_body(file: Path, attempts: int = 1) -> dict[str, Any]:
+    """What the last holder of a lock wrote about itself.
+
+    A lock that is held may be written to just now: then several attempts find it whole.
+    """
+    for attempt in range(attempts):
+        with suppress(OSError, ValueError):
+            return json.loads(file.read_text())
+        if attempt + 1 < attempts:
+            time.sleep(0.01)
     return {}
 
 
@@ -47,5 +53,5 @@ def lock_holder(file: Path) -> dict[str, Any] | None:
         try:
             fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return lock_body(file)
+            return lock_body(file, attempts=20)
     return None

@@ -25,9 +25,7 @@ all:
     berlin: {hosts: {vps1: }}
     monitoring: {hosts: {vps1: }}
 """
-NUMBERS = (
-    "Write four numbers from 0 to 255, such as 203.0.113.10, an IPv6 address, or a host name; "
-)
+NUMBERS = "Write four numbers from 0 to 255, such as 203.0.113.10, an IPv6 address, or a host name;"
 PORT = "another port than 22 belongs into `ansible_port`."
 OWN = "If the variable is your own, give it a name that is less like one of the kit's."
 SHARED = "Write its address in the network that the machines share, such as 10.0.0.10, or remove "

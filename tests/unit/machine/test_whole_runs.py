@@ -150,7 +150,7 @@ def test_a_run_killed_after_its_switch_is_finished_by_the_next(machine, tmp_path
     assert os.readlink(machine.current) == "releases/r2"
 
 
-def test_a_switch_forgets_the_pages_of_the_release_before(machine, tmp_path, capsys):
+def test_a_switch_purges_the_pages_of_the_release_before(machine, tmp_path, capsys):
     cache = tmp_path / "pages"
     page, unfinished = cache / "6/3c" / ("0123456789abcdef" * 2), cache / "6/3c" / ("0" * 32 + ".1")
 
