@@ -122,19 +122,26 @@ class Session:
 
     @contextmanager
     def _locked(self, order: Order) -> Iterator[Mapping[str, str]]:
-        """Hold the lock over the site, unless whoever asks does."""
-        if self.request.tokens is not None:
-            yield self.request.tokens
+        """Hold the lock over the site, or what of it whoever asks does not hold; gives the tokens.
+
+        On a first run, `site.yml` finds no command on its machines that could hold a lock.
+        """
+        held = self.request.tokens
+        machines = self.site.app_machines
+        if held is not None:
+            machines = [name for name in order.machines if name not in held]
+        if not machines:
+            yield held or {}
             return
         what = "rollback" if order.is_rollback else "release"
         by = self.request.by or current_user()
         with starting(self.site, what, by) as start:
             lock: SiteLock = self._local(
-                "lock", order, lambda: take(self.site.app_machines, start), lambda lock: lock.note
+                "lock", order, lambda: take(machines, start), lambda lock: lock.note
             )
             heartbeats = Heartbeats(lock, self.display.doing)
             try:
-                yield lock.tokens
+                yield {**(held or {}), **lock.tokens}
             finally:
                 heartbeats.stop()
                 lock.release()
