@@ -10,6 +10,8 @@ from espalier.paths import ANSIBLE_CONFIG
 # Each of them asks some tool for colours, also in a pipe. Molecule sets ANSIBLE_FORCE_COLOR for
 # whatever it starts.
 _COLOURS = ("ANSIBLE_FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "FORCE_COLOR", "PY_COLORS")
+# pyinfra warns where another environment is active than the one that it is started from.
+_OTHERS = ("VIRTUAL_ENV",)
 
 
 def plain_environment(
@@ -17,7 +19,8 @@ def plain_environment(
 ) -> dict[str, str]:
     """Give an environment in which Ansible, pytest, click and rich write the same text everywhere.
 
-    No colours, 160 columns, and the kit's own Ansible settings; on a terminal, in a pipe, in CI.
+    No colours, 160 columns, and the kit's own Ansible settings; on a terminal, in a pipe, in CI,
+    whatever virtual environment is active.
 
     Args:
         base: the environment to begin with; this process's own by default.
@@ -26,7 +29,7 @@ def plain_environment(
     """
     kept = dict(os.environ if base is None else base)
     for name in list(kept):
-        if name in _COLOURS or (name.startswith("ANSIBLE_") and not ansible):
+        if name in _COLOURS + _OTHERS or (name.startswith("ANSIBLE_") and not ansible):
             del kept[name]
     fixed = {"NO_COLOR": "1", "COLUMNS": "160", "ANSIBLE_CONFIG": str(ANSIBLE_CONFIG)}
     return kept | fixed | changes
