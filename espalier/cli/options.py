@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -99,14 +100,31 @@ PASS_ON = {"allow_interspersed_args": False}
 
 
 class SiteCommand(click.Command):
-    """A command for one site: its function takes the `Site` first, and gives the exit status."""
+    """A command for one site: its function takes the `Site` first, and gives the exit status.
+
+    What `prepare` gives, it takes second: something that takes a while, and is begun before the
+    inventory is read.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        prepare: Callable[[], AbstractContextManager[Any]] | None = None,
+        **settings: Any,
+    ) -> None:
+        """Take what click takes, and what is to be begun first."""
+        super().__init__(*args, **settings)
+        self.prepare = prepare
 
     def invoke(self, ctx: click.Context) -> Any:
         """Read the site, run the function; a SiteError ends it with its sentence and status."""
         own = {name: value for name, value in ctx.params.items() if name not in SHARED}
         try:
             assert self.callback
-            status = ctx.invoke(self.callback, read_site(ctx.params), **own)
+            with ExitStack() as stack:
+                prepared = [stack.enter_context(self.prepare())] if self.prepare else []
+                site = read_site(ctx.params)
+                status = ctx.invoke(self.callback, site, *prepared, **own)
         except SiteError as error:
             if ctx.params.get("as_json"):
                 click.echo(json.dumps({"ok": False, "error": {"sentence": str(error)}}))

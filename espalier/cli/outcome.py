@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 
 import click
 
@@ -11,13 +12,13 @@ from espalier.rollout.process import run
 from espalier.rollout.request import Request
 
 
-def perform(site: Site, request: Request, *, as_json: bool) -> int:
+def perform(runner: subprocess.Popen[str], site: Site, request: Request, *, as_json: bool) -> int:
     """Do what is asked for, and tell how it went; gives the exit status.
 
     Raises:
         SiteError: it ended before a machine was asked for anything.
     """
-    report = run(site, request, quiet=as_json)
+    report = run(runner, site, request, quiet=as_json)
     if not report.result:
         raise SiteError(report.sentence, report.status, report.detail)
     if as_json:

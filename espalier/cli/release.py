@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from subprocess import Popen
+
 import click
 
 from espalier.cli.options import json_option, site_command
 from espalier.cli.outcome import perform
 from espalier.inventory.site import Site
 from espalier.rollout.batches import BATCHES, batches
+from espalier.rollout.process import start
 from espalier.rollout.request import Request
 
 accept_option = click.option(
@@ -18,7 +21,7 @@ accept_option = click.option(
 )
 
 
-@site_command()
+@site_command(prepare=start)
 @click.option("--version", default="", help="Instead of what project.yml says.")
 @click.option(
     "--batches",
@@ -31,10 +34,16 @@ accept_option = click.option(
 @accept_option
 @json_option
 def command(
-    site: Site, version: str, sizes: str, only_plan: bool, accept: tuple[str, ...], as_json: bool
+    site: Site,
+    runner: Popen[str],
+    version: str,
+    sizes: str,
+    only_plan: bool,
+    accept: tuple[str, ...],
+    as_json: bool,
 ) -> int:
     """Ship what project.yml declares, or another version of it, to every machine."""
     wanted = tuple(sizes.split(","))
     batches(site.app_machines, wanted)  # refused before anything is packed
     request = Request(version=version, batches=wanted, only_plan=only_plan, accept=accept)
-    return perform(site, request, as_json=as_json)
+    return perform(runner, site, request, as_json=as_json)

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from subprocess import Popen
+
 import click
 
 from espalier.cli.options import json_option, site_command
 from espalier.cli.outcome import perform
 from espalier.cli.release import accept_option
 from espalier.inventory.site import Site
+from espalier.rollout.process import start
 from espalier.rollout.request import Request
 
 
-@site_command()
+@site_command(prepare=start)
 @click.argument("release", default="")
 @accept_option
 @json_option
-def command(site: Site, release: str, accept: tuple[str, ...], as_json: bool) -> int:
+def command(
+    site: Site, runner: Popen[str], release: str, accept: tuple[str, ...], as_json: bool
+) -> int:
     """Go back to the release before, or to RELEASE (an id or identity), on every machine."""
-    return perform(site, Request(accept=accept, rollback_to=release), as_json=as_json)
+    request = Request(accept=accept, rollback_to=release)
+    return perform(runner, site, request, as_json=as_json)

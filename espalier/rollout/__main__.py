@@ -22,7 +22,10 @@ from espalier.rollout.session import Session  # noqa: E402
 
 def main() -> int:
     """Do what standard input asks for; gives the exit status."""
-    asked = json.load(sys.stdin)
+    text = sys.stdin.read()
+    if not text:
+        return 0  # it was started for a command that was refused
+    asked = json.loads(text)
     site, request = Site.from_json(asked["site"]), Request.from_data(asked["request"])
     display = Display(sys.stderr if asked["show"] else None)
     try:

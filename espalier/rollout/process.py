@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,37 +27,54 @@ class Report:
     result: dict[str, Any] = field(default_factory=dict)
 
 
+@contextmanager
+def start(*, pipe_steps: bool = False) -> Iterator[subprocess.Popen[str]]:
+    """Start the runner's process before it is known what for: its imports take a second.
+
+    It ends by itself where nothing is asked of it. `pipe_steps`: the lines that tell of steps come
+    through a pipe, rather than to this standard error.
+    """
+    runner = subprocess.Popen(
+        [sys.executable, "-m", "espalier.rollout"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE if pipe_steps else None,
+        text=True,
+    )
+    try:
+        yield runner
+    finally:
+        assert runner.stdin
+        with suppress(BrokenPipeError):
+            runner.stdin.close()
+        runner.wait()
+
+
 def run(
+    runner: subprocess.Popen[str],
     site: Site,
     request: Request,
     *,
-    show: Callable[[str], None] | None = None,
+    show: Callable[[str], None] = lambda line: None,
     quiet: bool = False,
 ) -> Report:
     """Release, or roll back.
 
     Args:
+        runner: from `start`.
         site: where, and how its machines are reached.
         request: what is wanted.
-        show: gets each line that tells of a step; by default they go to this standard error.
+        show: gets each line that tells of a step, where they come through a pipe.
         quiet: show no steps at all.
     """
     asked = json.dumps({"site": site.to_json(), "request": request.to_data(), "show": not quiet})
-    runner = subprocess.Popen(
-        [sys.executable, "-m", "espalier.rollout"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE if show else None,
-        text=True,
-    )
     assert runner.stdin and runner.stdout
     runner.stdin.write(asked)
     runner.stdin.close()
     lines = []
-    if show and runner.stderr:
-        for line in runner.stderr:
-            lines.append(line.rstrip())
-            show(line.rstrip())
+    for line in runner.stderr or ():
+        lines.append(line.rstrip())
+        show(line.rstrip())
     out = runner.stdout.read()
     runner.wait()
     try:

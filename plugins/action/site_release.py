@@ -71,7 +71,8 @@ class ActionModule(ActionBase):
             only_known_fronts=True,
         )
         site = from_ansible.site(arguments["project"], known, self._play_context)
-        report = process.run(site, request, show=self._display.display)
+        with process.start(pipe_steps=True) as runner:
+            report = process.run(runner, site, request, show=self._display.display)
         text = "\n".join(filter(None, [report.sentence, report.detail]))
         if report.status:
             return result | {"failed": True, "msg": text, "release": report.result}
