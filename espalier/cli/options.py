@@ -12,8 +12,6 @@ import click
 
 from espalier.inventory.read import Passwords, read
 from espalier.inventory.site import Site, SiteError
-from espalier.project.errors import ProjectError
-from espalier.project.schema import check
 
 # Spelled as ansible-playbook spells them, which takes the same environment variables.
 OPTIONS = (
@@ -151,6 +149,10 @@ def site_command(**settings: Any) -> Callable[[Callable[..., int]], click.Comman
 
 def project_name(project: Mapping[str, Any]) -> str:
     """The checked name of a project; SiteError with what is wrong in project.yml."""
+    # pydantic takes a third of a second: not before what runs meanwhile has begun.
+    from espalier.project.errors import ProjectError
+    from espalier.project.schema import check
+
     try:
         return check(project).name
     except ProjectError as error:

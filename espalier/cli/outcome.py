@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
+from typing import TYPE_CHECKING
 
 import click
 
 from espalier.inventory.site import Site, SiteError
 from espalier.rollout.process import run
-from espalier.rollout.request import Request
+
+if TYPE_CHECKING:
+    from espalier.rollout.request import Request
 
 
 def perform(runner: subprocess.Popen[str], site: Site, request: Request, *, as_json: bool) -> int:

@@ -11,7 +11,6 @@ from espalier.cli.outcome import perform
 from espalier.inventory.site import Site
 from espalier.rollout.batches import BATCHES, batches
 from espalier.rollout.process import start
-from espalier.rollout.request import Request
 
 accept_option = click.option(
     "--accept",
@@ -43,6 +42,9 @@ def command(
     as_json: bool,
 ) -> int:
     """Ship what project.yml declares, or another version of it, to every machine."""
+    # Loaded while the runner starts: it brings pydantic along.
+    from espalier.rollout.request import Request
+
     wanted = tuple(sizes.split(","))
     batches(site.app_machines, wanted)  # refused before anything is packed
     request = Request(version=version, batches=wanted, only_plan=only_plan, accept=accept)

@@ -11,7 +11,6 @@ from espalier.cli.outcome import perform
 from espalier.cli.release import accept_option
 from espalier.inventory.site import Site
 from espalier.rollout.process import start
-from espalier.rollout.request import Request
 
 
 @site_command(prepare=start)
@@ -22,5 +21,8 @@ def command(
     site: Site, runner: Popen[str], release: str, accept: tuple[str, ...], as_json: bool
 ) -> int:
     """Go back to the release before, or to RELEASE (an id or identity), on every machine."""
+    # Loaded while the runner starts: it brings pydantic along.
+    from espalier.rollout.request import Request
+
     request = Request(accept=accept, rollback_to=release)
     return perform(runner, site, request, as_json=as_json)

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from espalier.inventory.site import Site
-from espalier.rollout.request import Request
+
+if TYPE_CHECKING:  # it brings pydantic along, which would be waited for before anything starts
+    from espalier.rollout.request import Request
 
 
 @dataclass(frozen=True)
