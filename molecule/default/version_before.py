@@ -21,23 +21,24 @@ import argparse
 import json
 import shlex
 import shutil
+import shutil
 import subprocess
 import sys
 import time
-import tomllib
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
 from espalier.environment import plain_environment
 from espalier.inventory.listing import ListingError, read_machines
+from espalier.lab.other_version import programs, version_before
+from espalier.lab.process import LabError
 from espalier.load.report import is_clean, sentence
 from espalier.load.site import LoadError, site_of
 from espalier.load.takeover import Change, State, changes_in, restarted, unexplained
 from espalier.load.visitors import MAX_REQUESTS, MAX_SECONDS, Load
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMIT = ROOT / "tests" / "version-before"
 HOME = ROOT / ".lab" / "default"
 EXAMPLE = "examples/orchard"
 EVERY_PAGE = "garden/templates/garden/base.html"
@@ -67,40 +68,6 @@ xargs -r systemctl show --property=Id,MainPID,UnitFileState
 
 class StepError(Exception):
     """A step did not end as it should; says why."""
-
-
-def tree_of(commit: str) -> Path:
-    """Check out the version before, under .lab/; StepError where this clone does not have it."""
-    there = subprocess.run(["git", "-C", ROOT, "cat-file", "-e", f"{commit}^{{commit}}"])
-    if there.returncode:
-        raise StepError(
-            f"{COMMIT.relative_to(ROOT)} names the commit {commit}, which this clone does not "
-            "have: run `git fetch --unshallow`, or clone without --depth."
-        )
-    tree = ROOT / ".lab" / "version-before" / commit[:12]
-    if not (tree / "site.yml").exists():
-        shutil.rmtree(tree, ignore_errors=True)
-        clone = ["git", "clone", "--quiet", "--shared", "--no-checkout", str(ROOT), str(tree)]
-        subprocess.run(clone, check=True)
-        subprocess.run(["git", "-C", tree, "checkout", "--quiet", "--detach", commit], check=True)
-    return tree
-
-
-def programs_of(tree: Path) -> Path:
-    """Give the directory of the programs that run the version before, installed where needed.
-
-    A version that is a package of its own must not import today's, so it has its own virtual
-    environment. One from before that imports nothing of the kit's, and takes today's Ansible.
-    """
-    if "project" not in tomllib.loads((tree / "pyproject.toml").read_text()):
-        return Path(sys.executable).parent
-    programs = tree / ".venv" / "bin"
-    if not (programs / "ansible-playbook").exists():
-        pip = [programs / "python", "-m", "pip", "install", "--quiet"]
-        pip += ["--disable-pip-version-check", "--requirement", "requirements.txt"]
-        subprocess.run([sys.executable, "-m", "venv", ".venv"], cwd=tree, check=True)
-        subprocess.run(pip, cwd=tree, check=True)
-    return programs
 
 
 class Takeover:
@@ -184,9 +151,8 @@ class Takeover:
 
     def begin(self) -> None:
         """The version before makes the site."""
-        commit = COMMIT.read_text().strip()
-        tree = tree_of(commit)
-        playbook = programs_of(tree) / "ansible-playbook"
+        tree = version_before()
+        playbook = programs(tree) / "ansible-playbook"
         config = str(tree / "ansible.cfg")
         self.run(playbook, "site.yml", "-i", self.inventory, cwd=tree, ANSIBLE_CONFIG=config)
         self.live()
@@ -277,7 +243,7 @@ def main() -> int:
             step("a second run", takeover.again)
             step("a release, a rollback, a restart", takeover.release)
         report = load.report()
-    except (StepError, ListingError, LoadError) as error:
+    except (StepError, LabError, ListingError, LoadError) as error:
         takeover.report(f"FAILED: {error}")
         return 1
     takeover.report(sentence(report))
