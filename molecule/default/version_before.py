@@ -21,7 +21,6 @@ import argparse
 import json
 import shlex
 import shutil
-import shutil
 import subprocess
 import sys
 import time
