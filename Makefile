@@ -83,12 +83,12 @@ diagrams: .venv/.installed  ## draw those of the docs anew
 	@for inventory in docs/diagrams/*; do python -m espalier.diagram $$inventory docs/images/$${inventory##*/}.svg; done
 
 # What CI runs on every commit; 90 minutes are the end, 60 the aim. Minutes on two cores, 2026-11-28:
-#   lint            3        style, types, the contract between the rooms of the package
-#   unit            4        pure functions; no machine is touched
+#   lint            2        style, types, the contract between the rooms of the package
+#   unit            8        pure functions; no machine is touched
 #   default         11       a site that the version before has made is taken over under traffic (3 of them), verified, broken, retired
-#   short-release   5 to 10  a few releases under traffic; a controller that is killed; site.yml against a release (an estimate)
-#   smoke           5        what a person types, for what the last issues changed: tests/smoke
-#   heavy           10 to 30 one of HEAVY, chosen by the count of commits (an estimate)
+#   short-release   6        a few releases under traffic; a controller that is killed; site.yml against a release
+#   smoke           3        what a person types, for what the last issues changed: tests/smoke
+#   heavy           4 to 30  one of HEAVY, chosen by the count of commits: reach 4, climb 12; the others were not timed today
 PARTS := lint unit default short-release smoke heavy
 # Scenario@Debian. Over so many commits as there are entries, CI runs each of them.
 HEAVY := climb@debian-13 replicas@debian-12 release@debian-13 pgbouncer@debian-12 queue@debian-13 reach@debian-13 \
@@ -144,3 +144,4 @@ bench: test-prerequisites  ## measure: the baseline against the usual set-up, an
 	python bench/run.py
 	python bench/tiers.py
 	python bench/durations.py
+	python bench/before.py
