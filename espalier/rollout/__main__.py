@@ -29,7 +29,9 @@ def main() -> int:
     site, request = Site.from_json(asked["site"]), Request.from_data(asked["request"])
     display = Display(sys.stderr if asked["show"] else None)
     try:
-        with reach(site) as remote, connected(remote) as hosts:
+        # Under --limit, a machine that is left out need not answer.
+        machines = request.machines or site.release_machines
+        with reach(site) as remote, connected(remote, machines) as hosts:
             outcome = Session(remote, hosts, request, display).run()
     except SiteError as error:
         print(json.dumps({"status": error.status, "sentence": str(error), "detail": error.detail}))

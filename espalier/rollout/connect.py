@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import socket
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from pyinfra.api import Config, Inventory, State
@@ -17,7 +18,7 @@ from pyinfra.api.state import BaseStateCallback, StateStage
 
 from espalier.inventory.remote import Remote, connection_data
 from espalier.inventory.site import SiteError
-from espalier.inventory.ssh_config import option
+from espalier.inventory.ssh_config import destinations, direct_address
 
 CONNECT_TIMEOUT = 10  # seconds
 CHECK_TIMEOUT = 5  # seconds, to see whether a machine still answers
@@ -34,19 +35,16 @@ class _Errors(BaseStateCallback):
 
 
 @contextmanager
-def connected(remote: Remote) -> Iterator[Mapping[str, Host]]:
-    """Connect to every machine that a release touches; gives pyinfra's hosts by machine.
+def connected(remote: Remote, machines: Sequence[str]) -> Iterator[Mapping[str, Host]]:
+    """Connect to the machines that a release touches; gives pyinfra's hosts by machine.
 
     Raises:
         SiteError: one of them cannot be reached, with what to check: a release of a part of the
             site would leave it with two.
     """
     logging.getLogger("pyinfra").setLevel(logging.CRITICAL)  # the kit's own words tell it
-    site = remote.site
-    hosts = [
-        (name, connection_data(site.variables, name, remote.config))
-        for name in site.release_machines
-    ]
+    variables = remote.site.variables
+    hosts = [(name, connection_data(variables, name, remote.config)) for name in machines]
     state = State(Inventory((hosts, {})), Config(CONNECT_TIMEOUT=CONNECT_TIMEOUT, FAIL_PERCENT=0))
     errors = _Errors()
     state.add_callback_handler(errors)
@@ -72,11 +70,14 @@ def reachability(remote: Remote) -> Callable[[str], None]:
     A machine's own SSH port is asked where it can be; one behind a bastion by a command over SSH.
     """
 
+    names = destinations(remote.site.variables)
+
+    @cache
+    def address(machine: str) -> tuple[str, int] | None:
+        return direct_address(remote.config, names[machine])
+
     def check(machine: str) -> None:
-        variables = remote.site.variables[machine]
-        hops = ("ProxyJump", "ProxyCommand")
-        if not any(option(variables, name, machine) for name in hops):
-            where = (variables.get("ansible_host", machine), int(variables.get("ansible_port", 22)))
+        if where := address(machine):
             socket.create_connection(where, CHECK_TIMEOUT).close()
             return
         options = ["-o", "BatchMode=yes", "-o", f"ConnectTimeout={CHECK_TIMEOUT}"]
