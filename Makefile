@@ -91,8 +91,8 @@ diagrams: .venv/.installed  ## draw those of the docs anew
 #   heavy           4 to 30  one of HEAVY, chosen by the count of commits: reach 4, climb 12; the others were not timed today
 PARTS := lint unit default short-release smoke heavy
 # Scenario@Debian. Over so many commits as there are entries, CI runs each of them.
-HEAVY := climb@debian-13 replicas@debian-12 release@debian-13 pgbouncer@debian-12 queue@debian-13 reach@debian-13 \
-  app_servers@debian-13 debian12@debian-12 redis@debian-12 wagtail@debian-13 replicas@debian-13 \
+HEAVY := climb@debian-13 replicas@debian-12 release@debian-13 pgbouncer@debian-12 queue@debian-13 redis@debian-12 \
+  app_servers@debian-13 debian12@debian-12 reach@debian-13 wagtail@debian-13 replicas@debian-13 \
   pgbouncer@debian-13 app_servers@debian-12 redis@debian-13
 
 .PHONY: test
