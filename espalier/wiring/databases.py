@@ -76,5 +76,5 @@ def _url(link: Link, project: str, password: str) -> str:
     address = link["address"]
     # Inside the machine nothing travels over a network.
     tls = "" if address.startswith("/") else "?sslmode=require"
-    host = quote(address, safe="")
-    return f"postgresql://{project}:{password}@{host}:{link['port']}/{project}{tls}"
+    secret, host = quote(password, safe=""), quote(address, safe="")
+    return f"postgresql://{project}:{secret}@{host}:{link['port']}/{project}{tls}"

@@ -46,4 +46,5 @@ def project_environment(environment: Mapping[str, Any], redis: Mapping[str, str]
 def _url(link: Link, user: str, password: str) -> str:
     address = link["address"]
     host = f"[{address}]" if ":" in address else address
-    return f"redis://{quote(user)}:{quote(password)}@{host}:{link['port']}/0"
+    secret = quote(password, safe="")
+    return f"redis://{quote(user)}:{secret}@{host}:{link['port']}/0"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
+from espalier_overlay.database import parse_url
+
 from espalier.wiring.databases import database_environment, databases
 
 from .links import link
@@ -23,6 +27,12 @@ def test_database_on_another_machine_is_reached_over_tls() -> None:
             "url": "postgresql://shop:secret@10.0.0.3:5432/shop?sslmode=require",
         }
     ]
+
+
+def test_password_of_the_users_own_may_hold_what_separates_the_parts_of_a_url() -> None:
+    (found,) = databases({"queries": [SOCKET]}, "shop", "p@ss/w:rd?#%20")
+    assert parse_url(found["url"])["PASSWORD"] == "p@ss/w:rd?#%20"
+    assert urlsplit(found["url"]).path == "/shop"
 
 
 def test_baseline_names_one_database_twice_and_no_tier() -> None:
