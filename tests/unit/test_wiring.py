@@ -13,15 +13,25 @@ import pytest
 import yaml
 
 from espalier.environment import plain_environment
+from espalier.project.schema import check
 
 ROOT = Path(__file__).resolve().parents[2]
+
+PROJECT = {"directory": "shop", "domains": ["shop.example", "[2001:DB8::1]"]}
+
+
+def found(project: dict[str, Any]) -> dict[str, Any]:
+    """What preflight registers of a project; not packed, as no variable needs its files."""
+    checked = check(project).model_dump(mode="json", exclude={"environment"})
+    return {"project_build": {"name": "shop", "build": {"overlay": True}, "project": checked}}
+
 
 HOSTS = {
     "all": {
         "vars": {
             "tiers": [],
-            "project_found": {"project_build": {"name": "shop", "build": {"overlay": True}}},
-            "project": {"domains": ["shop.example", "2001:db8::1"]},
+            "project_found": found(PROJECT),
+            "project": PROJECT,
             "ansible_facts": {"distribution_release": "trixie"},
         },
         "hosts": {
@@ -128,6 +138,23 @@ def test_secrets_of_a_tier_that_is_off_are_not_made(tmp_path: Path) -> None:
 def test_ipv6_address_is_bracketed_for_django(inventory: Path) -> None:
     hosts = value(inventory, "app1", "django_environment")["ESPALIER_ALLOWED_HOSTS"]
     assert hosts == "shop.example,[2001:db8::1]"
+
+
+def test_key_without_a_value_counts_as_absent(tmp_path: Path) -> None:
+    hosts = deepcopy(HOSTS)
+    empty = ("static_url", "media_url", "media_s3", "upload_limit_mb", "packages", "apps")
+    project = PROJECT | dict.fromkeys((*empty, "writable", "microcache", "environment"))
+    hosts["all"]["vars"] |= {"project": project, "project_found": found(project)}
+    inventory = write(tmp_path, hosts)
+    wanted = {
+        name: value(inventory, "app1", name) for name in ("nginx_static_url", "nginx_media_url")
+    }
+    assert wanted == {"nginx_static_url": "/static/", "nginx_media_url": "/media/"}
+    assert int(value(inventory, "app1", "nginx_upload_limit_mb")) == 25
+    assert value(inventory, "app1", "uploads_machine") == "app1"
+    environment = value(inventory, "app1", "django_environment")
+    assert environment["ESPALIER_EXTRA_APPS"] == ""
+    assert "ESPALIER_S3_BUCKET" not in environment
 
 
 def test_nginx_connects_to_the_project_s_socket(inventory: Path) -> None:
