@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from espalier_machine.common.text import now
 from espalier_machine.release.errors import Busy
@@ -20,18 +20,23 @@ from espalier_machine.release.machine import Machine
 def locked(machine: Machine, what: str) -> Iterator[None]:
     """Hold the machine's release lock, which the kernel frees however this process ends."""
     with os.fdopen(os.open(machine.lock_file, os.O_RDWR | os.O_CREAT, 0o644), "r+") as file:
-        for attempt in range(10):  # `release status` holds it for an instant
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if attempt == 9:
-                    raise Busy(lock_body(machine.lock_file), "release ") from error
-                time.sleep(0.1)
+        if not acquire(file):
+            raise Busy(lock_body(machine.lock_file), "release ")
         file.truncate()
         json.dump({"pid": os.getpid(), "what": what, "since": now(), "by": machine.by}, file)
         file.flush()
         yield
+
+
+def acquire(file: IO[str]) -> bool:
+    """Lock an open file for this process alone; gives whether that succeeded, within a second."""
+    for attempt in range(10):  # `release status` holds every lock for an instant
+        if attempt:
+            time.sleep(0.1)
+        with suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+    return False
 
 
 def lock_body(file: Path, attempts: int = 1) -> dict[str, Any]:

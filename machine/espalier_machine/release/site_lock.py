@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import select
@@ -11,7 +10,7 @@ from typing import BinaryIO
 
 from espalier_machine.common.text import now
 from espalier_machine.release.errors import Busy
-from espalier_machine.release.locks import lock_body, lock_holder
+from espalier_machine.release.locks import acquire, lock_body, lock_holder
 from espalier_machine.release.machine import Machine
 
 HOLD_SILENCE = 30  # seconds without a heartbeat
@@ -30,10 +29,8 @@ def hold(machine: Machine, what: str, heartbeats: BinaryIO, say: Callable[[str],
     `cut_off`, what the last controller wrote if it did not end by itself, else null.
     """
     with os.fdopen(os.open(machine.site_lock_file, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise Busy(lock_body(machine.site_lock_file)) from error
+        if not acquire(file):
+            raise Busy(lock_body(machine.site_lock_file, attempts=20))
         cut_off = lock_body(machine.site_lock_file) or None
         body = {"pid": os.getpid(), "what": what, "since": now(), "by": machine.by}
         body["token"] = os.urandom(8).hex()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import threading
@@ -111,3 +112,14 @@ def test_command_that_belongs_to_the_release_is_never_refused_between_two_heartb
         stopped.set()
         beating.join()
     holder.end()
+
+
+def test_look_at_the_lock_does_not_refuse_a_release(machine):
+    first = Holder(machine)
+    first.end()
+    with open(machine.site_lock_file) as looking:  # as `release status` does
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.3, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+        second = Holder(machine, by="bert")
+    assert second.error is None
+    second.end()
