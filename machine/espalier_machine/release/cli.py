@@ -10,7 +10,7 @@ and goes live when one symlink (the one nginx connects through) is renamed. What
 that rename is undone; the live release is never touched.
 
 Root runs this command. Files of the project are made, and its code is run, as the project's user.
-Exit status: 0 done, 1 failed, 2 wrong use, 3 another release is running.
+Exit status: 0 done, 1 failed, 2 wrong use, 3 another release is running, or the lock was lost.
 """
 
 from __future__ import annotations
@@ -58,6 +58,8 @@ def perform(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     check_site_lock(machine, args.token)
     operand = getattr(args, "archive", None) or getattr(args, "id", None) or ""
     with locked(machine, f"{args.command} {operand}".strip()):
+        # Again: from here on, no other release can do anything here before this command has ended.
+        check_site_lock(machine, args.token)
         machine.ensure_directories()
         return run(machine, args)
 

@@ -35,3 +35,15 @@ class Busy(Exception):
         known = f"{{by}}, since {{since}}: {self.program}{{what}}, pid {{pid}} here"
         who = known.format_map(self.holder) if self.holder else "it has just begun"
         return f"another release is running ({who}); wait for it, or stop that process."
+
+
+class LockLost(Busy):
+    """Nobody holds the lock over the site any more that this command belongs to."""
+
+    @property
+    def sentence(self) -> str:
+        """What to tell a person."""
+        return (
+            "the lock over the site was lost, as the connection to this machine was interrupted; "
+            "nothing was done here."
+        )

@@ -9,14 +9,20 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from espalier_machine.common.text import now
-from espalier_machine.release.errors import Busy
+from espalier_machine.release.errors import Busy, LockLost
 from espalier_machine.release.locks import acquire, lock_body, lock_holder
 from espalier_machine.release.machine import Machine
 
 HOLD_SILENCE = 30  # seconds without a heartbeat
 
 
-def hold(machine: Machine, what: str, heartbeats: BinaryIO, say: Callable[[str], None]) -> None:
+def hold(
+    machine: Machine,
+    what: str,
+    heartbeats: BinaryIO,
+    say: Callable[[str], None],
+    token: str = "",
+) -> None:
     """Hold the lock over the whole site for a release that a controller runs from elsewhere.
 
     Every few seconds the controller sends a line, its heartbeat, which names the step that runs.
@@ -25,15 +31,21 @@ def hold(machine: Machine, what: str, heartbeats: BinaryIO, say: Callable[[str],
     content, so that the next controller learns that a release was cut off. Raises Busy if another
     one holds the lock.
 
+    The line `done` ends it well, and the content is removed. The line `withdrawn` ends it as if it
+    had never been: another machine did not give the lock, and nothing was done.
+
     `say` is given one JSON object: `token`, which the commands of this release bring along, and
-    `cut_off`, what the last controller wrote if it did not end by itself, else null.
+    `cut_off`, what the last controller wrote if it did not end by itself, else null. A controller
+    that lost the lock brings its `token`: it gets the same one if nobody else has held the lock
+    since, and tells by `cut_off` whether that is so.
     """
     with os.fdopen(os.open(machine.site_lock_file, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
         if not acquire(file):
             raise Busy(lock_body(machine.site_lock_file, attempts=20))
-        cut_off = lock_body(machine.site_lock_file) or None
+        cut_off = lock_body(machine.site_lock_file)
         body = {"pid": os.getpid(), "what": what, "since": now(), "by": machine.by}
-        body["token"] = os.urandom(8).hex()
+        is_same = bool(token) and cut_off.get("token") == token
+        body["token"] = token if is_same else os.urandom(8).hex()
 
         def write(text: str) -> None:
             # In one step, never shorter than before: who reads meanwhile finds no half of it.
@@ -43,7 +55,7 @@ def hold(machine: Machine, what: str, heartbeats: BinaryIO, say: Callable[[str],
                 file.truncate(0)
 
         write(json.dumps(body))
-        say(json.dumps({"token": body["token"], "cut_off": cut_off}))
+        say(json.dumps({"token": body["token"], "cut_off": cut_off or None}))
         left = b""
         while select.select([heartbeats], [], [], HOLD_SILENCE)[0]:
             read = os.read(heartbeats.fileno(), 4096)
@@ -54,12 +66,21 @@ def hold(machine: Machine, what: str, heartbeats: BinaryIO, say: Callable[[str],
                 if line == b"done":
                     write("")
                     return
+                if line == b"withdrawn":
+                    write(json.dumps(cut_off) if cut_off else "")
+                    return
                 if line:
                     write(json.dumps(body | {"what": line.decode(errors="replace")}))
 
 
 def check_site_lock(machine: Machine, token: str) -> None:
-    """Raise Busy if a release of the whole site runs that this command does not belong to."""
+    """Raise Busy if a release of the whole site runs that this command does not belong to.
+
+    Raises LockLost if the command belongs to one that holds the lock no more: another release may
+    begin at any moment.
+    """
     holder = lock_holder(machine.site_lock_file)
+    if holder is None and token:
+        raise LockLost({})
     if holder is not None and holder.get("token") != token:
         raise Busy(holder)

@@ -12,9 +12,12 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 from pathlib import Path
 
 from espalier_machine.release.cli import main
+from espalier_machine.release.errors import Busy
+from espalier_machine.release.site_lock import hold
 
 BUILD = {
     "identity": "0123456789abcdef",
@@ -214,3 +217,41 @@ def told(machine, word):
         for call in machine.systemd.calls
         if f"systemctl {word} " in call
     ]
+
+
+class Holder:
+    """A leader of a release from elsewhere: `release hold` with pipes to it."""
+
+    def __init__(self, machine, what="switch", by="anna@laptop", token=""):
+        """Begin to hold."""
+        machine.by = by
+        reader, self.writer = os.pipe()
+        self.said, self.error = [], None
+
+        def run():
+            with os.fdopen(reader, "rb", buffering=0) as beats:
+                try:
+                    hold(machine, what, beats, self.said.append, token)
+                except Busy as error:
+                    self.error = error
+
+        self.thread = threading.Thread(target=run, daemon=True)
+        self.thread.start()
+        deadline = time.monotonic() + 10
+        while not (self.said or self.error) and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+    @property
+    def answer(self):
+        """What it was told."""
+        return json.loads(self.said[0])
+
+    def beat(self, line):
+        """Say what is being done."""
+        os.write(self.writer, f"{line}\n".encode())
+
+    def end(self):
+        """Hang up."""
+        os.close(self.writer)
+        self.thread.join(10)
+        assert not self.thread.is_alive()

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from .fakes import archive, run_json
+from .fakes import Holder, archive, run_json
 
 
 @pytest.fixture
@@ -45,7 +45,9 @@ def test_only_here_and_the_token_of_the_site_s_lock_pass(several, tmp_path, caps
     assert run_json(capsys, "deploy", path, "--id", "r1")[0] == 2
     assert run_json(capsys, "--only-here", "deploy", path, "--id", "r1")[0] == 0
     assert run_json(capsys, "restart", "--only-here")[0] == 0
-    assert run_json(capsys, "--token", "0123", "restart")[0] == 0
+    holder = Holder(several)
+    assert run_json(capsys, "--token", holder.answer["token"], "restart")[0] == 0
+    holder.end()
 
 
 @pytest.mark.parametrize("command", [["status"], ["list"], ["log"]])

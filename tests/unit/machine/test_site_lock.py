@@ -3,54 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import json
-import os
 import threading
 import time
 
-from espalier_machine.release import site_lock
-from espalier_machine.release.errors import Busy
-from espalier_machine.release.site_lock import hold
+from espalier_machine.release import locks, site_lock
 
-from .fakes import archive, run_json
-
-
-class Holder:
-    """A leader of a release from elsewhere: `release hold` with pipes to it."""
-
-    def __init__(self, machine, what="switch", by="anna@laptop"):
-        """Begin to hold."""
-        machine.by = by
-        reader, self.writer = os.pipe()
-        self.said, self.error = [], None
-
-        def run():
-            with os.fdopen(reader, "rb", buffering=0) as beats:
-                try:
-                    hold(machine, what, beats, self.said.append)
-                except Busy as error:
-                    self.error = error
-
-        self.thread = threading.Thread(target=run, daemon=True)
-        self.thread.start()
-        deadline = time.monotonic() + 10
-        while not (self.said or self.error) and time.monotonic() < deadline:
-            time.sleep(0.01)
-
-    @property
-    def answer(self):
-        """What it was told."""
-        return json.loads(self.said[0])
-
-    def beat(self, line):
-        """Say what is being done."""
-        os.write(self.writer, f"{line}\n".encode())
-
-    def end(self):
-        """Hang up."""
-        os.close(self.writer)
-        self.thread.join(10)
-        assert not self.thread.is_alive()
+from .fakes import Holder, archive, run_json
 
 
 def test_only_what_belongs_to_the_site_s_release_runs_meanwhile(machine, tmp_path, capsys):
@@ -123,3 +81,62 @@ def test_look_at_the_lock_does_not_refuse_a_release(machine):
         second = Holder(machine, by="bert")
     assert second.error is None
     second.end()
+
+
+def test_step_whose_lock_is_lost_is_refused(machine, tmp_path, capsys):
+    one = archive(tmp_path / "one.tar.gz")
+    holder = Holder(machine)
+    holder.end()
+    status, said = run_json(capsys, "--token", holder.answer["token"], "deploy", str(one))
+    assert (status, said["step"]) == (3, "lock")
+    assert said["error"].startswith("the lock over the site was lost, as the connection to this")
+    assert machine.live() is None
+    assert run_json(capsys, "deploy", str(one))[0] == 0, "typed here, it belongs to no lock"
+
+
+def test_lock_that_ends_while_a_step_waits_for_the_machine_refuses_the_step(
+    machine, tmp_path, capsys, monkeypatch
+):
+    one = archive(tmp_path / "one.tar.gz")
+    holder = Holder(machine)
+    acquire = locks.acquire
+
+    def acquire_late(file):
+        holder.end()
+        return acquire(file)
+
+    monkeypatch.setattr(locks, "acquire", acquire_late)
+    status, said = run_json(capsys, "--token", holder.answer["token"], "deploy", str(one))
+    assert (status, said["step"]) == (3, "lock")
+
+
+def test_lost_lock_is_the_same_one_when_it_is_taken_again(machine):
+    first = Holder(machine)
+    token = first.answer["token"]
+    first.end()
+    again = Holder(machine, token=token)
+    assert (again.answer["token"], again.answer["cut_off"]["token"]) == (token, token)
+    again.end()
+    other = Holder(machine, by="bert")
+    other.beat("done")
+    other.thread.join(10)
+    late = Holder(machine, token=token)
+    assert late.answer["token"] != token
+    assert late.answer["cut_off"] is None
+    late.end()
+
+
+def test_lock_that_was_withdrawn_leaves_no_trace(machine):
+    first = Holder(machine)
+    first.end()
+    refused_elsewhere = Holder(machine, by="bert")
+    refused_elsewhere.beat("withdrawn")
+    refused_elsewhere.thread.join(10)
+    third = Holder(machine)
+    assert third.answer["cut_off"]["token"] == first.answer["token"]
+    third.beat("done")
+    third.thread.join(10)
+    nothing_before = Holder(machine)
+    nothing_before.beat("withdrawn")
+    nothing_before.thread.join(10)
+    assert Holder(machine).answer["cut_off"] is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from typing import Any
 
@@ -12,5 +13,6 @@ from espalier_machine.release.site_lock import hold
 
 def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     """Hold the lock over the whole site while lines come in; see `hold`."""
-    hold(machine, args.what, sys.stdin.buffer, lambda line: print(line, flush=True))
+    say = functools.partial(print, flush=True)
+    hold(machine, args.what, sys.stdin.buffer, say, args.token)
     return {"changed": False, "message": "the lock is free again."}
