@@ -15,6 +15,15 @@ from espalier.rollout.outcome import Outcome
 PerformAll = Callable[[Sequence[Task], Callable[[Task], Answer]], Sequence[Answer]]
 
 
+class Interrupted(Exception):
+    """Somebody ended a release, whose `outcome` is known as far as it had come."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        """Take what is known."""
+        super().__init__("interrupted")
+        self.outcome = outcome
+
+
 def run_order(
     order: Order,
     perform: Callable[[Task], Answer],
@@ -32,20 +41,37 @@ def run_order(
         display: is told when a task begins and ends.
         project: its name.
         began: when the person began to wait, as `time.monotonic()`; now by default.
+
+    Raises:
+        Interrupted: somebody ended it (Ctrl-C), with what is known of it.
     """
     began = time.monotonic() if began is None else began
     done: list[Done] = []
+    running: list[Task] = []
+    ended: list[Done] = []  # of the stage that runs, in the order in which they end
 
     def work(task: Task) -> Answer:
+        running.append(task)
         display.begin(task.step, task.machine)
         answer = _plan(order, done) if task.step == "plan" else perform(task)
+        running.remove(task)
+        ended.append(Done(task, answer))
         note = "FAILED" if answer.failed else answer.note
         display.end(task.step, task.machine, answer.seconds, note)
         return answer
 
-    while tasks := next_tasks(order, done):
-        found = perform_all(tasks, work)
-        done += [Done(task, answer) for task, answer in zip(tasks, found, strict=True)]
+    try:
+        while tasks := next_tasks(order, done):
+            ended.clear()
+            found = perform_all(tasks, work)
+            done += [Done(task, answer) for task, answer in zip(tasks, found, strict=True)]
+    except KeyboardInterrupt:
+        display = Display(None)  # what ends now was cut off here, which says nothing of a machine
+        known = (*done, *(one for one in ended if one not in done))
+        seconds = time.monotonic() - began
+        raise Interrupted(
+            Outcome(order, known, seconds, project, interrupted=True, running=tuple(running))
+        ) from None
     return Outcome(order, tuple(done), time.monotonic() - began, project)
 
 

@@ -160,7 +160,10 @@ def test_way_back_goes_on_where_one_machine_cannot_go_back() -> None:
     assert failed
     assert (failed.task.step, failed.task.machine) == ("switch", "app2")
     text = Outcome(ORDER, tuple(done), 1.0).sentence()
-    assert text == "app2: switch failed\napp1 did not go back: rollback failed"
+    assert text == (
+        "app2: switch failed\napp1 did not go back: rollback failed\n"
+        "Live now: id-new or id-old on app1; id-old on app2."
+    )
 
 
 def test_first_release_that_fails_is_kept_as_there_is_no_other() -> None:
