@@ -15,28 +15,39 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from espalier.inventory.remote import reach, root_command
+from espalier.inventory.remote import explain, reach, root_command
 from espalier.inventory.site import Site, SiteError
-from espalier.project.words import last_line
 from espalier.rollout.commands import release_command
 
 HEARTBEAT = 5  # seconds between two signs of life; `release hold` waits for 30
 NO_COMMAND = (2, 127)  # the release command is not there, or knows no such project: nothing to lock
 UNREACHABLE = 255  # ssh's own
+WITHDRAWN = "withdrawn\ndone"  # a machine of the version before knows `done` only
 
-# Starts `release hold` on a machine, with pipes for its input and output.
-Start = Callable[[str], "subprocess.Popen[str]"]
+
+class Start(Protocol):
+    """Starts `release hold` on a machine, with pipes for its input and output."""
+
+    def __call__(self, machine: str, token: str = "") -> subprocess.Popen[str]:
+        """`token`: of a lock that was lost, to take the same one again."""
+        ...
 
 
 class LockError(SiteError):
-    """A machine does not give the lock; `machine` is its name."""
+    """A machine does not give the lock.
 
-    def __init__(self, machine: str, sentence: str, status: int = 1, detail: str = "") -> None:
-        """Take the machine and what `SiteError` takes."""
+    `machine` is its name; `token` that of whoever holds the lock, where that is known.
+    """
+
+    def __init__(
+        self, machine: str, sentence: str, status: int = 1, detail: str = "", token: str = ""
+    ) -> None:
+        """Take the machine, what `SiteError` takes, and the holder's token."""
         super().__init__(sentence, status, detail)
         self.machine = machine
+        self.token = token
 
 
 @dataclass
@@ -48,31 +59,52 @@ class SiteLock:
         tokens: what commands that belong to its holder bring along, by machine.
         interrupted: what the last holder wrote about itself, if it did not end by itself.
         unreachable: machines that do not answer, where nothing can be released either.
+        lent: machines whose lock somebody else holds for what is done here: a run of `site.yml`,
+            which goes on to hold it afterwards.
     """
 
     holders: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
     interrupted: Mapping[str, Any] | None = None
     unreachable: list[str] = field(default_factory=list)
+    lent: set[str] = field(default_factory=set)
+
+    def lend(self, tokens: Mapping[str, str]) -> None:
+        """Add machines whose lock somebody else holds for what is done here."""
+        self.tokens.update(tokens)
+        self.lent.update(tokens)
 
     def beat(self, doing: str) -> None:
-        """Send a sign of life, with what is being done now."""
-        self._tell(doing)
+        """Send a sign of life, with what is being done now.
+
+        A connection that has ended is not spoken of here: see `espalier.rollout.guard`.
+        """
+        for holder in list(self.holders.values()):
+            _tell(holder, doing)
 
     def release(self) -> None:
         """Unlock, as everything is done."""
-        self._tell("done")
-        for holder in self.holders.values():
-            with suppress(subprocess.TimeoutExpired):
-                holder.communicate(timeout=HEARTBEAT)
-        self.holders.clear()
+        for machine, holder in self.holders.items():
+            if machine not in self.lent:
+                _tell(holder, "done")
+        self._hang_up()
 
-    def _tell(self, line: str) -> None:
+    def withdraw(self) -> None:
+        """Unlock without a trace, as another machine does not give the lock."""
         for holder in self.holders.values():
-            assert holder.stdin
-            with suppress(OSError, ValueError):
-                holder.stdin.write(f"{line}\n")
-                holder.stdin.flush()
+            _tell(holder, WITHDRAWN)
+        self._hang_up()
+
+    def cut_off(self) -> None:
+        """Unlock in the middle, at once: the machines keep that something was cut off."""
+        for holder in self.holders.values():
+            holder.kill()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        for holder in self.holders.values():
+            hang_up(holder)
+        self.holders.clear()
 
     @property
     def note(self) -> str:
@@ -94,10 +126,10 @@ def starting(site: Site, what: str, by: str) -> Iterator[Start]:
         what: what is going to be done, for those who are kept waiting.
         by: who does it.
     """
-    words = release_command(site.name, ["hold", what], by=by)
     with reach(site) as remote:
 
-        def start(machine: str) -> subprocess.Popen[str]:
+        def start(machine: str, token: str = "") -> subprocess.Popen[str]:
+            words = release_command(site.name, ["hold", what], by=by, token=token)
             line, password = root_command(site.variables[machine], words)
             holder = subprocess.Popen(
                 [*remote.command(machine), line],
@@ -136,9 +168,54 @@ def take(machines: Sequence[str], start: Start, *, skip_unreachable: bool = Fals
         for group in (machines[:1], machines[1:]):
             _take_all(lock, group, start, skip_unreachable)
     except BaseException:
-        lock.release()
+        lock.withdraw()
         raise
     return lock
+
+
+def retake(machine: str, token: str, start: Start) -> tuple[subprocess.Popen[str], str] | None:
+    """Take the lock on one machine again, where it may have been lost.
+
+    Args:
+        machine: its name.
+        token: of the lock.
+        start: starts `release hold` on a machine.
+
+    Returns:
+        The connection that holds it, and its token now; None where it was not lost at all.
+
+    Raises:
+        LockError: with status 3 if somebody else holds it; 1 if somebody else has held it since,
+            and may have released, or if the machine does not answer.
+    """
+    holder, answer = _hold(start, machine, token)
+    if "token" not in answer:
+        _, error = holder.communicate()
+        refused = _refusal(machine, answer, error)
+        if refused.token == token:
+            return None
+        raise refused
+    if (answer["cut_off"] or {}).get("token") != token:
+        _tell(holder, WITHDRAWN)
+        hang_up(holder)
+        raise LockError(machine, "another release has held it since.")
+    return holder, answer["token"]
+
+
+def hang_up(holder: subprocess.Popen[str]) -> None:
+    """End a connection, in a few seconds at the most."""
+    try:
+        holder.communicate(timeout=HEARTBEAT)
+    except subprocess.TimeoutExpired:
+        holder.kill()
+        holder.communicate()
+
+
+def _tell(holder: subprocess.Popen[str], line: str) -> None:
+    assert holder.stdin
+    with suppress(OSError, ValueError):
+        holder.stdin.write(f"{line}\n")
+        holder.stdin.flush()
 
 
 def _take_all(lock: SiteLock, machines: Sequence[str], start: Start, skip: bool) -> None:
@@ -149,48 +226,58 @@ def _take_all(lock: SiteLock, machines: Sequence[str], start: Start, skip: bool)
     errors = []
     for name, job in started:
         try:
-            holder, line = job.result()
-            _note_holder(lock, name, holder, line, skip)
+            holder, answer = job.result()
+            _note_holder(lock, name, holder, answer, skip)
         except LockError as error:
             errors.append(error)
     if errors:
         raise errors[0]
 
 
-def _hold(start: Start, machine: str) -> tuple[subprocess.Popen[str], str]:
-    """Start to hold the lock on a machine; gives the connection and the line that it answered."""
-    holder = start(machine)
+def _hold(
+    start: Start, machine: str, token: str = ""
+) -> tuple[subprocess.Popen[str], dict[str, Any]]:
+    """Start to hold the lock on a machine; gives the connection and its answer, or {}."""
+    holder = start(machine, token)
     assert holder.stdout
-    return holder, holder.stdout.readline()
+    answer: dict[str, Any] = {}
+    with suppress(ValueError):
+        answer = json.loads(holder.stdout.readline())
+    return holder, answer
 
 
 def _note_holder(
-    lock: SiteLock, machine: str, holder: subprocess.Popen[str], line: str, skip: bool
+    lock: SiteLock,
+    machine: str,
+    holder: subprocess.Popen[str],
+    answer: Mapping[str, Any],
+    skip: bool,
 ) -> None:
     """Keep what a machine answered.
 
     Raises:
         LockError: it does not give the lock.
     """
-    answer: dict[str, Any] = {}
-    with suppress(ValueError):
-        answer = json.loads(line)
     if "token" in answer:
         lock.holders[machine] = holder
         lock.tokens[machine] = answer["token"]
         lock.interrupted = lock.interrupted or answer["cut_off"]
         return
     _, error = holder.communicate()
-    if answer.get("step") == "lock":
-        raise LockError(machine, answer["error"], 3)
-    if holder.returncode in NO_COMMAND:
+    if answer.get("step") != "lock" and holder.returncode in NO_COMMAND:
         return
     if holder.returncode == UNREACHABLE and skip:
         lock.unreachable.append(machine)
         return
-    raise LockError(
-        machine, f"the lock over the site cannot be taken: {last_line(error)}", 1, error
-    )
+    raise _refusal(machine, answer, error)
+
+
+def _refusal(machine: str, answer: Mapping[str, Any], error: str) -> LockError:
+    """Why a machine does not give the lock, from its answer or from the words of ssh and sudo."""
+    if answer.get("step") == "lock":
+        token = (answer.get("lock") or {}).get("token", "")
+        return LockError(machine, answer["error"], 3, token=token)
+    return LockError(machine, f"the lock over the site cannot be taken: {explain(error)}", 1, error)
 
 
 class Heartbeats:

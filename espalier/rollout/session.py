@@ -21,6 +21,7 @@ from espalier.rollout.batches import batches
 from espalier.rollout.commands import current_user
 from espalier.rollout.connect import reachability
 from espalier.rollout.display import Display
+from espalier.rollout.guard import Guard
 from espalier.rollout.lock import Heartbeats, LockError, SiteLock, starting, take
 from espalier.rollout.order import Answer, Done, Order, Task
 from espalier.rollout.outcome import Outcome
@@ -61,12 +62,13 @@ class Session:
         try:
             archive = self._pack(order)
             # Before anybody asks what is live: that is true only as long as nobody else releases.
-            with self._locked(order) as tokens:
+            with self._locked(order) as guard:
                 order = self._complete(order, archive)
+                transport = self._transport(archive, guard.lock.tokens)
                 return run_order(
                     order,
-                    self._transport(archive, tokens).perform,
-                    perform_all,
+                    lambda task: guard.perform(task, transport.perform),
+                    lambda tasks, work: guard.perform_all(tasks, work, perform_all),
                     self.display,
                     site.name,
                     self.began,
@@ -121,30 +123,35 @@ class Session:
         )
 
     @contextmanager
-    def _locked(self, order: Order) -> Iterator[Mapping[str, str]]:
-        """Hold the lock over the site, or what of it whoever asks does not hold; gives the tokens.
+    def _locked(self, order: Order) -> Iterator[Guard]:
+        """Hold the lock over the site, or what of it whoever asks does not hold.
 
-        On a first run, `site.yml` finds no command on its machines that could hold a lock.
+        On a first run, `site.yml` finds no command on its machines that could hold a lock. Where
+        the block does not end by itself, the machines keep that something was cut off: steps may
+        still run on them.
         """
         held = self.request.tokens
         machines = self.site.app_machines
         if held is not None:
             machines = [name for name in order.machines if name not in held]
-        if not machines:
-            yield held or {}
-            return
         what = "rollback" if order.is_rollback else "release"
         by = self.request.by or current_user()
         with starting(self.site, what, by) as start:
-            lock: SiteLock = self._local(
-                "lock", order, lambda: take(machines, start), lambda lock: lock.note
-            )
+            lock = SiteLock()
+            if machines:
+                lock = self._local(
+                    "lock", order, lambda: take(machines, start), lambda lock: lock.note
+                )
+            lock.lend(held or {})
             heartbeats = Heartbeats(lock, self.display.doing)
             try:
-                yield {**(held or {}), **lock.tokens}
-            finally:
+                yield Guard(lock, start, self.display)
+            except BaseException:
                 heartbeats.stop()
-                lock.release()
+                lock.cut_off()
+                raise
+            heartbeats.stop()
+            lock.release()
 
     def _local(
         self,

@@ -32,7 +32,7 @@ def machines(tmp_path: Any) -> Callable[..., Any]:
     """Give what starts the stand-in on a machine: by machine, its answer, or (answer, status)."""
 
     def start_on(answers: dict[str, Any]) -> Any:
-        def start(machine: str) -> subprocess.Popen[str]:
+        def start(machine: str, token: str = "") -> subprocess.Popen[str]:
             answer = answers[machine]
             command = [sys.executable, "-c", KEPT, answer, str(tmp_path / machine)]
             if isinstance(answer, tuple):
@@ -74,7 +74,7 @@ def test_lock_that_one_machine_refuses_is_given_back_on_the_others(
     with pytest.raises(LockError, match="root@ci is at work") as refused:
         take(["app1", "app2"], machines({"app1": held("a"), "app2": BUSY}))
     assert (refused.value.machine, refused.value.status) == ("app2", 3)
-    assert (tmp_path / "app1").read_text() == "done\n"
+    assert (tmp_path / "app1").read_text() == "withdrawn\ndone\n"
 
 
 @pytest.mark.parametrize("status", [2, 127])

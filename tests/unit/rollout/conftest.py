@@ -1,0 +1,40 @@
+"""Machines whose lock is really held, each by a process here and on a file of the test's."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# What `release hold` does on a machine, on a file of the test's.
+HOLD = """
+import functools, json, pathlib, sys, types
+from espalier_machine.release.errors import Busy
+from espalier_machine.release.site_lock import hold
+file, by, token = sys.argv[1:]
+machine = types.SimpleNamespace(site_lock_file=pathlib.Path(file), by=by)
+try:
+    hold(machine, "release", sys.stdin.buffer, functools.partial(print, flush=True), token)
+except Busy as error:
+    print(json.dumps({"step": "lock", "error": error.sentence, "lock": error.holder}))
+    sys.exit(3)
+"""
+
+
+@pytest.fixture
+def hold(tmp_path: Path) -> Callable[[str], Any]:
+    """Give, for who asks, what starts to hold the lock: an `espalier.rollout.lock.Start`."""
+
+    def by(who: str) -> Any:
+        def start(machine: str, token: str = "") -> subprocess.Popen[str]:
+            pipe = subprocess.PIPE
+            argv = [sys.executable, "-c", HOLD, str(tmp_path / f"{machine}.lock"), who, token]
+            return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+        return start
+
+    return by
