@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TextIO
 
 REFRESH = 0.5  # seconds between two looks of the line that shows what is running
@@ -41,23 +43,34 @@ class Display:
         """Write a line of its own."""
         if self.stream:
             clear = "\r\x1b[K" if self.is_terminal else ""
-            self.stream.write(f"{clear}{text}\n")
-            self.stream.flush()
+            self._write(f"{clear}{text}\n")
 
     def close(self) -> None:
         """Nothing runs any more."""
         self._closed.set()
         self.running.clear()
         if self.stream and self.is_terminal:
-            self.stream.write("\r\x1b[K")
-            self.stream.flush()
+            self._write("\r\x1b[K")
 
     def _show_running(self) -> None:
         if self.stream and self.is_terminal and self.running and not self._closed.is_set():
             now = time.monotonic()
             parts = [f"{s} {m} {now - began:.0f} s" for (s, m), began in self.running.items()]
-            self.stream.write(f"\r\x1b[K  … {', '.join(parts)}"[:120])
-            self.stream.flush()
+            self._write(f"\r\x1b[K  … {', '.join(parts)}"[:120])
+
+    def _write(self, text: str) -> None:
+        """Write, as long as somebody reads: a pipe that is closed (`| head`) ends no release."""
+        if self.stream is None:
+            return
+        stream = self.stream
+        try:
+            stream.write(text)
+            stream.flush()
+        except (OSError, ValueError):
+            self.stream = None
+            # Python writes what is left at its end, and would fail then.
+            with suppress(OSError, ValueError), open(os.devnull, "w") as nowhere:
+                os.dup2(nowhere.fileno(), stream.fileno())
 
     def _refresh(self) -> None:
         while not self._closed.wait(REFRESH):
