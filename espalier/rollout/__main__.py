@@ -4,20 +4,39 @@
 must stay out of Ansible's and everybody else's process.
 """
 
-# First of all: pyinfra waits for many machines in one thread.
-from gevent import monkey
+# Until it is asked for something, Ctrl-C just ends it; in a job in the background, it never does.
+import signal
+
+INTERRUPTS = signal.getsignal(signal.SIGINT) != signal.SIG_IGN
+if INTERRUPTS:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+# Before everything else: pyinfra waits for many machines in one thread.
+from gevent import monkey  # noqa: E402
 
 monkey.patch_all()
 
 import json  # noqa: E402
 import sys  # noqa: E402
 
+import gevent  # noqa: E402
+
 from espalier.inventory.remote import reach  # noqa: E402
 from espalier.inventory.site import Site, SiteError  # noqa: E402
 from espalier.rollout.connect import connected  # noqa: E402
 from espalier.rollout.display import Display  # noqa: E402
+from espalier.rollout.outcome import INTERRUPTED  # noqa: E402
 from espalier.rollout.request import Request  # noqa: E402
 from espalier.rollout.session import Session  # noqa: E402
+
+
+def interrupt() -> None:
+    """Have the main greenlet raise KeyboardInterrupt, once.
+
+    Python itself would raise it in whatever greenlet runs, such as one of paramiko's.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gevent.get_hub().handle_system_error(KeyboardInterrupt, KeyboardInterrupt())
 
 
 def main() -> int:
@@ -25,6 +44,8 @@ def main() -> int:
     text = sys.stdin.read()
     if not text:
         return 0  # it was started for a command that was refused
+    if INTERRUPTS:
+        gevent.signal_handler(signal.SIGINT, interrupt)
     asked = json.loads(text)
     site, request = Site.from_json(asked["site"]), Request.from_data(asked["request"])
     display = Display(sys.stderr if asked["show"] else None)
@@ -36,6 +57,10 @@ def main() -> int:
     except SiteError as error:
         print(json.dumps({"status": error.status, "sentence": str(error), "detail": error.detail}))
         return error.status
+    except KeyboardInterrupt:  # before the session began, which answers for itself
+        sentence = "Interrupted before anything was changed; the same command does it."
+        print(json.dumps({"status": INTERRUPTED, "sentence": sentence}))
+        return INTERRUPTED
     finally:
         display.close()
     print(

@@ -27,7 +27,7 @@ from espalier.rollout.order import Answer, Done, Order, Task
 from espalier.rollout.outcome import Outcome
 from espalier.rollout.packing import Archive, add_commits, pack
 from espalier.rollout.request import Request
-from espalier.rollout.runner import run_order
+from espalier.rollout.runner import Interrupted, run_order
 from espalier.rollout.transport import Transport, perform_all
 
 
@@ -54,7 +54,7 @@ class Session:
         return self.remote.site
 
     def run(self) -> Outcome:
-        """Release, or roll back; never raises for what goes wrong on the way."""
+        """Release, or roll back; never raises for what goes wrong on the way, or for Ctrl-C."""
         request, site = self.request, self.site
         machines = request.machines or tuple(site.app_machines)
         cut = tuple(tuple(batch) for batch in batches(machines, request.batches))
@@ -75,6 +75,11 @@ class Session:
                 )
         except _Stopped as stopped:
             return Outcome(order, (stopped.done,), time.monotonic() - self.began, site.name)
+        except Interrupted as stopped:
+            return stopped.outcome
+        except KeyboardInterrupt:
+            seconds = time.monotonic() - self.began
+            return Outcome(order, (), seconds, site.name, interrupted=True)
 
     def _pack(self, order: Order) -> Archive | None:
         if order.is_rollback:
