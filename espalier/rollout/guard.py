@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from espalier.rollout.display import Display
-from espalier.rollout.lock import LockError, SiteLock, Start, hang_up, retake
+from espalier.rollout.lock import HeldSince, LockError, SiteLock, Start, hang_up, retake
 from espalier.rollout.order import WAY_BACK, Answer, Task
 
 LOCKED = 3  # status of what is refused in the name of a lock
@@ -30,6 +30,7 @@ class Guard:
         start: starts `release hold` on a machine.
         display: is told when the lock was taken again.
         lost: machines where the lock is lost, each with a sentence that says why.
+        lost_for_good: those of them where another release has held it since.
         doubted: machines that refused a step in the name of a lock.
     """
 
@@ -37,6 +38,7 @@ class Guard:
     start: Start
     display: Display
     lost: dict[str, str] = field(default_factory=dict)
+    lost_for_good: set[str] = field(default_factory=set)
     doubted: set[str] = field(default_factory=set)
 
     def perform_all(
@@ -66,16 +68,16 @@ class Guard:
             return Answer(error=refused, status=LOCKED)
         answer = perform(task)
         if answer.failed and answer.status == LOCKED and machine in self.lock.tokens:
-            self.doubted.add(machine)
+            # Where site.yml lost one of those that it lends, it may have lost them all.
+            self.doubted |= {machine, *self.lock.lent}
         return answer
 
-    def renew(self) -> None:
+    def renew(self, attempts: int | None = None) -> None:
         """Take the lock again where it was lost; `lost` tells where that is not possible."""
         holders = self.lock.holders
         ended = {name for name, holder in holders.items() if holder.poll() is not None}
-        missing = sorted(ended | self.doubted | set(self.lost))
-        self.lost.clear()
-        for attempt in range(ATTEMPTS):
+        missing = sorted((ended | self.doubted | set(self.lost)) - self.lost_for_good)
+        for attempt in range(attempts or ATTEMPTS):
             if attempt:
                 time.sleep(1)
             missing = self._retake_all(missing)
@@ -100,6 +102,8 @@ class Guard:
                 f"the lock over the site was lost, as the connection to {machine} was "
                 f"interrupted: {error}"
             )
+            if isinstance(error, HeldSince):
+                self.lost_for_good.add(machine)
             return error.status == LOCKED
         self.lost.pop(machine, None)
         self.doubted.discard(machine)

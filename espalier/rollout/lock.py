@@ -50,6 +50,10 @@ class LockError(SiteError):
         self.token = token
 
 
+class HeldSince(LockError):
+    """The lock was lost on a machine, and somebody else has held it since: it is lost for good."""
+
+
 @dataclass
 class SiteLock:
     """The lock, held on some machines.
@@ -185,8 +189,8 @@ def retake(machine: str, token: str, start: Start) -> tuple[subprocess.Popen[str
         The connection that holds it, and its token now; None where it was not lost at all.
 
     Raises:
-        LockError: with status 3 if somebody else holds it; 1 if somebody else has held it since,
-            and may have released, or if the machine does not answer.
+        LockError: with status 3 if somebody else holds it; 1 if the machine does not answer.
+        HeldSince: somebody else has held it since, and may have released.
     """
     holder, answer = _hold(start, machine, token)
     if "token" not in answer:
@@ -198,7 +202,7 @@ def retake(machine: str, token: str, start: Start) -> tuple[subprocess.Popen[str
     if (answer["cut_off"] or {}).get("token") != token:
         _tell(holder, WITHDRAWN)
         hang_up(holder)
-        raise LockError(machine, "another release has held it since.")
+        raise HeldSince(machine, "another release has held it since.")
     return holder, answer["token"]
 
 

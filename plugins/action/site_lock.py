@@ -13,12 +13,12 @@
 
 The lock is taken on every machine that runs Django, under `--limit` too, by a process of its own
 that ends with this run. A release, or another run, that holds it already is a failure with a
-sentence. Returns `tokens` (machine -> token) and `pid` (of the process that holds the lock).
+sentence. Returns `tokens` (machine -> token), `pid` (of the process that holds the lock) and
+`socket` (where that process is told to unlock).
 """
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from ansible.errors import AnsibleActionFail
@@ -34,6 +34,9 @@ except ImportError as error:
         f"The Python package espalier is not installed beside this ansible-playbook ({error}). "
         "Activate its virtual environment: source .venv/bin/activate"
     ) from None
+
+# Ansible loads this file in its first process, which forks one for each task.
+RUN = holder.RunPipes()
 
 
 class ActionModule(ActionBase):
@@ -51,16 +54,21 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         if "unlock" in self._task.args:
             held = self._task.args["unlock"] or {}
-            if held.get("pid"):
-                holder.end(int(held["pid"]))
+            if held.get("socket"):
+                holder.end(held["socket"])
             return result | {"changed": False}
         if self._task.check_mode:
             return result | {"changed": False, "tokens": {}}
+        if not RUN.is_forked:
+            raise AnsibleActionFail(
+                "This strategy of Ansible's loads plugins too late for the lock over the site; run "
+                "site.yml with the strategy `linear`."
+            )
         site = from_ansible.site(self._task.args["project"], task_vars or {}, self._play_context)
         try:
-            held = holder.start(site, f"{from_ansible.by()}", parent=os.getppid())
+            held = holder.start(site, from_ansible.by(), run=RUN.readers)
         except SiteError as error:
-            raise AnsibleActionFail(str(error)) from None
+            raise AnsibleActionFail("\n".join(filter(None, [str(error), error.detail]))) from None
         for note in held.pop("notes"):
             self._display.display(f"  {note}")
         return result | {"changed": False} | held

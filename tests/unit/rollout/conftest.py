@@ -26,13 +26,18 @@ except Busy as error:
 
 
 @pytest.fixture
-def hold(tmp_path: Path) -> Callable[[str], Any]:
+def hold_command() -> Callable[..., list[str]]:
+    """Give the command line that holds a lock, from its file, who does, and maybe a lost token."""
+    return lambda *words: [sys.executable, "-c", HOLD, *map(str, words)]
+
+
+@pytest.fixture
+def hold(tmp_path: Path, hold_command: Callable[..., list[str]]) -> Callable[[str], Any]:
     """Give, for who asks, what starts to hold the lock: an `espalier.rollout.lock.Start`."""
 
     def by(who: str) -> Any:
         def start(machine: str, token: str = "") -> subprocess.Popen[str]:
-            pipe = subprocess.PIPE
-            argv = [sys.executable, "-c", HOLD, str(tmp_path / f"{machine}.lock"), who, token]
+            argv, pipe = hold_command(tmp_path / f"{machine}.lock", who, token), subprocess.PIPE
             return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
         return start

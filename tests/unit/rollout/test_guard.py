@@ -214,7 +214,12 @@ def test_lock_that_site_yml_lost_is_given_back_to_it_after_the_way_back(site: Si
     token = held.tokens["app2"]
     lent = SiteLock()
     lent.lend(held.tokens)
-    outcome = site.run(at("switch", "app1", lambda lock: lose(held, "app2")), lent)
+
+    def lose_all(lock: SiteLock) -> None:
+        lose(held, "app1")
+        lose(held, "app2")
+
+    outcome = site.run(at("switch", "app1", lose_all), lent)
     assert outcome.sentence().endswith("The machines that had switched went back.")
     again = guard.retake("app2", token, site.start("ann (site.yml)"))
     assert again is not None
