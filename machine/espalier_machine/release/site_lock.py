@@ -32,7 +32,8 @@ def hold(
     one holds the lock.
 
     The line `done` ends it well, and the content is removed. The line `withdrawn` ends it as if it
-    had never been: another machine did not give the lock, and nothing was done.
+    had never been: another machine did not give the lock, and nothing was done. Who stops this
+    process (SIGTERM, here SystemExit) takes the lock from its controller for good.
 
     `say` is given one JSON object: `token`, which the commands of this release bring along, and
     `cut_off`, what the last controller wrote if it did not end by itself, else null. A controller
@@ -56,21 +57,31 @@ def hold(
 
         write(json.dumps(body))
         say(json.dumps({"token": body["token"], "cut_off": cut_off or None}))
-        left = b""
-        while select.select([heartbeats], [], [], HOLD_SILENCE)[0]:
-            read = os.read(heartbeats.fileno(), 4096)
-            if not read:
-                return  # cut off: the file keeps what was being done
-            *lines, left = (left + read).split(b"\n")
-            for line in lines:
-                if line == b"done":
-                    write("")
-                    return
-                if line == b"withdrawn":
-                    write(json.dumps(cut_off) if cut_off else "")
-                    return
-                if line:
-                    write(json.dumps(body | {"what": line.decode(errors="replace")}))
+        try:
+            end = _follow(heartbeats, lambda doing: write(json.dumps(body | {"what": doing})))
+        except SystemExit:  # somebody stopped this process: its controller takes nothing again
+            write(json.dumps({key: value for key, value in body.items() if key != "token"}))
+            raise
+        if end == "done":
+            write("")
+        elif end == "withdrawn":
+            write(json.dumps(cut_off) if cut_off else "")
+
+
+def _follow(heartbeats: BinaryIO, note: Callable[[str], None]) -> str:
+    """Note what is being done, as heartbeats tell it; gives how they end, or "" if cut off."""
+    left = b""
+    while select.select([heartbeats], [], [], HOLD_SILENCE)[0]:
+        read = os.read(heartbeats.fileno(), 4096)
+        if not read:
+            return ""
+        *lines, left = (left + read).split(b"\n")
+        for line in lines:
+            if line in (b"done", b"withdrawn"):
+                return line.decode()
+            if line:
+                note(line.decode(errors="replace"))
+    return ""
 
 
 def check_site_lock(machine: Machine, token: str) -> None:

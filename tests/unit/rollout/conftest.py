@@ -12,13 +12,13 @@ import pytest
 
 # What `release hold` does on a machine, on a file of the test's.
 HOLD = """
-import functools, json, pathlib, sys, types
+import argparse, json, pathlib, sys, types
+from espalier_machine.release.commands import hold
 from espalier_machine.release.errors import Busy
-from espalier_machine.release.site_lock import hold
 file, by, token = sys.argv[1:]
 machine = types.SimpleNamespace(site_lock_file=pathlib.Path(file), by=by)
 try:
-    hold(machine, "release", sys.stdin.buffer, functools.partial(print, flush=True), token)
+    hold.run(machine, argparse.Namespace(what="release", token=token))
 except Busy as error:
     print(json.dumps({"step": "lock", "error": error.sentence, "lock": error.holder}))
     sys.exit(3)

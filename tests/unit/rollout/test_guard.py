@@ -146,6 +146,16 @@ def test_nothing_is_taken_back_when_another_release_has_held_the_lock_meanwhile(
     assert "another release has held it since" in outcome.sentence()
 
 
+def test_lock_that_somebody_stopped_on_a_machine_is_not_taken_again(site: Site) -> None:
+    def stop(lock: SiteLock) -> None:
+        lock.holders["app2"].terminate()
+        lock.holders["app2"].wait()
+
+    outcome = site.run(at("switch", "app1", stop))
+    assert site.asked[-2:] == ["rollback app1", "remove app1"]
+    assert outcome.exit_status == 3
+
+
 def test_another_release_that_was_refused_meanwhile_changes_nothing(site: Site) -> None:
     def attempt(lock: SiteLock) -> None:
         lose(lock, "app1")
