@@ -124,10 +124,12 @@ class SiteCommand(click.Command):
                 site = read_site(ctx.params)
                 status = ctx.invoke(self.callback, site, *prepared, **own)
         except SiteError as error:
+            detail = error.detail.rstrip()
             if ctx.params.get("as_json"):
-                click.echo(json.dumps({"ok": False, "error": {"sentence": str(error)}}))
+                told = {"sentence": str(error), "detail": detail}
+                click.echo(json.dumps({"ok": False, "error": told}))
             else:
-                click.echo(f"{ctx.info_name}: {error}", err=True)
+                click.echo("\n".join(filter(None, [f"{ctx.info_name}: {error}", detail])), err=True)
             status = error.status
         ctx.exit(status)
 

@@ -69,7 +69,7 @@ def start(site: Site, by: str, *, run: tuple[int, int]) -> dict[str, Any]:
     """
     with tempfile.TemporaryFile("w+", errors="replace") as errors:
         holder = subprocess.Popen(
-            [sys.executable, "-m", "espalier.rollout.holder"],
+            [sys.executable, "-P", "-m", "espalier.rollout.holder"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

@@ -281,7 +281,9 @@ def _refusal(machine: str, answer: Mapping[str, Any], error: str) -> LockError:
     if answer.get("step") == "lock":
         token = (answer.get("lock") or {}).get("token", "")
         return LockError(machine, answer["error"], 3, token=token)
-    return LockError(machine, f"the lock over the site cannot be taken: {explain(error)}", 1, error)
+    detail = error if len(error.strip().splitlines()) > 1 else ""
+    sentence = f"the lock over the site cannot be taken: {explain(error)}"
+    return LockError(machine, sentence, 1, detail)
 
 
 class Heartbeats:

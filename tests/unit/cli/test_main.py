@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from espalier.cli import maintenance, manage, options, psql
 from espalier.cli.main import COMMANDS, main
 from espalier.inventory.read import Passwords
+from espalier.inventory.site import SiteError
 from espalier.paths import KIT
 from espalier.text import table
 
@@ -42,6 +43,18 @@ def test_wrong_use_has_the_status_2(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["manage", "-i", LAB])
     assert done.exit_code == 2
     assert done.stderr == 'manage: Say what to run: make manage CMD="createsuperuser".\n'
+
+
+def test_words_of_a_tool_follow_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(given: Any) -> Any:
+        raise SiteError("it failed; its last words follow.", 1, "E: no such thing\n")
+
+    monkeypatch.setattr(options, "read_site", refuse)
+    done = CliRunner().invoke(main, ["status", "-i", LAB])
+    assert done.exit_code == 1
+    assert done.stderr == "status: it failed; its last words follow.\nE: no such thing\n"
+    done = CliRunner().invoke(main, ["status", "--json", "-i", LAB])
+    assert json.loads(done.stdout)["error"]["detail"] == "E: no such thing"
 
 
 @pytest.fixture

@@ -95,6 +95,20 @@ def test_machine_that_does_not_answer_is_refused_or_left_out(machines: Callable[
     lock.release()
 
 
+def test_machine_whose_sudo_wants_a_password_says_what_to_type() -> None:
+    def start(machine: str, token: str = "") -> subprocess.Popen[str]:
+        pipe, argv = (
+            subprocess.PIPE,
+            ["sh", "-c", "echo 'sudo: a password is required' >&2; exit 1"],
+        )
+        return subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+
+    told = "cannot be taken: sudo needs a password there: add -K"
+    with pytest.raises(LockError, match=told) as refused:
+        take(["app1"], start)
+    assert refused.value.detail == "", "the same once more, in sudo's words"
+
+
 def test_what_was_cut_off_is_told(machines: Callable[..., Any]) -> None:
     before = {"what": "switch app1", "by": "ann@desk", "since": "2026-11-28T10:00:00.000+00:00"}
     lock = take(["app1"], machines({"app1": held("a", before)}))
