@@ -175,7 +175,9 @@ def test_inventory_that_is_not_of_this_kit(tmp_path: Path) -> None:
     inventory = tmp_path / "machines.yml"
     inventory.write_text("web: {hosts: {vps1: {ansible_host: 198.18.99.9}}}\n")
     done = run_site(inventory)
-    assert_refused(done, "machines.yml is no inventory of this kit", "no topology.yml stands beside")
+    assert_refused(
+        done, "machines.yml is no inventory of this kit", "no topology.yml stands beside"
+    )
 
 
 def test_missing_git_repository(tmp_path: Path) -> None:
