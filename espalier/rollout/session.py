@@ -6,13 +6,13 @@ an `Outcome`; in between are packing, connections, the lock, the order and the d
 
 from __future__ import annotations
 
-import datetime
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from espalier_machine.common.forms import new_release_id
 from pyinfra.api.host import Host
 
 from espalier.inventory.remote import Remote
@@ -85,7 +85,6 @@ class Session:
         """Add to an order what the site and the archive say."""
         site = self.site
         identity = archive.identity if archive else ""
-        stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
         # Under --limit, a machine that is left out keeps its cached pages until they expire; their
         # static files are there for as long.
         caching = [name for name in site.machines("nginx") if name in self.hosts]
@@ -96,7 +95,7 @@ class Session:
             machines=order.machines,
             batches=order.batches,
             identity=identity,
-            new_id=f"{stamp}-{identity[:6]}" if archive else "",
+            new_id=new_release_id(identity) if archive else "",
             rollback_to=order.rollback_to,
             caching=tuple(caching) if site.project.get("microcache") else (),
             hooks=tuple(moment for moment, commands in hooks.items() if commands),

@@ -25,7 +25,8 @@ from pathlib import Path
 
 from espalier.environment import plain_environment
 from espalier.inventory.listing import ListingError, read_machines
-from espalier.load.ladder import LADDER, ClimbError, Step, steps_of, with_tiers
+from espalier.inventory.services import TIERS_AVAILABLE
+from espalier.load.ladder import ClimbError, Step, steps_of, with_tiers
 from espalier.load.report import is_clean, sentence
 from espalier.load.site import LoadError, site_of
 from espalier.load.visitors import MAX_REQUESTS, MAX_SECONDS, Load
@@ -176,7 +177,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("-i", "--inventory", type=Path, required=True)
-    parser.add_argument("--tiers", default=",".join(LADDER), help="which steps, in which order")
+    parser.add_argument(
+        "--tiers", default=",".join(TIERS_AVAILABLE), help="which steps, in which order"
+    )
     arguments = parser.parse_args()
     try:
         climber = Climb(arguments.inventory)

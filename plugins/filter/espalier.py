@@ -11,6 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 
 try:
+    from espalier.inventory import services
     from espalier.wiring import (
         databases,
         debian,
@@ -33,8 +34,11 @@ except ModuleNotFoundError as error:
         "has it (`source .venv/bin/activate` in the kit's directory), and run again."
     ) from None
 
-# Facts by name, for playbooks that need a whole table.
-TABLES: Mapping[str, Mapping[str, Any]] = {"debian": debian.RELEASES}
+# Lists by name: what this version of the kit can do.
+TABLES: Mapping[str, Any] = {
+    "debian": list(debian.RELEASES),
+    "tiers_available": list(services.TIERS_AVAILABLE),
+}
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_allowed_clients": record.allowed_clients,

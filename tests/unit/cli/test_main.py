@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from espalier_machine.common.text import format_table
 
 from espalier.cli import maintenance, manage, options, psql
 from espalier.cli.main import COMMANDS, main
 from espalier.inventory.read import Passwords
 from espalier.paths import KIT
-from espalier.text import table
 
 Recorded = list[tuple[str, list[str]]]
 LAB = str(KIT / "inventories/lab")
@@ -135,4 +135,4 @@ def test_project_that_is_wrong_ends_with_its_sentence() -> None:
 
 
 def test_columns_are_aligned() -> None:
-    assert table([["A", "B"], ["long", ""], ["", "x"]]) == "A     B\nlong\n      x"
+    assert format_table([["A", "B"], ["long", ""], ["", "x"]]) == "A     B\nlong\n      x"
