@@ -41,11 +41,11 @@ def site(name: str, task_vars: Mapping[str, Any], play_context: Any) -> Site:
     hostvars, names = task_vars["hostvars"], variable_names()
     own = hostvars[task_vars["inventory_hostname"]]
     defaults = {}
-    for name, attribute in TYPED.items():
+    for variable, attribute in TYPED.items():
         # Where the task's machine has such a variable, Ansible holds that one: it is no other's.
         is_own = any(one in own for one in constants.MAGIC_VARIABLE_MAPPING[attribute])
         if not is_own and (value := getattr(play_context, attribute)):
-            defaults[name] = str(value)
+            defaults[variable] = str(value)
     topology = plain(task_vars["topology"])
     variables = {}
     for machine in topology["machines"]:

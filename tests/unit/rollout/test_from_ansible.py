@@ -25,6 +25,19 @@ def variables(first: dict[str, Any], play_context: Any) -> dict[str, dict[str, A
     return site("shop", task_vars, play_context).variables
 
 
+def test_site_has_the_project_s_name_and_the_playbook_s_project() -> None:
+    context = SimpleNamespace(remote_user="deploy", password=None, become_pass="typed")
+    task_vars = {
+        "hostvars": {"app1": {"ansible_host": "198.18.99.1"}},
+        "inventory_hostname": "app1",
+        "inventory_dir": "inventory",
+        "topology": {"machines": {"app1": {}}},
+        "project": {"git": "https://example.com/shop.git"},
+    }
+    found = site("shop", task_vars, context)
+    assert (found.name, found.project) == ("shop", task_vars["project"])
+
+
 def test_what_was_typed_is_for_every_machine() -> None:
     context = SimpleNamespace(remote_user="deploy", password=None, become_pass="typed")
     found = variables({}, context)
