@@ -101,7 +101,7 @@ def _refused(inventory: Path, errors: str) -> SiteError:
 # -- the reading process -------------------------------------------------------------------------
 
 
-def describe(order: Mapping[str, Any]) -> dict[str, Any]:
+def site_values(order: Mapping[str, Any]) -> dict[str, Any]:
     """Read an inventory; gives the fields of a `Site` that come from it, as plain data."""
     from ansible import context
     from ansible.inventory.manager import InventoryManager
@@ -177,7 +177,7 @@ def main() -> None:
     """Read the order from stdin, write the site to stdout."""
     try:
         order = json.load(sys.stdin)
-        print(json.dumps(describe(order), default=str))
+        print(json.dumps(site_values(order), default=str))
     except Exception as error:
         sys.exit(str(error))
 

@@ -73,7 +73,7 @@ class ActionModule(ActionBase):
             )
         except ProjectError as error:
             return result | {"failed": True, "msg": str(error)}
-        return result | {"changed": False, "project_build": _described(packed)}
+        return result | {"changed": False, "project_build": _project_build(packed)}
 
 
 def _plain(value: Any) -> Any:
@@ -81,7 +81,7 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value, default=str))
 
 
-def _described(packed: Packed) -> dict[str, Any]:
+def _project_build(packed: Packed) -> dict[str, Any]:
     """What the plays need of a packed project, without its secrets."""
     project = packed.project.model_dump(mode="json", exclude={"environment"})
     return {
