@@ -1,4 +1,4 @@
-"""The task `project`: pack the user's Django project on the controller.
+"""The task `project`: pack the user's Django project on the control machine.
 
     - name: Pack the project
       project:
@@ -38,8 +38,9 @@ except ModuleNotFoundError as missing:
     if missing.name not in ("espalier", "pydantic"):
         raise
     raise AnsibleError(
-        "The Python package espalier is not installed beside this ansible-playbook: activate the "
-        "virtual environment (source .venv/bin/activate), or pip install -e ."
+        f"The Python package `{missing.name}` is not installed beside this Ansible. Activate the "
+        "kit's virtual environment (`source .venv/bin/activate`), or install the kit beside it "
+        "(`pip install -e .`)."
     ) from None
 
 

@@ -40,11 +40,14 @@ try:
         total,
         would_run,
     )
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as missing:
+    if missing.name not in ("espalier", "pydantic"):
+        raise
     raise SystemExit(
-        f"The kit's Python package is not installed here ({error}): activate .venv, which "
-        "`make up` makes."
-    ) from error
+        f"The Python package `{missing.name}` is not installed beside this Ansible. Activate the "
+        "kit's virtual environment (`source .venv/bin/activate`), or install the kit beside it "
+        "(`pip install -e .`)."
+    ) from None
 
 DOCUMENTATION = """
 name: plan

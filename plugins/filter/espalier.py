@@ -27,10 +27,13 @@ try:
         redis,
         requirements,
     )
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as missing:
+    if missing.name not in ("espalier", "pydantic"):
+        raise
     raise AnsibleError(
-        f"The kit's Python package cannot be imported ({error}). Activate the environment that "
-        "has it (`source .venv/bin/activate` in the kit's directory), and run again."
+        f"The Python package `{missing.name}` is not installed beside this Ansible. Activate the "
+        "kit's virtual environment (`source .venv/bin/activate`), or install the kit beside it "
+        "(`pip install -e .`)."
     ) from None
 
 # Facts by name, for playbooks that need a whole table.

@@ -31,6 +31,8 @@ try:
     from espalier.inventory.topology import compute
     from espalier.inventory.yaml_text import check_text
 except ModuleNotFoundError as missing:
+    if missing.name not in ("espalier", "pydantic"):
+        raise
     # Ansible would only warn that it cannot load the plugin, and read the inventory without it.
     raise SystemExit(
         f"The Python package `{missing.name}` is not installed beside this Ansible. Activate the "

@@ -227,10 +227,3 @@ def test_each_task_that_does_more_than_write_says_what_it_interrupts() -> None:
                 silent.append(f"{path.relative_to(ROOT)}: {task['name']}")
     assert silent == []
     assert speaking > 30
-
-
-def test_the_callback_says_what_to_do_where_the_package_is_missing() -> None:
-    code = "import sys; sys.modules['espalier.plan_report'] = None; import plugins.callback.plan"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 1
-    assert "activate .venv" in done.stderr and len(done.stderr.splitlines()) == 1
