@@ -175,9 +175,9 @@ class InventoryModule(BaseInventoryPlugin):
         tiers = _plain(self._variables([everyone]).get("tiers"))
         machines: dict[str, Machine] = {}
         for name, host in self.inventory.hosts.items():
-            groups = [everyone, *host.get_groups()]
-            variables = self._variables(groups, host)
-            written = combine_vars(get_group_vars(unique(groups)), host.get_vars())
+            member_of = [everyone, *host.get_groups()]
+            variables = self._variables(member_of, host)
+            written = combine_vars(get_group_vars(unique(member_of)), host.get_vars())
             # The values of others may be secrets that this command was given no password for.
             values = {key: _plain(variables[key]) for key in NUMBERS if key in variables}
             check_variables(name, list(variables), values, variables.keys() - written.keys())

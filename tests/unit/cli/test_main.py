@@ -15,7 +15,9 @@ from click.testing import CliRunner
 from espalier.cli import maintenance, manage, options, psql
 from espalier.cli.main import COMMANDS, main
 from espalier.inventory.read import Passwords
+from espalier.inventory.site import SiteError
 from espalier.paths import KIT
+from espalier.project.name import project_name
 from espalier.text import table
 
 Recorded = list[tuple[str, list[str]]]
@@ -129,8 +131,8 @@ def test_passwords_are_asked_with_the_words_of_ansible(monkeypatch: pytest.Monke
 
 
 def test_project_that_is_wrong_ends_with_its_sentence() -> None:
-    with pytest.raises(options.SiteError, match="is not a key of `project`") as refused:
-        options.project_name({"directry": "x"})
+    with pytest.raises(SiteError, match="is not a key of `project`") as refused:
+        project_name({"directry": "x"})
     assert refused.value.status == 2
 
 
