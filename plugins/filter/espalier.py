@@ -48,6 +48,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_database_environment": databases.database_environment,
     "espalier_databases": databases.databases,
     "espalier_debian": debian.debian,
+    "espalier_debian_names": debian.debian_names,
     "espalier_directories": directories.project_directories,
     "espalier_disk_mb": machine.disk_mb,
     "espalier_front": django.front,
