@@ -26,6 +26,7 @@ try:
         record,
         redis,
         requirements,
+        roles,
     )
 except ModuleNotFoundError as missing:
     if missing.name not in ("espalier", "pydantic"):
@@ -42,6 +43,7 @@ TABLES: Mapping[str, Mapping[str, Any]] = {"debian": debian.RELEASES}
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_allowed_clients": record.allowed_clients,
     "espalier_allowed_hosts": django.allowed_hosts,
+    "espalier_argument_spec": roles.argument_spec,
     "espalier_certificate_names": nginx.certificate_names,
     "espalier_changed_settings": postgresql.changed_settings,
     "espalier_cores": machine.cores,
@@ -70,7 +72,9 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_redis_environment": redis.redis_environment,
     "espalier_redis_memory_mb": machine.redis_memory_mb,
     "espalier_replication_slot": postgresql.replication_slot,
+    "espalier_restart_script": postgresql.restart_script,
     "espalier_role": record.role,
+    "espalier_role_default": roles.role_default,
     "espalier_roles_losing_clients": record.roles_losing_clients,
     "espalier_s3_environment": media.s3_environment,
     "espalier_services_leaving": record.services_leaving,
