@@ -43,7 +43,7 @@ def test_wrong_use_has_the_status_2(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["ok"] is False
     done = CliRunner().invoke(main, ["manage", "-i", LAB])
     assert done.exit_code == 2
-    assert done.stderr == 'manage: Say what to run: make manage CMD="createsuperuser".\n'
+    assert done.stderr == 'manage: Say what to run: make manage ENV=… CMD="createsuperuser".\n'
 
 
 @pytest.fixture
