@@ -95,17 +95,17 @@ class Climb:
                 cwd=ROOT,
                 env=plain_environment(),
             )
-        said = log.read_text()
+        output = log.read_text()
         if done.returncode:
-            raise ClimbError(f"{' '.join(command)} failed ({log}):\n{said[-3000:].strip()}")
-        return said
+            raise ClimbError(f"{' '.join(command)} failed ({log}):\n{output[-3000:].strip()}")
+        return output
 
     def converge(self, tiers: Sequence[str]) -> str:
         """Write `tiers` where a user would, and run the playbook; gives its recap."""
         hosts = self.inventory / "hosts.yml"
         hosts.write_text(with_tiers(hosts.read_text(), tiers))
-        said = self.run("ansible-playbook", "site.yml", "-i", str(self.inventory))
-        return said.partition("PLAY RECAP")[2]
+        output = self.run("ansible-playbook", "site.yml", "-i", str(self.inventory))
+        return output.partition("PLAY RECAP")[2]
 
     def plant(self) -> None:
         """Give the example project rows of some weight."""
