@@ -41,9 +41,9 @@ class Side:
         hosts = self.inventory / "hosts.yml"
         text = hosts.read_text().replace("name: default,", f"name: bench-{name},")
         hosts.write_text(text.replace("198.18.1.", f"{SIDES[name]}."))
-        described = self.inventory / "group_vars/all/project.yml"
-        text = described.read_text().replace("examples/orchard", str(self.project))
-        described.write_text(text)
+        project_file = self.inventory / "group_vars/all/project.yml"
+        text = project_file.read_text().replace("examples/orchard", str(self.project))
+        project_file.write_text(text)
 
     def run(self, *command: str) -> None:
         """Run a command of this version; ends the benchmark if it fails."""

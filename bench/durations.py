@@ -36,7 +36,7 @@ class Project:
     def __init__(self, folder: Path) -> None:
         """Copy it to `folder`."""
         self.folder, self.number = folder, 0
-        self.described = {"directory": str(folder), "name": "orchard"}
+        self.declaration = {"directory": str(folder), "name": "orchard"}
         ignored = shutil.ignore_patterns("__pycache__", "*.sqlite3")
         shutil.copytree(EXAMPLE, folder, ignore=ignored)
 
@@ -75,7 +75,7 @@ def say(what: str, times: list[float], against: float = 0.0) -> float:
 
 def measure_one(site: Site, project: Project) -> None:
     """One app machine with everything on it, against the usual way on another machine."""
-    site.converge([], ALONE, project.described)
+    site.converge([], ALONE, project.declaration)
     usual = {"settings": "orchard.settings", "application": "orchard.wsgi:application"}
     usual["directory"] = str(project.folder)
     with tempfile.TemporaryDirectory() as packed:
@@ -111,7 +111,7 @@ def measure_one(site: Site, project: Project) -> None:
 
 def measure_serving(site: Site, project: Project) -> None:
     """From the command typed to the first page of the new release, and of a rollback's."""
-    site.converge([], ALONE, project.described)
+    site.converge([], ALONE, project.declaration)
 
     def until_served(command: str, number: int) -> float:
         began = time.monotonic()
@@ -140,7 +140,7 @@ def measure_many(site: Site, project: Project) -> None:
     reference = 0.0
     for count in (1, 2, 4, 8):
         tiers = ["app_servers"] if count > 1 else []
-        site.converge(tiers, duties(count, 1), project.described)
+        site.converge(tiers, duties(count, 1), project.declaration)
         times = []
         for _ in range(3):
             project.change()

@@ -125,11 +125,11 @@ def over_ssh(address: str, command: str) -> str:
 def load(side: str, path: str) -> tuple[float, float]:
     """Ask for a page for some seconds; gives requests per second and the p99 in milliseconds."""
     threads = ("-t", "2", "-c", str(CONNECTIONS), "-d", f"{SECONDS}s")
-    said = run("wrk", *threads, "--latency", f"https://{ADDRESSES[side]}{path}")
-    if "Non-2xx" in said or "Socket errors" in said:
-        sys.exit(f"{side}: requests failed:\n{said}")
-    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1])  # type: ignore[index]
-    number, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)\b", said).groups()  # type: ignore[union-attr]
+    output = run("wrk", *threads, "--latency", f"https://{ADDRESSES[side]}{path}")
+    if "Non-2xx" in output or "Socket errors" in output:
+        sys.exit(f"{side}: requests failed:\n{output}")
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])  # type: ignore[index]
+    number, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)\b", output).groups()  # type: ignore[union-attr]
     return rate, float(number) * {"us": 0.001, "ms": 1, "s": 1000}[unit]
 
 

@@ -140,10 +140,10 @@ def rate(path: str, web: str = "web1", connections: int = CONNECTIONS) -> float:
     rates = []
     for _ in range(ROUNDS + 1):
         threads = ("-t", "2", "-c", str(connections), "-d", f"{SECONDS}s", "--timeout", "30s")
-        said = run("wrk", *threads, f"https://{ADDRESSES[web]}{path}")
-        if "Non-2xx" in said or re.search(r"Socket errors: .*(connect|read|write) [1-9]", said):
-            sys.exit(f"requests for {path} failed:\n{said}")
-        rates.append(float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]))  # type: ignore[index]
+        output = run("wrk", *threads, f"https://{ADDRESSES[web]}{path}")
+        if "Non-2xx" in output or re.search(r"Socket errors: .*(connect|read|write) [1-9]", output):
+            sys.exit(f"requests for {path} failed:\n{output}")
+        rates.append(float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1]))  # type: ignore[index]
     if not min(rates):
         sys.exit(f"no request for {path} was answered within {SECONDS} s: {rates}")
     return statistics.median(rates[1:])  # the first round warms up
@@ -155,7 +155,7 @@ def report(what: str, before: float, after: float, unit: str = "requests/s") -> 
 
 
 def duties(apps: int, dbs: int) -> dict[str, list[str]]:
-    """Machines by duty: one web machine, as many app and db machines as said."""
+    """Machines by duty: one web machine, as many app and db machines as asked for."""
     return {
         "web": ["web1"],
         "app": APPS[:apps],
@@ -265,8 +265,8 @@ def measure_overhead(site: Site) -> None:
     spent: dict[str, list[float]] = {"without": [], "with": []}
     for _ in range(9):
         for how, seconds in spent.items():
-            said = site.python("app1", "-c", OVERHEAD, how, ADDRESSES["web1"])
-            seconds.append(float(said))
+            output = site.python("app1", "-c", OVERHEAD, how, ADDRESSES["web1"])
+            seconds.append(float(output))
     # The least of computing times: whatever else runs on the host only ever adds to them.
     least = {how: min(seconds) * 1000 for how, seconds in spent.items()}
     report("router and middleware", least["without"], least["with"], "ms of computing a page")
@@ -292,10 +292,10 @@ def measure_pgbouncer(site: Site) -> None:
     speeds: dict[int, float] = {}
     with site.capped({"db1": 0.3}):
         for port in (5432, 6432):
-            said = over_ssh(app, PGBENCH.format(host=ADDRESSES["db1"], port=port))
-            if re.search(r"FATAL|aborted", said):
-                print(f"        port {port}: clients were refused:\n{said[-500:]}")
-            speeds[port] = float(re.search(r"tps = ([\d.]+)", said)[1])  # type: ignore[index]
+            output = over_ssh(app, PGBENCH.format(host=ADDRESSES["db1"], port=port))
+            if re.search(r"FATAL|aborted", output):
+                print(f"        port {port}: clients were refused:\n{output[-500:]}")
+            speeds[port] = float(re.search(r"tps = ([\d.]+)", output)[1])  # type: ignore[index]
     report("pgbouncer, 500 clients that reconnect", speeds[5432], speeds[6432], "queries/s")
 
 

@@ -1,6 +1,6 @@
 """What pyinfra learns from a machine of the kit.
 
-pyinfra deploys/inventory.py fact deploys.facts.ReleaseStatus
+ENV=production pyinfra deploys/inventory.py fact deploys.facts.ReleaseStatus
 """
 
 from __future__ import annotations

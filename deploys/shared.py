@@ -11,10 +11,10 @@ from pathlib import Path
 from pyinfra import state
 
 from espalier import paths
-from espalier.cli.options import project_name
 from espalier.inventory.read import read
 from espalier.inventory.remote import Remote, reach
 from espalier.inventory.site import SiteError
+from espalier.project.name import project_name
 from espalier.rollout.display import Display
 from espalier.rollout.request import Request
 from espalier.rollout.session import Session

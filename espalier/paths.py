@@ -18,4 +18,5 @@ PLAYBOOKS = KIT / "playbooks"
 ROLES = KIT / "roles"
 DEPLOYS = KIT / "deploys"
 OVERLAY = KIT / "overlay"
-MACHINE = KIT / "machine"
+# The directory of the package espalier_machine, which is a package beside this one in a wheel.
+MACHINE = KIT / "machine" if IS_CLONE else _PACKAGE.parent

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import click
+from espalier_machine.common.text import format_table
 
 from espalier.cli.machines import ask_all
 from espalier.cli.options import json_option, site_command
 from espalier.inventory.site import Site
-from espalier.text import table
 
 
 @site_command()
@@ -25,7 +25,7 @@ def command(site: Site, as_json: bool) -> int:
             for machine, answer in answers.items()
             for row in answer.get("log", [])
         ]
-        click.echo(table([["SINCE", "MACHINE", "RELEASE", "BY"], *sorted(lines)]))
+        click.echo(format_table([["SINCE", "MACHINE", "RELEASE", "BY"], *sorted(lines)]))
     failed = {machine: answer["error"] for machine, answer in answers.items() if not answer["ok"]}
     for machine, error in failed.items():
         click.echo(f"{machine}: {error}", err=True)

@@ -17,7 +17,7 @@ def command(site: Site, words: tuple[str, ...]) -> int:
     For example: espalier manage -i inventories/production createsuperuser
     """
     if not words:
-        raise SiteError('Say what to run: make manage CMD="createsuperuser".', 2)
+        raise SiteError('Say what to run: make manage ENV=… CMD="createsuperuser".', 2)
     with reach(site) as remote:
         return remote.attach(
             site.app_machines[0], ["release", "--project", site.name, "manage", "--", *words]

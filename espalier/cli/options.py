@@ -12,6 +12,7 @@ import click
 
 from espalier.inventory.read import Passwords, read
 from espalier.inventory.site import Site, SiteError
+from espalier.project.name import project_name
 
 # Spelled as ansible-playbook spells them, which takes the same environment variables.
 OPTIONS = (
@@ -147,18 +148,6 @@ def site_command(**settings: Any) -> Callable[[Callable[..., int]], click.Comman
         return command
 
     return decorate
-
-
-def project_name(project: Mapping[str, Any]) -> str:
-    """The checked name of a project; SiteError with what is wrong in project.yml."""
-    # pydantic takes a third of a second: not before what runs meanwhile has begun.
-    from espalier.project.errors import ProjectError
-    from espalier.project.schema import check
-
-    try:
-        return check(project).name
-    except ProjectError as error:
-        raise SiteError(str(error), 2) from error
 
 
 def read_site(options: Mapping[str, Any]) -> Site:

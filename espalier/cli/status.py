@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import click
+from espalier_machine.common.text import format_table
 
 from espalier.cli.machines import ask_all
 from espalier.cli.options import json_option, site_command
 from espalier.inventory.site import Site
-from espalier.text import table
 
 HEADER = ["MACHINE", "LIVE", "REVISION", "HEALTHY", "SINCE", "BY", "KEPT"]
 
@@ -37,14 +37,15 @@ def command(site: Site, as_json: bool) -> int:
                 *(live["since"][:19], live["by"], str(len(answer["releases"]))),
             ]
         )
-    click.echo(table(rows))
+    click.echo(format_table(rows))
     for answer in answers.values():
         if lock := answer.get("site_lock"):
             click.echo(f"{lock['by']} is at work since {lock['since'][:19]}: {lock['what']}")
     lives = {(answer.get("live") or {}).get("identity") for answer in answers.values()}
     if len(lives) > 1:
         click.echo(
-            "The machines serve different releases: `make release` or `make rollback` ends that."
+            "The machines serve different releases: `make release ENV=…` or "
+            "`make rollback ENV=…` ends that."
         )
     good = all(a["ok"] and a["live"] and a["live"]["healthy"] for a in answers.values())
     return 0 if good and len(lives) == 1 else 1

@@ -79,8 +79,9 @@ def check_reachable(machines: Mapping[str, Machine], services: Mapping[str, Sequ
             raise InventoryError(
                 f"The private address of the machine `{name}` in hosts.yml is {address}, and "
                 "between several machines the kit uses IPv4 addresses: what they listen on and "
-                "whom they admit is written down as such. Write `private_address:` with the "
-                "machine's IPv4 address in the network that the machines share, such as 10.0.0.10."
+                "which clients they allow is written down as such. Write `private_address:` with "
+                "the machine's IPv4 address in the network that the machines share, such as "
+                "10.0.0.10."
             )
         if is_loopback(address):
             raise InventoryError(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from espalier import paths
-from espalier.inventory.site import Site, SiteError
+from espalier.inventory.site import TOPOLOGY_FILES, Site, SiteError
 
 # Ansible's words, somewhere between warnings: what to write instead.
 VAULT_ERRORS = {
@@ -70,7 +70,7 @@ def read(
         SiteError: there is none, it is refused (the sentence is the topology's), or it cannot be
             decrypted. And whatever `name_of` raises.
     """
-    if not (inventory / "topology.yml").exists():
+    if not any((inventory / name).exists() for name in TOPOLOGY_FILES):
         raise SiteError(f"{inventory} is no inventory of this kit: it has no topology.yml.", 2)
     order = {
         "inventory": str(inventory),
@@ -101,7 +101,7 @@ def _refused(inventory: Path, errors: str) -> SiteError:
 # -- the reading process -------------------------------------------------------------------------
 
 
-def describe(order: Mapping[str, Any]) -> dict[str, Any]:
+def site_values(order: Mapping[str, Any]) -> dict[str, Any]:
     """Read an inventory; gives the fields of a `Site` that come from it, as plain data."""
     from ansible import context
     from ansible.inventory.manager import InventoryManager
@@ -177,7 +177,7 @@ def main() -> None:
     """Read the order from stdin, write the site to stdout."""
     try:
         order = json.load(sys.stdin)
-        print(json.dumps(describe(order), default=str))
+        print(json.dumps(site_values(order), default=str))
     except Exception as error:
         sys.exit(str(error))
 

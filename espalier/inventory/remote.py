@@ -44,7 +44,10 @@ printf '%s\\n' "$password" | sudo -k -S -p '' -v || {{ echo "{WRONG}" >&2; exit 
 unset password
 exec sudo -k -S -p '' -- sh -c "$input" sh "$@"
 """
-WITHOUT_PASSWORD = 'if [ "$(id -u)" = 0 ]; then exec "$@"; else exec sudo -n -- "$@"; fi'
+# A shell within sudo, so that a command that is not there ends with 127: sudo's own status is 1.
+WITHOUT_PASSWORD = (
+    'if [ "$(id -u)" = 0 ]; then exec "$@"; else exec sudo -n -- sh -c \'exec "$@"\' sh "$@"; fi'
+)
 ON_TERMINAL = 'if [ "$(id -u)" = 0 ]; then exec "$@"; else exec sudo -- "$@"; fi'
 # What runs as root says so first: from then on no question is sudo's, and none is answered.
 ANSWERED_ON_TERMINAL = f"""

@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 
 from espalier.inventory.addresses import is_template
 from espalier.inventory.errors import InventoryError
-from espalier.inventory.spelling import did_you_mean, near_miss
+from espalier.inventory.spelling import did_you_mean, near_miss, other_word
 
 SECTIONS = ("hosts", "vars", "children")
 # What the kit reads of a machine. All other variables are Ansible's, a role's or the user's own.
@@ -139,7 +139,8 @@ def check_variables(
         beside: which of them come from group_vars or host_vars.
 
     Raises:
-        InventoryError: a key is a near miss of one that the kit reads, or a number is none.
+        InventoryError: a key is a near miss of one that the kit reads, or another word for it; or a
+            number is none.
     """
 
     def where(key: str) -> str:
@@ -152,7 +153,9 @@ def check_variables(
                 f"The machine `{machine}` has `ansible_ssh_host` in {where(key)}, an old name that "
                 "this kit does not read. Write `ansible_host`."
             )
-        meant = "" if key in MACHINE_KEYS + _ANSIBLES_OWN else near_miss(key, wanted)
+        meant = other_word(key, keys)
+        if not meant and key not in MACHINE_KEYS + _ANSIBLES_OWN:
+            meant = near_miss(key, wanted)
         if meant:
             raise InventoryError(
                 f"The machine `{machine}` has `{key}` in {where(key)}, which nothing reads. Did "

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 DUTIES = ("web", "app", "db", "cache", "monitor", "backup")
 REQUIRED_DUTIES = ("web", "app", "db")
+# The ladder, step by step, and those of it that this version can switch on.
 TIERS = ("replicas", "pgbouncer", "redis", "app_servers", "failover")
+TIERS_AVAILABLE = ("replicas", "pgbouncer", "redis", "app_servers")
 # How many machines agree on who is the primary, so that two still agree when one is lost.
 ETCD_MEMBERS = 3
 
@@ -49,7 +51,7 @@ SERVICES: dict[str, Service] = {
     "postgresql_replica": Service("db", "postgresql", 5432, "/run/postgresql", private=True),
     "redis": Service("cache", "redis", 6379, "127.0.0.1", private=True),
     "queue": Service("cache", "queue", 6380, "127.0.0.1", private=True),
-    # Computed since the first version, and built by no role yet: preflight refuses `failover`.
+    # Computed since the first version, and built by no role yet: their tier is not available.
     "etcd": Service("db", "etcd", 2379, "127.0.0.1", second_port=2380),
     "patroni": Service("db", "patroni", 8008, ""),
 }

@@ -8,6 +8,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Self
 
+# The names of the file that makes a directory an inventory of this kit.
+TOPOLOGY_FILES = ("topology.yml", "topology.yaml")
+
 
 class SiteError(Exception):
     """A sentence for the person at the terminal.

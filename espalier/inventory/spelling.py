@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import SequenceMatcher, get_close_matches
 
 # Group names that people write for a duty: the duty's own words, several of them, or the machines.
@@ -14,6 +14,11 @@ _DUTY_WORDS = {
     "cache": "cache|caching",
 }
 _MACHINE_WORDS = "server|node|host|machine"
+
+# Other words for a key, no slips of the keyboard. Not those that inventory plugins of clouds set.
+_OTHER_WORDS = {
+    "private_address": "private(ip|addr|host)|(internal|lan)(ip|addr|address)",
+}
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
@@ -41,6 +46,18 @@ def near_miss(word: str, known: Iterable[str]) -> str:
         swapped = sorted(plain) == sorted(name)
         if swapped or SequenceMatcher(None, plain, name).ratio() >= 0.85:
             return candidate
+    return ""
+
+
+def other_word(word: str, present: Collection[str]) -> str:
+    """Return the key that the kit has for a word that people use instead, or "".
+
+    Where the key is there as well (`present`), the word is the user's own.
+    """
+    plain = _plain(word).replace("_", "")
+    for key, words in _OTHER_WORDS.items():
+        if key not in present and re.fullmatch(words, plain):
+            return key
     return ""
 
 

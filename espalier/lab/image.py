@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from espalier.lab.process import as_root, podman, run, step
+from espalier.wiring.debian import RELEASES
 
-CODENAMES = {"debian-12": "bookworm", "debian-13": "trixie"}
+CODENAMES = {f"debian-{facts['version']}": codename for codename, facts in RELEASES.items()}
 # What a VPS image of any provider has, and not more: the roles must bring the rest.
 PACKAGES = [
     *("systemd", "systemd-sysv", "dbus", "openssh-server", "sudo", "procps", "iproute2"),

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-LADDER = ("replicas", "pgbouncer", "redis", "app_servers")
+from espalier.inventory.services import TIERS_AVAILABLE
+
 TIERS_LINE = re.compile(r"^( *tiers:).*$", re.MULTILINE)
 
 
@@ -35,8 +36,10 @@ def steps_of(ladder: Sequence[str]) -> list[Step]:
 
     Raises ClimbError for a tier that the ladder does not know.
     """
-    if unknown := [tier for tier in ladder if tier not in LADDER]:
-        raise ClimbError(f"No tier: {', '.join(unknown)}. The ladder has {', '.join(LADDER)}.")
+    if unknown := [tier for tier in ladder if tier not in TIERS_AVAILABLE]:
+        raise ClimbError(
+            f"No tier: {', '.join(unknown)}. The ladder has {', '.join(TIERS_AVAILABLE)}."
+        )
     steps = [Step("baseline", [])]
     for height, tier in enumerate(ladder, 1):
         steps.append(Step(f"+ {tier}", list(ladder[:height]), tier))

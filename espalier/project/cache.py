@@ -30,14 +30,6 @@ def archives(cache_dir: Path) -> Path:
     return cache_dir / "archives"
 
 
-def archive_name(project: str, identity: str) -> str:
-    """The file name of a project's archive; with "*" as identity, a pattern for all of them.
-
-    A project's name holds no dash, so the pattern never matches the archives of another project.
-    """
-    return f"{project}-{identity}.tar.gz"
-
-
 @contextlib.contextmanager
 def hold(cache_dir: Path) -> Iterator[None]:
     """Lock the cache, made when missing and private: two runs at once must not write one mirror."""

@@ -51,7 +51,8 @@ def main() -> int:
     display = Display(sys.stderr if asked["show"] else None)
     try:
         # Under --limit, a machine that is left out need not answer.
-        machines = request.machines or site.release_machines
+        is_part = request.machines and set(request.machines) != set(site.app_machines)
+        machines = request.machines if is_part else site.release_machines
         with reach(site) as remote, connected(remote, machines) as hosts:
             outcome = Session(remote, hosts, request, display).run()
     except SiteError as error:

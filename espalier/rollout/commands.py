@@ -66,8 +66,15 @@ def step_arguments(task: Task) -> list[str]:
     return [word.format(release=task.release) for word in STEPS[task.step]]
 
 
-def read_answer(machine: str, output: Sequence[str]) -> Mapping[str, Any]:
+def read_answer(
+    machine: str, output: Sequence[str], errors: Sequence[str] = ()
+) -> Mapping[str, Any]:
     """Read what the release command printed: one JSON object, on its last line.
+
+    Args:
+        machine: its name, for the sentence.
+        output: the lines of its standard output.
+        errors: those of its standard error, which has a traceback or sudo's reason.
 
     Raises:
         SiteError: with its sentence if it failed, or when that is no answer of the command.
@@ -78,7 +85,7 @@ def read_answer(machine: str, output: Sequence[str]) -> Mapping[str, Any]:
         raise SiteError(
             f"the release command does not answer as it should; run site.yml on {machine}.",
             1,
-            "\n".join(output[-20:]),
+            "\n".join([*output, *errors][-20:]),
         ) from None
     if not answer.pop("ok", True):
         status = 3 if answer["step"] == "lock" else 1

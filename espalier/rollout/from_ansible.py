@@ -11,9 +11,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible import constants
+
 from espalier.inventory.connection import connection_variables, variable_names
 from espalier.inventory.site import Site
 from espalier.rollout.commands import current_user
+
+# What a person types for all machines (-u, -k, -K): its name, and where Ansible holds it.
+TYPED = {
+    "ansible_user": "remote_user",
+    "ansible_password": "password",
+    "ansible_become_password": "become_pass",
+}
 
 
 def by() -> str:
@@ -29,13 +38,14 @@ def site(name: str, task_vars: Mapping[str, Any], play_context: Any) -> Site:
         task_vars: of a task on any of its machines.
         play_context: Ansible's, which holds the passwords that were typed (-K, -k) and `-u`.
     """
-    typed = {
-        "ansible_user": play_context.remote_user,
-        "ansible_password": play_context.password,
-        "ansible_become_password": play_context.become_pass,
-    }
-    defaults = {key: str(value) for key, value in typed.items() if value}
     hostvars, names = task_vars["hostvars"], variable_names()
+    own = hostvars[task_vars["inventory_hostname"]]
+    defaults = {}
+    for variable, attribute in TYPED.items():
+        # Where the task's machine has such a variable, Ansible holds that one: it is no other's.
+        is_own = any(one in own for one in constants.MAGIC_VARIABLE_MAPPING[attribute])
+        if not is_own and (value := getattr(play_context, attribute)):
+            defaults[variable] = str(value)
     topology = plain(task_vars["topology"])
     variables = {}
     for machine in topology["machines"]:

@@ -93,8 +93,8 @@ class Done:
     answer: Answer
 
 
-# A failure of these changes nothing for visitors: the release is live everywhere by then.
-AFTERWARDS = ("hook", "clean")
+# A failure of these takes nothing back: the release is live everywhere by then.
+AFTERWARDS = ("purge", "hook", "clean")
 WAY_BACK = ("rollback", "remove")
 
 
@@ -128,12 +128,16 @@ def identity(order: Order, done: Sequence[Done]) -> str:
     """The identity of the content that is to be live; of a rollback once it is chosen."""
     if order.identity:
         return order.identity
-    ids = releases(done)
-    for name, status in answers(done, "status").items():
-        for row in status["releases"]:
-            if row["id"] == ids.get(name):
-                return str(row["identity"])
+    for name, id in releases(done).items():
+        if found := identity_of(done, name, id):
+            return found
     return ""
+
+
+def identity_of(done: Sequence[Done], machine: str, id: str) -> str:
+    """The identity of a release that a machine had at the beginning; "" for any other."""
+    rows = answers(done, "status").get(machine, {}).get("releases", ())
+    return next((str(row["identity"]) for row in rows if row["id"] == id), "")
 
 
 def before(done: Sequence[Done]) -> dict[str, str]:
@@ -212,11 +216,16 @@ def _builds(
 def _way_back(order: Order, done: Sequence[Done]) -> Iterator[list[Task]]:
     """After a failure: what was switched goes back, then what was built is removed."""
     served, ids = before(done), releases(done)
-    yield [
+    back = [
         Task("rollback", name, served[name])
         for name in attempted(done, "switch")
         if served.get(name) and served[name] != ids[name]
     ]
+    yield back
+    if back:
+        # A cached page of the release that failed names static files that are about to be removed.
+        old = identity_of(done, back[0].machine, back[0].release)
+        yield [Task("purge", name, old) for name in order.caching]
     # Where nothing was live before, what was built is all that there is.
     yield [Task("remove", name, ids[name]) for name in answers(done, "build") if served.get(name)]
 

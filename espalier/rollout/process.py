@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -74,10 +75,13 @@ def run(
     runner.stdin.write(asked)
     runner.stdin.close()
     lines = []
-    for line in runner.stderr or ():
-        lines.append(line.rstrip())
-        show(line.rstrip())
-    out = runner.stdout.read()
+    # Both at once: a pipe that nobody reads holds up whoever writes more than fits into it.
+    with ThreadPoolExecutor(1) as reader:
+        output = reader.submit(runner.stdout.read)
+        for line in runner.stderr or ():
+            lines.append(line.rstrip())
+            show(line.rstrip())
+        out = output.result()
     runner.wait()
     try:
         return Report(**json.loads(out))

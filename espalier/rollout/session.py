@@ -6,13 +6,13 @@ an `Outcome`; in between are packing, connections, the lock, the order and the d
 
 from __future__ import annotations
 
-import datetime
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from espalier_machine.common.forms import new_release_id
 from pyinfra.api.host import Host
 
 from espalier.inventory.remote import Remote
@@ -92,8 +92,9 @@ class Session:
         """Add to an order what the site and the archive say."""
         site = self.site
         identity = archive.identity if archive else ""
-        stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
-        caching = site.machines("nginx") if site.project.get("microcache") else []
+        # Under --limit, a machine that is left out keeps its cached pages until they expire; their
+        # static files are there for as long.
+        caching = [name for name in site.machines("nginx") if name in self.hosts]
         # They are for the site, so they are run where its first machine is part of it.
         is_whole = order.first == site.app_machines[0]
         hooks = (site.project.get("hooks") or {}) if is_whole else {}
@@ -101,11 +102,9 @@ class Session:
             machines=order.machines,
             batches=order.batches,
             identity=identity,
-            new_id=f"{stamp}-{identity[:6]}" if archive else "",
+            new_id=new_release_id(identity) if archive else "",
             rollback_to=order.rollback_to,
-            # Under --limit, a machine that is left out has no cache of these machines' pages that
-            # would not expire; on a first run of site.yml there is no nginx yet.
-            caching=() if self.request.only_known_fronts else tuple(caching),
+            caching=tuple(caching) if site.project.get("microcache") else (),
             hooks=tuple(moment for moment, commands in hooks.items() if commands),
             only_plan=self.request.only_plan,
             only_known_fronts=self.request.only_known_fronts,

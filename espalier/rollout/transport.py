@@ -13,13 +13,29 @@ import gevent
 from pyinfra.api import StringCommand
 from pyinfra.api.host import Host
 
-from espalier.inventory.remote import root_command
+from espalier.inventory.remote import explain, root_command
 from espalier.inventory.site import SiteError
 from espalier.rollout.commands import archive_path, read_answer, release_command, step_arguments
 from espalier.rollout.order import Answer, Task
 
 CHECK_EVERY = 5  # seconds between two looks whether a machine is still there
 GONE = 3  # looks in a row that find nobody at a machine's SSH port
+PURGE = 'purge=$(command -v purge-microcache) || exit 0; exec "$purge" "$1"'
+
+
+@dataclass(frozen=True)
+class Output:
+    """How a command on a machine ended: whether its status was 0, and the lines that it wrote."""
+
+    good: bool
+    lines: list[str]
+    errors: list[str]
+
+    @property
+    def last_words(self) -> str:
+        """The last line that says something; of standard error, where there is one."""
+        words = [line.strip() for line in [*self.lines, *self.errors] if line.strip()]
+        return explain(words[-1]) if words else "it says nothing."
 
 
 @dataclass
@@ -68,7 +84,9 @@ class Transport:
         if task.step == "build":
             return self._build(task)
         if task.step == "purge":
-            self.run(task.machine, ["purge-microcache", task.release])
+            # Before nginx was configured for it there are neither the command nor cached pages.
+            purge = ["sh", "-c", PURGE, "purge", task.release]
+            self.run(task.machine, purge, "nginx still serves cached pages of the release before")
             return {}, ""
         if task.step == "front":
             return {"answers": self._front_answers(task.machine)}, ""
@@ -94,7 +112,8 @@ class Transport:
             token=self.tokens.get(machine, ""),
             accept=self.accept,
         )
-        return read_answer(machine, self.run(machine, command))
+        output = self._as_root(machine, command)
+        return read_answer(machine, output.lines, output.errors)
 
     def _front_answers(self, machine: str) -> bool:
         """Whether the live release answers now through the machine's own nginx."""
@@ -114,28 +133,41 @@ class Transport:
     def _upload(self, machine: str, archive: Path, target: str) -> None:
         """Put the archive on a machine, readable by root only."""
         # A directory of our own, as nobody else on the machine may read a project's code.
-        folder = (self._shell(machine, "mktemp -d") or [""])[-1]
-        if not folder.startswith("/"):
-            raise SiteError("there is no room for the archive in its directory for such files.")
+        made = self._shell(machine, "mktemp -d")
+        folder = (made.lines or [""])[-1]
+        if not made.good or not folder.startswith("/"):
+            raise SiteError(f"no directory for the archive could be made: {made.last_words}")
         local = f"{folder}/{archive.name}"
         try:
             if not self.hosts[machine].put_file(str(archive), local):
                 raise SiteError("the archive could not be copied there.")
-            self.run(machine, ["install", "-m", "600", local, target])
+            install = ["install", "-m", "600", local, target]
+            self.run(machine, install, "the archive could not be copied there")
         finally:
             self._shell(machine, shlex.join(["rm", "-rf", folder]))
 
-    def run(self, machine: str, command: Sequence[str]) -> list[str]:
+    def run(self, machine: str, command: Sequence[str], failure: str) -> list[str]:
         """Run a command as root; gives the lines of its standard output.
 
         Raises:
-            SiteError: the machine does not answer any more.
+            SiteError: the command failed (`failure` says what that means), or the machine does not
+                answer any more.
         """
+        output = self._as_root(machine, command)
+        if not output.good:
+            raise SiteError(f"{failure}: {output.last_words}")
+        return output.lines
+
+    def _as_root(self, machine: str, command: Sequence[str]) -> Output:
         line, password = root_command(self.variables.get(machine, {}), command)
         return self._shell(machine, line, stdin=password.rstrip("\n"))
 
-    def _shell(self, machine: str, line: str, stdin: str = "") -> list[str]:
-        """Run a shell line, and look meanwhile whether the machine is still there."""
+    def _shell(self, machine: str, line: str, stdin: str = "") -> Output:
+        """Run a shell line, and look meanwhile whether the machine is still there.
+
+        Raises:
+            SiteError: it is not.
+        """
         host = self.hosts[machine]
         arguments = {"_stdin": stdin} if stdin else {}
         job = gevent.spawn(host.run_shell_command, StringCommand(line), **arguments)
@@ -154,10 +186,10 @@ class Transport:
                     job.kill(block=False)
                     raise SiteError(f"it does not answer any more ({error}).") from error
         try:
-            _, output = job.get()
+            good, output = job.get()
         except Exception as error:  # whatever paramiko or the network raises
             raise SiteError(f"the connection was lost ({error or type(error)}).") from error
-        return [line.line for line in output if line.buffer_name == "stdout"]
+        return Output(good, output.stdout_lines, output.stderr_lines)
 
 
 def _note(step: str, data: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypedDict
 
 
@@ -54,3 +55,8 @@ def debian(release: str) -> Debian:
     if release not in RELEASES:
         raise ValueError(f"the kit knows the Debian releases {', '.join(RELEASES)}, not {release}")
     return RELEASES[release]
+
+
+def debian_names(releases: Iterable[str]) -> str:
+    """Return what people call releases, given by code name: `Debian 12 (bookworm) and …`."""
+    return " and ".join(f"Debian {debian(name)['version']} ({name})" for name in releases)

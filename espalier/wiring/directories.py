@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypedDict
 
+from espalier_machine.common.forms import ARCHIVES
+
 
 class Directories(TypedDict):
     """The directories of a project, and the socket that nginx connects to."""
@@ -24,7 +26,7 @@ def project_directories(project: str) -> Directories:
     root = f"/srv/{project}"
     return {
         "root": root,
-        "archives": f"{root}/archives",
+        "archives": f"{root}/{ARCHIVES}",
         "releases": f"{root}/releases",
         "virtual_environments": f"{root}/venvs",
         "build": f"{root}/build",

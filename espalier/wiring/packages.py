@@ -7,12 +7,9 @@ so that a run installs those of all services of a machine in one transaction.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-
-import yaml
 
 from espalier.inventory.services import SERVICES
-from espalier.paths import ROLES
+from espalier.wiring.roles import role_defaults
 
 # Beside the packages of its role, those that one of the role's services needs.
 OF_SERVICE = {"app_proxy": "nginx_proxy_packages"}
@@ -40,14 +37,3 @@ def packages(
         if service == "django":
             found += project
     return list(dict.fromkeys(found))
-
-
-@cache
-def role_defaults(role: str) -> Mapping[str, Sequence[str]]:
-    """Return the default values of a role's inputs, from roles/<role>/defaults/main.yml."""
-    text = (ROLES / role / "defaults" / "main.yml").read_text()
-    # The C library's loader takes a tenth of the time.
-    found: Mapping[str, Sequence[str]] = yaml.load(
-        text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    )
-    return found

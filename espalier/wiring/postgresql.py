@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -71,6 +72,22 @@ def pool_commands(services: Sequence[str], command: str) -> list[list[str]]:
     return [
         ["runuser", "-u", "postgres", "--", "sh", "-c", f"{bounded}{console} {command} || true"]
     ]
+
+
+def restart_script(
+    unit: str, before: Iterable[Sequence[str]], after: Iterable[Sequence[str]]
+) -> str:
+    """Return the shell script that restarts a unit between commands, whether or not it starts.
+
+    Args:
+        unit: of systemd.
+        before: commands, each a list of arguments, that come first, such as a pool's PAUSE.
+        after: commands that come last, such as its RESUME. The script's exit status is that of the
+            restart: 0 or 1.
+    """
+    restart = f"systemctl restart {shlex.quote(unit)} && status=0 || status=1"
+    steps = [*map(shlex.join, before), restart, *map(shlex.join, after), "exit $status"]
+    return "; ".join(steps)
 
 
 def changed_settings(diff: Iterable[Mapping[str, Any]], path: str) -> list[str]:

@@ -17,12 +17,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from espalier_machine.common.forms import PROGRAMS, WRAPPERS
+
 from espalier.paths import MACHINE
 
 PACKAGES = {"release": "release", "postgresql-replica": "replica"}
 SHARED = "common"
-DIRECTORY = "/usr/local/lib/espalier"
-WRAPPERS = "/usr/local/sbin"
 MAIN = "import sys\n\nfrom espalier_machine.{package}.cli import main\n\nsys.exit(main())\n"
 # -I and -S: nothing of the caller's environment and no installed package changes what it does.
 WRAPPER = '#!/bin/sh\nexec /usr/bin/python3 -I -S {path} "$@"\n'
@@ -44,7 +44,7 @@ class Program:
     @property
     def path(self) -> str:
         """Where the zipapp is on a machine."""
-        return f"{DIRECTORY}/{self.filename}"
+        return f"{PROGRAMS}/{self.filename}"
 
     @property
     def wrapper(self) -> str:

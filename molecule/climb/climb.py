@@ -25,7 +25,8 @@ from pathlib import Path
 
 from espalier.environment import plain_environment
 from espalier.inventory.listing import ListingError, read_machines
-from espalier.load.ladder import LADDER, ClimbError, Step, steps_of, with_tiers
+from espalier.inventory.services import TIERS_AVAILABLE
+from espalier.load.ladder import ClimbError, Step, steps_of, with_tiers
 from espalier.load.report import is_clean, sentence
 from espalier.load.site import LoadError, site_of
 from espalier.load.visitors import MAX_REQUESTS, MAX_SECONDS, Load
@@ -94,17 +95,17 @@ class Climb:
                 cwd=ROOT,
                 env=plain_environment(),
             )
-        said = log.read_text()
+        output = log.read_text()
         if done.returncode:
-            raise ClimbError(f"{' '.join(command)} failed ({log}):\n{said[-3000:].strip()}")
-        return said
+            raise ClimbError(f"{' '.join(command)} failed ({log}):\n{output[-3000:].strip()}")
+        return output
 
     def converge(self, tiers: Sequence[str]) -> str:
         """Write `tiers` where a user would, and run the playbook; gives its recap."""
         hosts = self.inventory / "hosts.yml"
         hosts.write_text(with_tiers(hosts.read_text(), tiers))
-        said = self.run("ansible-playbook", "site.yml", "-i", str(self.inventory))
-        return said.partition("PLAY RECAP")[2]
+        output = self.run("ansible-playbook", "site.yml", "-i", str(self.inventory))
+        return output.partition("PLAY RECAP")[2]
 
     def plant(self) -> None:
         """Give the example project rows of some weight."""
@@ -176,7 +177,9 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("-i", "--inventory", type=Path, required=True)
-    parser.add_argument("--tiers", default=",".join(LADDER), help="which steps, in which order")
+    parser.add_argument(
+        "--tiers", default=",".join(TIERS_AVAILABLE), help="which steps, in which order"
+    )
     arguments = parser.parse_args()
     try:
         climber = Climb(arguments.inventory)

@@ -189,8 +189,8 @@ class Takeover:
             shutil.rmtree(copy, ignore_errors=True)
             ignored = shutil.ignore_patterns("__pycache__", "*.sqlite3")
             shutil.copytree(source, copy, ignore=ignored)
-        described = inventory / "group_vars/all/project.yml"
-        described.write_text(described.read_text().replace(EXAMPLE, str(project)))
+        project_file = inventory / "group_vars/all/project.yml"
+        project_file.write_text(project_file.read_text().replace(EXAMPLE, str(project)))
         with (project / EVERY_PAGE).open("a") as page:
             page.write("<!-- released by today's kit -->\n")
         before, released = self.live(), ""

@@ -3,9 +3,10 @@
 
     reach.py        as CI does; the lab of molecule/reach/inventory must be up
 
-The machine answers SSH only from the bastion, only on port 2222, and not for root; its user becomes
-root with a password. Every command of COMMANDS is run in every one of `ways()` and has to end well.
-A wrong password has to end with a sentence. What each command wrote is in .lab/reach/commands.log.
+The machine answers SSH only from the bastion, only on port 2222, and not for root. Its user becomes
+root without a password at the first run of site.yml, and with one from then on. Every command of
+COMMANDS is run in every one of `ways()` and has to end well. A wrong password has to end with a
+sentence. What each command wrote is in .lab/reach/commands.log.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ class Run:
                 {person.format(user="deploy")}
                 IFS= read -r password
                 printf 'deploy:%s\\n' "$password" | chpasswd
-                echo 'deploy ALL=(ALL:ALL) ALL' > /etc/sudoers.d/deploy
+                echo 'deploy ALL=(ALL:ALL) NOPASSWD: ALL' > /etc/sudoers.d/deploy
                 rm -f /etc/ssh/sshd_config.d/lab.conf
                 printf 'Port 2222\\nPermitRootLogin no\\n' > /etc/ssh/sshd_config.d/reach.conf
                 nft -f - <<'END'
@@ -213,6 +214,13 @@ class Run:
         argv = ["ansible-playbook", "site.yml", "-i", str(self.inventory(way)), *way.arguments]
         self.run(argv, way)
 
+    def demand_password(self) -> None:
+        """Let the machine's user become root only with a password."""
+        rule = "echo 'deploy ALL=(ALL:ALL) ALL' > /etc/sudoers.d/deploy"
+        argv = ["ansible", "vps1", "-b", "-m", "ansible.builtin.shell", "-a", rule]
+        none = Way(vault=False)
+        self.run([*argv, "-i", str(self.inventory(none))], none)
+
     def inventory(self, way: Way) -> Path:
         """The inventory that a way is for."""
         return HOME / ("vault" if way.vault else "plain")
@@ -276,6 +284,8 @@ def check(run: Run) -> bool:
 
     every = ways()
     first = next(iter(every.values()))
+    attempt("site.yml, sudo without a password", lambda: run.converge(Way(vault=False)))
+    attempt("sudo with a password from now on", run.demand_password)
     attempt("site.yml", lambda: run.converge(first))
     for name, way in every.items():
         attempt(name, lambda way=way: expect(way, COMMANDS))

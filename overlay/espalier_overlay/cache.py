@@ -22,7 +22,7 @@ TIMEOUT = 0.25  # seconds, to connect and for each answer
 RETRY = 0.5  # seconds between two tries while redis is away
 # What redis still had in its sockets when it hung is carried out when it goes on, and must be
 # before the keys are deleted: a late `set` would be just what is to be undone.
-SETTLE = 0.2  # seconds
+DELETE_DELAY = 0.2  # seconds
 MOST_KEYS = 10_000  # remembered in an outage; from there on the whole cache is emptied
 
 logger = logging.getLogger("espalier.cache")
@@ -66,7 +66,7 @@ class Outage:
             time.sleep(RETRY)
             with contextlib.suppress(Exception):
                 self._ping()
-                time.sleep(SETTLE)
+                time.sleep(DELETE_DELAY)
                 if self._delete_missed_keys():
                     break
         logger.warning("redis is back after %.1f s", time.monotonic() - since)

@@ -1,4 +1,4 @@
-"""The task `project`: pack the user's Django project on the controller.
+"""The task `project`: pack the user's Django project on the control machine.
 
     - name: Pack the project
       project:
@@ -38,8 +38,9 @@ except ModuleNotFoundError as missing:
     if missing.name not in ("espalier", "pydantic"):
         raise
     raise AnsibleError(
-        "The Python package espalier is not installed beside this ansible-playbook: activate the "
-        "virtual environment (source .venv/bin/activate), or pip install -e ."
+        f"The Python package `{missing.name}` is not installed beside this Ansible. Activate the "
+        "kit's virtual environment (`source .venv/bin/activate`), or install the kit beside it "
+        "(`pip install -e .`)."
     ) from None
 
 
@@ -73,7 +74,7 @@ class ActionModule(ActionBase):
             )
         except ProjectError as error:
             return result | {"failed": True, "msg": str(error)}
-        return result | {"changed": False, "project_build": _described(packed)}
+        return result | {"changed": False, "project_build": _project_build(packed)}
 
 
 def _plain(value: Any) -> Any:
@@ -81,7 +82,7 @@ def _plain(value: Any) -> Any:
     return json.loads(json.dumps(value, default=str))
 
 
-def _described(packed: Packed) -> dict[str, Any]:
+def _project_build(packed: Packed) -> dict[str, Any]:
     """What the plays need of a packed project, without its secrets."""
     project = packed.project.model_dump(mode="json", exclude={"environment"})
     return {

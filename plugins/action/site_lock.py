@@ -21,18 +21,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
 try:
     from espalier.inventory.site import SiteError
     from espalier.rollout import from_ansible, holder
-except ImportError as error:
-    from ansible.errors import AnsibleError
-
+except ModuleNotFoundError as missing:
+    if missing.name not in ("espalier", "pydantic"):
+        raise
     raise AnsibleError(
-        f"The Python package espalier is not installed beside this ansible-playbook ({error}). "
-        "Activate its virtual environment: source .venv/bin/activate"
+        f"The Python package `{missing.name}` is not installed beside this Ansible. Activate the "
+        "kit's virtual environment (`source .venv/bin/activate`), or install the kit beside it "
+        "(`pip install -e .`)."
     ) from None
 
 # Ansible loads this file in its first process, which forks one for each task.

@@ -29,10 +29,13 @@ try:
     from espalier.rollout.choice import choose_new, is_live_everywhere
     from espalier.rollout.packing import Archive
     from espalier.rollout.request import Request
-except ImportError as error:
+except ModuleNotFoundError as missing:
+    if missing.name not in ("espalier", "pydantic"):
+        raise
     raise AnsibleError(
-        f"The Python package espalier is not installed beside this ansible-playbook ({error}). "
-        "Activate its virtual environment: source .venv/bin/activate"
+        f"The Python package `{missing.name}` is not installed beside this Ansible. Activate the "
+        "kit's virtual environment (`source .venv/bin/activate`), or install the kit beside it "
+        "(`pip install -e .`)."
     ) from None
 
 NOTHING_LIVE: dict[str, Any] = {"live": None, "stale": False, "releases": []}

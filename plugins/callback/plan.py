@@ -30,7 +30,7 @@ from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar
 
 try:
-    from espalier.plan import (
+    from espalier.plan_report import (
         ADDING,
         UNKNOWN,
         Change,
@@ -40,11 +40,14 @@ try:
         total,
         would_run,
     )
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as missing:
+    if missing.name not in ("espalier", "pydantic"):
+        raise
     raise SystemExit(
-        f"The kit's Python package is not installed here ({error}): activate .venv, which "
-        "`make up` makes."
-    ) from error
+        f"The Python package `{missing.name}` is not installed beside this Ansible. Activate the "
+        "kit's virtual environment (`source .venv/bin/activate`), or install the kit beside it "
+        "(`pip install -e .`)."
+    ) from None
 
 DOCUMENTATION = """
 name: plan
@@ -117,26 +120,26 @@ class CallbackModule(CallbackBase):
         found = result.result
         failed = [item for item in found.get("results", []) if item.get("failed")] or [found]
         for item in failed:
-            said = item.get("msg") or found.get("censored") or "failed"
+            message = item.get("msg") or found.get("censored") or "failed"
             name = result.task.get_name()
-            self.refuse(f"{result.host.name}, at `{name}`: {said}" if " : " in name else said)
+            self.refuse(f"{result.host.name}, at `{name}`: {message}" if " : " in name else message)
 
     def v2_runner_on_unreachable(self, result: CallbackTaskResult) -> None:
         """Take a machine that does not answer, unless a later task says it better."""
         if not result.task.ignore_unreachable:
             self.refuse(f"{result.host.name} cannot be reached: {result.result.get('msg')}")
 
-    def refuse(self, said: str) -> None:
+    def refuse(self, sentence: str) -> None:
         """Add a refusal, once."""
-        if said not in self.refusals:
-            self.refusals.append(said)
+        if sentence not in self.refusals:
+            self.refusals.append(sentence)
 
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
         """Show the plan."""
         for machine in sorted(self.changes):
             self.show_machine(machine, self.changes[machine])
-        for said in self.refusals:
-            self._display.display(said, color=C.COLOR_ERROR)
+        for sentence in self.refusals:
+            self._display.display(sentence, color=C.COLOR_ERROR)
         if self.refusals:
             self._display.display("The plan ends here: mend this, and make it again.")
             return
@@ -153,10 +156,10 @@ class CallbackModule(CallbackBase):
             what = f": {', '.join(change.what)}" if change.what else ""
             self.show(f"  {change.role}", f"{change.task}{what}", margin)
             is_known = not change.interrupts.startswith(UNKNOWN)
-            said = f"{'' if is_known else 'what it '}interrupts {'' if is_known else 'is '}"
+            statement = f"{'' if is_known else 'what it '}interrupts {'' if is_known else 'is '}"
             if change.interrupts:
                 color = C.COLOR_OK if change.is_harmless else C.COLOR_WARN
-                self.show("", f"{said}{change.interrupts}", margin, color)
+                self.show("", f"{statement}{change.interrupts}", margin, color)
             if change.diff:
                 self._display.display(textwrap.indent(change.diff.rstrip(), " " * margin))
         if missing := self.missing.get(machine):

@@ -11,6 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 
 try:
+    from espalier.inventory import services
     from espalier.wiring import (
         databases,
         debian,
@@ -26,25 +27,34 @@ try:
         record,
         redis,
         requirements,
+        roles,
     )
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as missing:
+    if missing.name not in ("espalier", "pydantic"):
+        raise
     raise AnsibleError(
-        f"The kit's Python package cannot be imported ({error}). Activate the environment that "
-        "has it (`source .venv/bin/activate` in the kit's directory), and run again."
+        f"The Python package `{missing.name}` is not installed beside this Ansible. Activate the "
+        "kit's virtual environment (`source .venv/bin/activate`), or install the kit beside it "
+        "(`pip install -e .`)."
     ) from None
 
-# Facts by name, for playbooks that need a whole table.
-TABLES: Mapping[str, Mapping[str, Any]] = {"debian": debian.RELEASES}
+# Lists by name: what this version of the kit can do.
+TABLES: Mapping[str, Any] = {
+    "debian": list(debian.RELEASES),
+    "tiers_available": list(services.TIERS_AVAILABLE),
+}
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_allowed_clients": record.allowed_clients,
     "espalier_allowed_hosts": django.allowed_hosts,
+    "espalier_argument_spec": roles.argument_spec,
     "espalier_certificate_names": nginx.certificate_names,
     "espalier_changed_settings": postgresql.changed_settings,
     "espalier_cores": machine.cores,
     "espalier_database_environment": databases.database_environment,
     "espalier_databases": databases.databases,
     "espalier_debian": debian.debian,
+    "espalier_debian_names": debian.debian_names,
     "espalier_directories": directories.project_directories,
     "espalier_disk_mb": machine.disk_mb,
     "espalier_front": django.front,
@@ -66,7 +76,9 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_redis_environment": redis.redis_environment,
     "espalier_redis_memory_mb": machine.redis_memory_mb,
     "espalier_replication_slot": postgresql.replication_slot,
+    "espalier_restart_script": postgresql.restart_script,
     "espalier_role": record.role,
+    "espalier_role_default": roles.role_default,
     "espalier_roles_losing_clients": record.roles_losing_clients,
     "espalier_s3_environment": media.s3_environment,
     "espalier_services_leaving": record.services_leaving,

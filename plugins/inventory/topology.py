@@ -28,9 +28,12 @@ try:
     from espalier.inventory.placement import unique
     from espalier.inventory.schema import NUMBERS, check_hosts, check_variables
     from espalier.inventory.services import REQUIRED_DUTIES
+    from espalier.inventory.site import TOPOLOGY_FILES
     from espalier.inventory.topology import compute
     from espalier.inventory.yaml_text import check_text
 except ModuleNotFoundError as missing:
+    if missing.name not in ("espalier", "pydantic"):
+        raise
     # Ansible would only warn that it cannot load the plugin, and read the inventory without it.
     raise SystemExit(
         f"The Python package `{missing.name}` is not installed beside this Ansible. Activate the "
@@ -59,7 +62,6 @@ plugin: topology
 """
 
 HOSTS = ("hosts.yml", "hosts.yaml")
-TOPOLOGY = ("topology.yml", "topology.yaml")
 
 
 class InventoryModule(BaseInventoryPlugin):
@@ -69,7 +71,7 @@ class InventoryModule(BaseInventoryPlugin):
 
     def verify_file(self, path: str) -> bool:
         """Return whether this plugin reads the file: hosts.yml, or topology.yml."""
-        return super().verify_file(path) and Path(path).name in HOSTS + TOPOLOGY
+        return super().verify_file(path) and Path(path).name in HOSTS + TOPOLOGY_FILES
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         """Add the machines of hosts.yml, or the service groups and the variable `topology`.
@@ -95,7 +97,7 @@ class InventoryModule(BaseInventoryPlugin):
             file,
             "Write the machines under `all: hosts:`; inventories/example/hosts.yml shows how.",
         )
-        if any(file.with_name(name).exists() for name in TOPOLOGY):
+        if any(file.with_name(name).exists() for name in TOPOLOGY_FILES):
             self._refuse_alone(file)
             check_names(check_hosts(data).root)
         elif _is_of_the_kit(data):
@@ -146,7 +148,7 @@ class InventoryModule(BaseInventoryPlugin):
     def _refuse_alone(self, file: Path) -> None:
         """Refuse hosts.yml as the one source, as then nothing is computed from it."""
         given = [Path(source).absolute() for source in context.CLIARGS.get("inventory") or ()]
-        both = [file.with_name(name).absolute() for name in TOPOLOGY]
+        both = [file.with_name(name).absolute() for name in TOPOLOGY_FILES]
         if file.absolute() in given and not set(both) & set(given):
             raise InventoryError(
                 f"{file.name} was given to Ansible alone, so topology.yml beside it would not be "
@@ -173,9 +175,9 @@ class InventoryModule(BaseInventoryPlugin):
         tiers = _plain(self._variables([everyone]).get("tiers"))
         machines: dict[str, Machine] = {}
         for name, host in self.inventory.hosts.items():
-            groups = [everyone, *host.get_groups()]
-            variables = self._variables(groups, host)
-            written = combine_vars(get_group_vars(unique(groups)), host.get_vars())
+            member_of = [everyone, *host.get_groups()]
+            variables = self._variables(member_of, host)
+            written = combine_vars(get_group_vars(unique(member_of)), host.get_vars())
             # The values of others may be secrets that this command was given no password for.
             values = {key: _plain(variables[key]) for key in NUMBERS if key in variables}
             check_variables(name, list(variables), values, variables.keys() - written.keys())

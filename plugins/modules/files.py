@@ -81,7 +81,7 @@ import gzip
 import hashlib
 import os
 import tempfile
-from typing import Any, NoReturn
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -136,7 +136,7 @@ def clear_pending(name: str) -> None:
         os.remove(path)
 
 
-def set_attributes(module: AnsibleModule, item: dict, mode: str) -> bool:
+def set_attributes(module: AnsibleModule, item: dict[str, Any], mode: str) -> bool:
     """Give a path the mode, owner and group of ``item``; says whether that changed anything."""
     arguments = {**item, "mode": item["mode"] or mode}
     return module.set_fs_attributes_if_different(
@@ -144,7 +144,7 @@ def set_attributes(module: AnsibleModule, item: dict, mode: str) -> bool:
     )
 
 
-def make_directory(module: AnsibleModule, item: dict) -> bool:
+def make_directory(module: AnsibleModule, item: dict[str, Any]) -> bool:
     """Make a directory; says whether it was missing or differed."""
     path = item["path"]
     if not os.path.isdir(path):
@@ -155,7 +155,7 @@ def make_directory(module: AnsibleModule, item: dict) -> bool:
     return set_attributes(module, item, "0755")
 
 
-def make_file(module: AnsibleModule, item: dict, pending: Pending) -> bool:
+def make_file(module: AnsibleModule, item: dict[str, Any], pending: Pending) -> bool:
     """Let a command make a file; says whether it was missing."""
     if os.path.exists(item["path"]):
         return False
@@ -167,7 +167,7 @@ def make_file(module: AnsibleModule, item: dict, pending: Pending) -> bool:
     return True
 
 
-def wanted_content(item: dict) -> bytes:
+def wanted_content(item: dict[str, Any]) -> bytes:
     """Give the content that a file should have."""
     if item["content_base64"] is None:
         return item["content"].encode()
@@ -175,14 +175,16 @@ def wanted_content(item: dict) -> bytes:
     return gzip.decompress(content) if item["gzip"] else content
 
 
-def shown(item: dict, content: bytes) -> str:
+def shown(item: dict[str, Any], content: bytes) -> str:
     """Give what a difference shows of a content: of a binary file its size and hash."""
     if item["content_base64"] is None or not content:
         return content.decode(errors="replace")
     return f"(binary, {len(content)} bytes, SHA-256 {hashlib.sha256(content).hexdigest()})\n"
 
 
-def write_file(module: AnsibleModule, item: dict, pending: Pending, diffs: list[dict]) -> bool:
+def write_file(
+    module: AnsibleModule, item: dict[str, Any], pending: Pending, diffs: list[dict[str, Any]]
+) -> bool:
     """Write a file; says whether it was missing or differed, and appends the difference."""
     if item["made_by"]:
         return make_file(module, item, pending)
@@ -228,7 +230,7 @@ class QuietModule(AnsibleModule):
     def _log_invocation(self) -> None:
         pass
 
-    def fail_json(self, msg: str, **result: Any) -> NoReturn:
+    def fail_json(self, msg: str, **result: Any) -> None:
         """Fail without the arguments, which verbose output would show."""
         super().fail_json(msg, **(result | {"invocation": {}}))
 
@@ -261,7 +263,7 @@ def main() -> None:
     if module.params["applied"] and not module.check_mode:
         clear_pending(module.params["applied"])
     pending = Pending(module.params["pending"], module.check_mode)
-    diffs: list[dict] = []
+    diffs: list[dict[str, Any]] = []
     changed = [i["path"] for i in module.params["directories"] if make_directory(module, i)]
     changed += [i["path"] for i in module.params["files"] if write_file(module, i, pending, diffs)]
     for path in module.params["absent"]:

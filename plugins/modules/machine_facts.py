@@ -53,16 +53,16 @@ def read(path: str) -> str:
 def distribution(os_release: str) -> dict[str, str]:
     """Give the distribution's name, version and release from the text of /etc/os-release."""
     pairs = (line.split("=", 1) for line in os_release.splitlines() if "=" in line)
-    said = {name: "".join(shlex.split(value)) for name, value in pairs}
+    values = {name: "".join(shlex.split(value)) for name, value in pairs}
     return {
-        "distribution": said.get("ID", "").capitalize(),
-        "distribution_version": said.get("VERSION_ID", ""),
-        "distribution_release": said.get("VERSION_CODENAME", ""),
+        "distribution": values.get("ID", "").capitalize(),
+        "distribution_version": values.get("VERSION_ID", ""),
+        "distribution_release": values.get("VERSION_CODENAME", ""),
     }
 
 
 def virtualization(container: str) -> dict[str, str]:
-    """Give what `systemd-detect-virt --container` said as facts; only containers are told apart."""
+    """Give the facts of `systemd-detect-virt --container`; only containers are told apart."""
     is_container = container not in ("", "none")
     return {
         "virtualization_role": "guest" if is_container else "host",

@@ -119,13 +119,13 @@ def test_other_machines_are_refused(
         here = topology["machines"][name]
         if len(here["listens"]["pgbouncer"]) < 2:
             pytest.skip("the pool has no network address")
-        for stranger, placed in topology["machines"].items():
+        for other, placed in topology["machines"].items():
             # On the pool's own machine Django comes by the socket, never by the private address.
             if placed["address"] in here["clients"]["pgbouncer"] or not placed["services"]:
                 continue
             command = "PGPASSWORD=%s psql -X -w -h %s -p 6432 -U %s -d %s -c 'SELECT 1'"
-            done = machine(stranger).run(command, password, here["address"], project, project)
-            assert done.rc != 0, stranger
+            done = machine(other).run(command, password, here["address"], project, project)
+            assert done.rc != 0, other
 
 
 def test_password_is_written_down_nowhere(pool: Any, url: str) -> None:

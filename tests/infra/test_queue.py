@@ -259,6 +259,6 @@ def test_the_site_s_user_has_no_power_over_the_server(commands: Any, command: st
     assert "no permissions to run" in refused or "DEBUG command not allowed" in refused
 
 
-def test_nobody_else_is_let_in(commands: Any) -> None:
+def test_other_clients_are_refused(commands: Any) -> None:
     (refused,) = commands(["PING"], password="wrong")
     assert "invalid username-password pair or user is disabled" in refused

@@ -74,7 +74,7 @@ def test_page_cached_by_the_project_is_the_same_for_everybody(site: Any, project
 # --- who may do what ------------------------------------------------------------------------------
 
 
-def test_nobody_else_is_let_in(commands: Any) -> None:
+def test_other_clients_are_refused(commands: Any) -> None:
     (refused,) = commands(["PING"], password="wrong")
     assert "invalid username-password pair or user is disabled" in refused
     (refused,) = commands(["PING"], username="default", password="")

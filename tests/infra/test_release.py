@@ -156,10 +156,10 @@ def variant(
             with open(code / name, "a") as file:
                 file.write(text)
         build = json.loads(server.host.check_output("cat %s", f"{server.root}/current/build.json"))
-        described = hostvars[server.host.backend.host]["project"] | {"directory": str(code)}
+        project = hostvars[server.host.backend.host]["project"] | {"directory": str(code)}
         # The kit's own requirements are among them, so that the virtual environment is there.
         packed = pack(
-            described | {"name": server.project, "extra_requirements": []},
+            project | {"name": server.project, "extra_requirements": []},
             *(ROOT, tmp_path / "cache", ROOT / "overlay"),
             dict.fromkeys(SERVERS, build["extra_requirements"]),
         )

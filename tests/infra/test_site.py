@@ -19,7 +19,7 @@ testinfra_hosts = ["ansible://nginx"]
 
 @pytest.fixture
 def site(host: Any, site: Any, topology: dict[str, Any]) -> Visitor:
-    """The site as visitors of the web machine at hand see it."""
+    """The site as visitors of the current web machine see it."""
     return Visitor(topology["machines"][host.backend.host]["public_address"], site.domain)
 
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import yaml
 
-from espalier.plan import ADDING, details, installed
+from espalier.plan_report import ADDING, details, installed
 from tests.unit.test_refusals import HERE, ROOT, run_playbook, write_inventory
 
 STATEMENTS = [*ROOT.glob("roles/*/handlers/*.yml"), *ROOT.glob("roles/*/tasks/*.yml")]
@@ -227,10 +227,3 @@ def test_each_task_that_does_more_than_write_says_what_it_interrupts() -> None:
                 silent.append(f"{path.relative_to(ROOT)}: {task['name']}")
     assert silent == []
     assert speaking > 30
-
-
-def test_the_callback_says_what_to_do_where_the_package_is_missing() -> None:
-    code = "import sys; sys.modules['espalier.plan'] = None; import plugins.callback.plan"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
-    assert done.returncode == 1
-    assert "activate .venv" in done.stderr and len(done.stderr.splitlines()) == 1

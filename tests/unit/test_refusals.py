@@ -25,7 +25,7 @@ VPS = {"ansible_host": "198.18.99.9"}
 OTHER = {"ansible_host": "198.18.99.10"}
 THIRD = {"ansible_host": "198.18.99.11"}
 EXAMPLE = {"directory": "examples/orchard"}
-# This machine in place of one behind SSH: only for `look_at_this_machine`.
+# This machine in place of one behind SSH: only for `check_this_machine`.
 HERE = {"ansible_host": "localhost", "ansible_connection": "local", "ansible_become": False}
 
 
@@ -60,7 +60,7 @@ def run_site(inventory: Path) -> subprocess.CompletedProcess[str]:
     return run_playbook("site.yml", inventory)
 
 
-def look_at_this_machine(
+def check_this_machine(
     inventory: Path, supported: str = "{{ ansible_facts['distribution_release'] }}"
 ) -> subprocess.CompletedProcess[str]:
     """Run the checks that the site's playbook begins with, and nothing after them."""
@@ -234,7 +234,7 @@ def test_machine_that_cannot_be_reached(tmp_path: Path) -> None:
 def test_one_unreachable_machine_ends_the_run_for_all(tmp_path: Path) -> None:
     closed = {"ansible_host": "127.0.0.1", "ansible_port": 9}
     write_inventory(tmp_path / "inventory", machines={"vps1": HERE, "spare": closed})
-    done = look_at_this_machine(tmp_path / "inventory")
+    done = check_this_machine(tmp_path / "inventory")
     assert_refused(done, "spare cannot be reached", "Nothing was changed.")
     assert "Refuse a distribution" not in done.stdout
 
@@ -243,20 +243,20 @@ def test_machine_on_which_we_may_not_be_root(tmp_path: Path) -> None:
     sudo = {"ansible_become": True, "ansible_become_user": "daemon"}
     locked = HERE | sudo | {"ansible_become_exe": "/bin/false"}
     write_inventory(tmp_path / "inventory", machines={"vps1": locked})
-    done = look_at_this_machine(tmp_path / "inventory")
+    done = check_this_machine(tmp_path / "inventory")
     assert_refused(done, "vps1", "not work as root", "hosts.yml", "Nothing was changed.")
 
 
 def test_distribution_that_the_kit_does_not_know(tmp_path: Path) -> None:
     write_inventory(tmp_path / "inventory", machines={"vps1": HERE})
-    done = look_at_this_machine(tmp_path / "inventory", supported="sarge")
+    done = check_this_machine(tmp_path / "inventory", supported="sarge")
     assert_refused(done, "vps1 runs ", "The kit knows Debian 12", "Nothing was changed.")
 
 
 def test_value_that_a_role_cannot_take(tmp_path: Path) -> None:
     machines = {"vps1": HERE | {"nginx_upload_limit_mb": "lots"}}
     write_inventory(tmp_path / "inventory", machines=machines)
-    done = look_at_this_machine(tmp_path / "inventory")
+    done = check_this_machine(tmp_path / "inventory")
     assert_refused(
         done,
         "vps1: argument 'nginx_upload_limit_mb'",
@@ -269,7 +269,7 @@ def test_value_that_a_role_cannot_take(tmp_path: Path) -> None:
 def test_private_address_that_the_machine_does_not_have(tmp_path: Path) -> None:
     machines = {"vps1": HERE | {"private_address": "198.18.99.77"}}
     write_inventory(tmp_path / "inventory", machines=machines)
-    done = look_at_this_machine(tmp_path / "inventory")
+    done = check_this_machine(tmp_path / "inventory")
     assert_refused(done, "vps1 does not have the `private_address` 198.18.99.77", "it has ")
 
 
@@ -277,14 +277,14 @@ def test_database_machine_that_was_taken_out_of_the_inventory(tmp_path: Path) ->
     # What the machine recorded at the last run, when db1 was still there.
     record = {"services": ["django", "nginx"], "projects": ["orchard"], "primary": "db1"}
     write_inventory(tmp_path / "inventory", machines={"vps1": HERE | {"recorded": record}})
-    done = look_at_this_machine(tmp_path / "inventory")
+    done = check_this_machine(tmp_path / "inventory")
     assert_refused(done, "The database of this site is on db1", "Put db1 back into hosts.yml")
 
 
 def test_uploads_that_would_stay_behind_on_a_machine_that_is_gone(tmp_path: Path) -> None:
     record = {"services": ["django", "nginx"], "projects": ["orchard"], "uploads": "web0"}
     write_inventory(tmp_path / "inventory", machines={"vps1": HERE | {"recorded": record}})
-    done = look_at_this_machine(tmp_path / "inventory")
+    done = check_this_machine(tmp_path / "inventory")
     assert_refused(done, "uploads of this site are on web0", "Put web0 back", "rsync -a")
 
 
@@ -298,5 +298,5 @@ def test_clock_that_is_minutes_off(tmp_path: Path) -> None:
     python.chmod(0o755)
     late = HERE | {"ansible_python_interpreter": str(python)}
     write_inventory(tmp_path / "inventory", machines={"vps1": late})
-    done = look_at_this_machine(tmp_path / "inventory")
+    done = check_this_machine(tmp_path / "inventory")
     assert_refused(done, "The clock of vps1 is 5.0 minutes", "behind", "Nothing was changed.")

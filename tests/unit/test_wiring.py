@@ -202,7 +202,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_django_learns_its_pools_replicas_and_the_way_past_them(grown: Path) -> None:
+def test_django_learns_its_pools_replicas_and_how_to_bypass_them(grown: Path) -> None:
     found = value(grown, "app1", "__databases")
     assert {(d["purpose"], d["machine"]): d["url"].split("@")[1] for d in found} == {
         ("queries", "app1"): "%2Frun%2Fpgbouncer:6432/shop",
@@ -216,7 +216,7 @@ def test_baseline_says_nothing_of_tiers_to_django(inventory: Path) -> None:
     assert [k for k in environment if "REPLICA" in k or "POOL" in k or "DIRECT" in k] == []
 
 
-def test_primary_lets_replicas_in_and_its_own_pool_look_passwords_up(grown: Path) -> None:
+def test_primary_allows_replicas_and_its_own_pool_to_look_passwords_up(grown: Path) -> None:
     primary = value(grown, "app1", "machine.access")
     assert primary["replication"] == ["198.18.99.2"]
     assert primary["pooling"] == ["local"]

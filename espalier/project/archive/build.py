@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from espalier_machine.common.forms import archive_name
+
 from espalier.project.archive.content import code, generated, overlay
 from espalier.project.archive.record import record
 from espalier.project.archive.write import write
-from espalier.project.cache import IDENTITY_LENGTH, archive_name, prune
+from espalier.project.cache import IDENTITY_LENGTH, prune
 from espalier.project.detection.detect import Detected
 from espalier.project.schema import Project
 from espalier.project.source.tree import Source, digest_of, sha256
@@ -61,5 +63,6 @@ def build(
     else:
         text = (json.dumps(build_json, indent=2, sort_keys=True) + "\n").encode()
         write(path, [generated("build.json", text), *entries])
+    # No other project's: a name holds no dash.
     prune(out_dir.glob(archive_name(project.name, "*")))
     return Archive(path, identity, build_json)

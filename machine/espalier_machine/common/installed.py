@@ -11,7 +11,8 @@ import os
 import time
 from pathlib import Path
 
-WRAPPERS = Path("/usr/local/sbin")
+from espalier_machine.common.forms import WRAPPERS
+
 GRACE = 60  # seconds that a process may take from reading its wrapper to `mark_in_use`
 
 _held: list[int] = []  # what marks our own zipapp; open until this process ends
@@ -33,7 +34,7 @@ def mark_in_use() -> None:
 def remove_unused(name: str) -> list[str]:
     """Remove other versions of a program that no process uses; returns their file names."""
     archive = own_archive()
-    return remove_unused_in(archive.parent, WRAPPERS / name) if archive else []
+    return remove_unused_in(archive.parent, Path(WRAPPERS) / name) if archive else []
 
 
 def remove_unused_in(folder: Path, wrapper: Path) -> list[str]:

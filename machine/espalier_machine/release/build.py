@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import tarfile
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from espalier_machine.common import templates
+from espalier_machine.common.forms import new_release_id
 from espalier_machine.common.text import last_line, now
 from espalier_machine.release.archive import read_build, unpack
 from espalier_machine.release.children import low_priority
@@ -53,8 +53,7 @@ def prepare(
     check_schedule(build)
     if release := find_prepared(machine, build, id):
         return release, False
-    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
-    id = id or f"{stamp}-{build['identity'][:6]}"
+    id = id or new_release_id(build["identity"])
     staging, path = machine.build / id, machine.releases / id
     step = machine.progress.step
     with step("unpack", f"unpack {build['source']} as {id}"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from espalier_machine.common import installed
+from espalier_machine.common.forms import ARCHIVES, archive_identity
 from espalier_machine.release.machine import Machine
 from espalier_machine.release.record import Release
 from espalier_machine.release.static import prune_static
@@ -52,12 +53,11 @@ def clean(machine: Machine) -> list[str]:
         ]
         if count := prune_static(machine, folders):
             removed.append(f"{count} static files")
-        # Archives are named <project>-<identity>.tar.gz by who brought them.
         wanted = {release.record["identity"] for release in releases if release.id in keep}
-        for path in (machine.root / "archives").glob("*.tar.gz"):
-            if path.name.removesuffix(".tar.gz").rpartition("-")[2] not in wanted:
+        for path in (machine.root / ARCHIVES).glob("*"):
+            if (identity := archive_identity(path.name)) and identity not in wanted:
                 path.unlink()
-                removed.append(f"archives/{path.name}")
+                removed.append(f"{ARCHIVES}/{path.name}")
         removed += installed.remove_unused("release")
         for name in removed:
             machine.progress.note(f"removed {name}")

@@ -28,10 +28,6 @@ SHELL_WORDS = {"case", "cd", "exec", "export", "for", "if", "set", "trap", "unti
 SHELL_WORDS |= {"!", "."}
 
 
-# Servers beside gunicorn; sizes come from the machine's environment.
-SERVERS = ("uvicorn", "granian", "uwsgi")
-
-
 def script(build: Mapping[str, Any], name: str, **values: str) -> str:
     """A script in bin/: `$release` is its release, and it runs in the directory of manage.py."""
     begin = render(__package__, "begin.sh", workdir=shlex.quote(build["workdir"]))
@@ -39,15 +35,17 @@ def script(build: Mapping[str, Any], name: str, **values: str) -> str:
 
 
 def web_script(build: Mapping[str, Any], gunicorn_config: Path) -> str:
-    """The text of bin/web, which the web unit runs with --bind."""
+    """The text of bin/web, which the web unit runs with --bind.
+
+    Each server has a template. Sizes come from the machine's environment; gunicorn has a file too.
+    """
     is_asgi = build["interface"] == "asgi"
-    server = build.get("server", "")
+    server = build.get("server") or "gunicorn"
     values = {"application": shlex.quote(build["application"])}
     if server == "granian":
         values["interface"] = "asginl" if is_asgi else "wsgi"
         values["threads"] = "" if is_asgi else '--blocking-threads "$ESPALIER_WEB_THREADS" '
-    if server not in SERVERS:
-        server = "gunicorn"
+    if server == "gunicorn":
         # The asgi worker warns of a number of threads, as it starts one for each request under way.
         values["worker"] = "--worker-class asgi --threads 1 " if is_asgi else ""
         values["config"] = shlex.quote(str(gunicorn_config))

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from espalier_machine.common.text import format_table
 
 from espalier.cli import maintenance, manage, options, psql
 from espalier.cli.main import COMMANDS, main
 from espalier.inventory.read import Passwords
 from espalier.inventory.site import SiteError
 from espalier.paths import KIT
-from espalier.text import table
+from espalier.project.name import project_name
 
 Recorded = list[tuple[str, list[str]]]
 LAB = str(KIT / "inventories/lab")
@@ -42,7 +43,7 @@ def test_wrong_use_has_the_status_2(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["ok"] is False
     done = CliRunner().invoke(main, ["manage", "-i", LAB])
     assert done.exit_code == 2
-    assert done.stderr == 'manage: Say what to run: make manage CMD="createsuperuser".\n'
+    assert done.stderr == 'manage: Say what to run: make manage ENV=… CMD="createsuperuser".\n'
 
 
 def test_words_of_a_tool_follow_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,10 +143,10 @@ def test_passwords_are_asked_with_the_words_of_ansible(monkeypatch: pytest.Monke
 
 
 def test_project_that_is_wrong_ends_with_its_sentence() -> None:
-    with pytest.raises(options.SiteError, match="is not a key of `project`") as refused:
-        options.project_name({"directry": "x"})
+    with pytest.raises(SiteError, match="is not a key of `project`") as refused:
+        project_name({"directry": "x"})
     assert refused.value.status == 2
 
 
 def test_columns_are_aligned() -> None:
-    assert table([["A", "B"], ["long", ""], ["", "x"]]) == "A     B\nlong\n      x"
+    assert format_table([["A", "B"], ["long", ""], ["", "x"]]) == "A     B\nlong\n      x"

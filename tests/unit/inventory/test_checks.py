@@ -267,9 +267,9 @@ REFUSALS: dict[str, tuple[Any, Any, Any, str]] = {
         {"web": ["vps1"], "app": ["vps1"], "db": ["db1"]},
         [],
         "The private address of the machine `db1` in hosts.yml is db.example.com, and between "
-        "several machines the kit uses IPv4 addresses: what they listen on and whom they admit is "
-        "written down as such. Write `private_address:` with the machine's IPv4 address in the "
-        "network that the machines share, such as 10.0.0.10.",
+        "several machines the kit uses IPv4 addresses: what they listen on and which clients they "
+        "allow is written down as such. Write `private_address:` with the machine's IPv4 address "
+        "in the network that the machines share, such as 10.0.0.10.",
     ),
     "loopback among several machines": (
         {**at("vps1", "127.0.0.1", "203.0.113.1"), **at("db1", "10.0.0.2", "203.0.113.2")},

@@ -20,12 +20,13 @@ from espalier.inventory.remote import (
     root_command,
 )
 
-# As sudo: without a password it refuses (-n), or takes a line of stdin (-S), once.
+# As sudo: without a password it refuses (-n), or takes a line of stdin (-S), once. A command that
+# is not there ends with 1.
 SUDO = """#!/bin/sh
 verify=
 while :; do
   case $1 in
-    -n) echo "sudo: a password is required" >&2; exit 1;;
+    -n) [ "$NEEDS_NONE" ] || { echo "sudo: a password is required" >&2; exit 1; };;
     -S) read_it=1;;
     -p) shift;;
     -v) verify=1;;
@@ -40,7 +41,9 @@ if [ -z "$NEEDS_NONE" ]; then
   echo asked >> "$ASKED"
   [ "$given" = "$RIGHT" ] || exit 1
 fi
-[ "$verify" ] || exec "$@"
+[ "$verify" ] && exit
+command -v "$1" >/dev/null || { echo "sudo: $1: command not found" >&2; exit 1; }
+exec "$@"
 """
 RIGHT = "pear 'on' \"quince\" $HOME \\n"
 
@@ -87,6 +90,18 @@ def test_wrong_password_is_tried_once_and_ends_with_a_sentence(machine: dict[str
     assert done.stdout == ""
     assert explain(done.stderr).startswith("sudo refuses the password")
     assert Path(machine["ASKED"]).read_text() == "asked\n"
+
+
+@pytest.mark.parametrize("password", [True, False])
+def test_command_that_is_not_there_ends_as_a_shell_says_it(
+    machine: dict[str, str], password: bool
+) -> None:
+    # site.yml's first run tells by it that the machine has no release command yet.
+    stdin = password_input(RIGHT) if password else ""
+    done = run(
+        as_root(["no-such-command"], password=password), machine | {"NEEDS_NONE": "1"}, stdin
+    )
+    assert done.returncode == 127, done
 
 
 def test_password_that_is_missing_is_explained(machine: dict[str, str]) -> None:

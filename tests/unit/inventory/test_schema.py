@@ -125,6 +125,10 @@ def test_number_that_is_none(key: str, value: Any, shown: str) -> None:
         (["ansible_usr"], "ansible_user"),
         (["tier"], "tiers"),
         (["vault_databse_password"], "vault_database_password"),
+        (["private_ip"], "private_address"),
+        (["private_addr"], "private_address"),
+        (["internalIP"], "private_address"),
+        (["Internal-IP"], "private_address"),
     ],
 )
 def test_near_miss_of_a_key_that_the_kit_reads(keys: list[str], meant: str) -> None:
@@ -150,6 +154,9 @@ def test_old_name_of_the_address() -> None:
         ["datacenter", "private_network", "scores", "lab", "rack", "owner", "memory"],
         # A user's own, beside the kit's.
         ["tier", "tiers"],
+        ["private_ip", "private_address"],
+        # The cloud's.
+        ["private_ipv4", "internal_hostname"],
         ["vault_database_passwords", "vault_database_password"],
         # Ansible's own.
         ["ansible_ssh_user", "ansible_ssh_port", "ansible_become_exe", "ansible_become_flags"],

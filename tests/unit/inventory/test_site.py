@@ -87,6 +87,12 @@ def test_directory_that_is_no_inventory_is_refused(tmp_path: Path) -> None:
     assert refused.value.status == 2
 
 
+def test_topology_file_may_end_in_yaml(tmp_path: Path) -> None:
+    inventory = make_inventory(tmp_path)
+    (inventory / "topology.yml").rename(inventory / "topology.yaml")
+    assert read(inventory, name_of=name_of).topology["services"]["django"] == ["vps1"]
+
+
 def test_site_travels_as_json_and_its_name_shows_no_password() -> None:
     variables = {"vps1": {"ansible_host": "203.0.113.10", "ansible_become_password": "pear"}}
     topology = {"services": {"django": ["app1", "app2"], "nginx": ["web1", "app1"]}}

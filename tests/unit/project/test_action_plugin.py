@@ -90,6 +90,7 @@ def test_action_plugin_without_the_package_says_what_to_do(tmp_path, overlay):
     done = playbook(tmp_path, overlay, PYTHONPATH=str(tmp_path / "absent"))
     assert done.returncode != 0
     assert done.stderr == (
-        "[ERROR]: The Python package espalier is not installed beside this ansible-playbook: "
-        "activate the virtual environment (source .venv/bin/activate), or pip install -e .\n"
+        "[ERROR]: The Python package `espalier` is not installed beside this Ansible. Activate the "
+        "kit's virtual environment (`source .venv/bin/activate`), or install the kit beside it "
+        "(`pip install -e .`).\n"
     )

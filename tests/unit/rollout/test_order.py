@@ -92,6 +92,26 @@ def test_hooks_run_on_the_first_machine_and_caches_are_purged_before_that() -> N
     ]
 
 
+def test_failed_purge_takes_back_nothing_that_is_live_everywhere() -> None:
+    order = replace(ORDER, caching=("web1",))
+    stages = _play(order, None, fails("purge"))
+    assert play(order, failing=fails("purge"))[-2:] == [
+        ["purge web1 new"],
+        ["clean app1", "clean app2"],
+    ]
+    outcome = Outcome(order, tuple(stages[-1][1]), 1.0)
+    assert (outcome.action, outcome.exit_status) == ("released", 1)
+
+
+def test_way_back_purges_the_pages_of_the_release_that_failed() -> None:
+    stages = play(replace(ORDER, caching=("web1",)), failing=fails("switch", "app2"))
+    assert stages[-3:] == [
+        ["rollback app1 id-old", "rollback app2 id-old"],
+        ["purge web1 old"],
+        ["remove app1 id-new", "remove app2 id-new"],
+    ]
+
+
 def test_nothing_is_done_where_the_release_is_live_and_well() -> None:
     live = {name: status("new") for name in TWO}
     assert play(statuses=live) == [["status app1", "status app2"], ["plan app1"]]

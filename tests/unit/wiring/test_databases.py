@@ -44,7 +44,7 @@ def test_baseline_names_one_database_twice_and_no_tier() -> None:
     }
 
 
-def test_pool_and_replicas_are_told_with_the_way_past_the_pool() -> None:
+def test_pool_and_replicas_are_told_with_the_address_that_bypasses_the_pool() -> None:
     links = {"queries": [SOCKET], "reads": READS, "migrations": [DIRECT]}
     found = databases(links, "shop", "secret")
     direct = "postgresql://shop:secret@%2Frun%2Fpostgresql:5432/shop"

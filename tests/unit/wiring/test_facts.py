@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from espalier.wiring.debian import debian
+from espalier.wiring.debian import RELEASES, debian, debian_names
 from espalier.wiring.directories import project_directories
 from espalier.wiring.requirements import kit_requirements
 
@@ -18,6 +18,10 @@ def test_older_debian_has_older_services() -> None:
         "locale_file": "/etc/default/locale",
     }
     assert debian("trixie")["postgresql"] == 17
+
+
+def test_releases_have_the_names_that_people_use() -> None:
+    assert debian_names(RELEASES) == "Debian 12 (bookworm) and Debian 13 (trixie)"
 
 
 def test_unknown_release_is_refused_by_its_name() -> None:

@@ -8,6 +8,7 @@ from espalier.wiring.postgresql import (
     max_worker_processes,
     pool_commands,
     replication_slot,
+    restart_script,
 )
 
 
@@ -36,6 +37,18 @@ def test_pool_holds_its_clients_for_a_bounded_time() -> None:
     assert pool_commands(services, "PAUSE") == [[*as_postgres, f"timeout 20 {psql} PAUSE || true"]]
     assert pool_commands(services, "RESUME") == [[*as_postgres, f"{psql} RESUME || true"]]
     assert pool_commands(["postgresql_primary"], "PAUSE") == []
+
+
+def test_restart_stands_between_commands_and_gives_its_own_status() -> None:
+    pause = ["runuser", "-u", "postgres", "--", "sh", "-c", "timeout 20 psql -c PAUSE || true"]
+    assert restart_script("postgresql@17-main", [pause], [["echo", "it's back"]]) == (
+        "runuser -u postgres -- sh -c 'timeout 20 psql -c PAUSE || true'; "
+        "systemctl restart postgresql@17-main && status=0 || status=1; "
+        "echo 'it'\"'\"'s back'; exit $status"
+    )
+    assert restart_script("postgresql@15-main", [], []) == (
+        "systemctl restart postgresql@15-main && status=0 || status=1; exit $status"
+    )
 
 
 def test_settings_that_differ_are_found_in_one_file_only() -> None:

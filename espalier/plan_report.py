@@ -34,9 +34,9 @@ class Change:
         return not self.interrupts or self.interrupts.partition(":")[0] == "nothing"
 
 
-def installed(args: Mapping[str, Any], said: str) -> list[str]:
+def installed(args: Mapping[str, Any], output: str) -> list[str]:
     """The packages that apt would install: by name those asked for, by number those they need."""
-    listed = re.search(r"NEW packages will be installed:\n((?: .*\n)+)", said)
+    listed = re.search(r"NEW packages will be installed:\n((?: .*\n)+)", output)
     new = listed[1].split() if listed else []
     asked = [name for name in dict.fromkeys(args.get("name") or []) if name in new]
     others = len(new) - len(asked)
@@ -94,8 +94,8 @@ def total(changes: Mapping[str, Sequence[Change]]) -> str:
         return "Nothing would change."
     unknown = sum(change.interrupts.startswith(UNKNOWN) for change in every)
     harmful = sum(not change.is_harmless for change in every) - unknown
-    said = [f"{harmful} of them may interrupt something"] if harmful else []
-    said += [f"of {unknown} it is not known what is interrupted"] if unknown else []
-    said = said or ["nothing is interrupted"]
+    outcome = [f"{harmful} of them may interrupt something"] if harmful else []
+    outcome += [f"of {unknown} it is not known what is interrupted"] if unknown else []
+    outcome = outcome or ["nothing is interrupted"]
     where = f"{counted(len(every), 'change')} on {counted(len(changes), 'machine')}"
-    return "; ".join([where, *said]) + "."
+    return "; ".join([where, *outcome]) + "."

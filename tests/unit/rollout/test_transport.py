@@ -1,0 +1,98 @@
+"""What a machine answers to a task, with a host that runs the commands here."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyinfra.connectors.util import CommandOutput, OutputLine
+
+from espalier.rollout.order import Task
+from espalier.rollout.transport import Transport
+
+RELEASE = """#!/bin/sh
+echo "$*" >> calls
+echo 'Traceback: no pears' >&2
+exit 1
+"""
+
+
+class Here:
+    """As much of pyinfra's host as a transport uses."""
+
+    def __init__(self, folder: Path) -> None:
+        """Commands are found in the folder, and run in it."""
+        self.folder = folder
+
+    def run_shell_command(self, command: Any, **arguments: Any) -> tuple[bool, CommandOutput]:
+        """Run a shell line."""
+        path = f"{self.folder}:/usr/bin:/bin"
+        done = subprocess.run(
+            ["sh", "-c", str(command)],
+            input=arguments.get("_stdin", ""),
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env={"PATH": path, "TMPDIR": str(self.folder)},
+        )
+        lines = [OutputLine("stdout", line) for line in done.stdout.splitlines()]
+        lines += [OutputLine("stderr", line) for line in done.stderr.splitlines()]
+        return done.returncode == 0, CommandOutput(lines)
+
+    def put_file(self, source: str, target: str) -> bool:
+        """Copy a file."""
+        Path(target).write_bytes(Path(source).read_bytes())
+        return True
+
+
+@pytest.fixture
+def transport(tmp_path: Path) -> Transport:
+    """One machine, whose commands are those of a folder."""
+    # Not root there, and sudo that asks for nothing: as a person's own user.
+    for name, text in (("id", "echo 1000"), ("sudo", 'shift 2; exec "$@"')):
+        program(tmp_path, name, f"#!/bin/sh\n{text}\n")
+    return Transport("shop", {"vps1": Here(tmp_path)}, lambda machine: None)  # type: ignore[dict-item]
+
+
+def program(folder: Path, name: str, text: str) -> None:
+    (folder / name).write_text(text)
+    (folder / name).chmod(0o755)
+
+
+def test_purge_that_fails_is_told(transport: Transport, tmp_path: Path) -> None:
+    program(tmp_path, "purge-microcache", "#!/bin/sh\necho 'no space left' >&2\nexit 1\n")
+    answer = transport.perform(Task("purge", "vps1", "abc"))
+    assert answer.error == "nginx still serves cached pages of the release before: no space left"
+
+
+def test_purge_names_the_release_and_is_nothing_where_there_is_no_cache(
+    transport: Transport, tmp_path: Path
+) -> None:
+    assert not transport.perform(Task("purge", "vps1", "abc")).failed
+    program(tmp_path, "purge-microcache", '#!/bin/sh\necho "$1" > purged\n')
+    assert not transport.perform(Task("purge", "vps1", "abc")).failed
+    assert (tmp_path / "purged").read_text() == "abc\n"
+
+
+def test_archive_that_cannot_be_written_is_told_before_it_is_used(
+    transport: Transport, tmp_path: Path
+) -> None:
+    program(tmp_path, "install", "#!/bin/sh\necho 'No space left on device' >&2\nexit 1\n")
+    program(tmp_path, "release", RELEASE)
+    transport.archive = tmp_path / "shop-1234.tar.gz"
+    transport.archive.write_text("")
+    answer = transport.perform(Task("build", "vps1", "r1"))
+    assert answer.error == "the archive could not be copied there: No space left on device"
+    assert not (tmp_path / "calls").exists()
+    assert not list(tmp_path.glob("tmp.*")), "the directory for the copy is left behind"
+
+
+def test_release_command_that_crashes_shows_its_last_words(
+    transport: Transport, tmp_path: Path
+) -> None:
+    program(tmp_path, "release", RELEASE)
+    answer = transport.perform(Task("status", "vps1"))
+    assert "does not answer as it should" in answer.error
+    assert answer.detail == "Traceback: no pears"

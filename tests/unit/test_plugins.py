@@ -1,0 +1,68 @@
+"""Each plugin of Ansible says the same where the kit's Python package is missing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from espalier.paths import KIT
+
+PLUGINS = [
+    ".".join(path.relative_to(KIT).with_suffix("").parts)
+    for path in sorted(KIT.glob("plugins/*/*.py"))
+    if path.parent.name != "modules"  # they run on machines, where the package never is
+]
+
+# As Python itself does where a module is in none of its directories.
+ABSENT = """
+import importlib, sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[2]:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
+importlib.import_module(sys.argv[1])
+"""
+
+
+def load(plugin: str, missing: str) -> str:
+    """Import a plugin where a module cannot be found; gives the last line of its errors."""
+    argv = [sys.executable, "-c", ABSENT, plugin, missing]
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=KIT)
+    assert done.returncode == 1
+    return done.stderr.splitlines()[-1]
+
+
+def test_there_are_such_plugins() -> None:
+    assert PLUGINS == [
+        "plugins.action.project",
+        "plugins.action.site_lock",
+        "plugins.action.site_release",
+        "plugins.callback.plan",
+        "plugins.filter.espalier",
+        "plugins.inventory.topology",
+    ]
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_a_missing_package_is_said_in_one_wording(plugin: str) -> None:
+    error = load(plugin, "espalier")
+    assert error.removeprefix("ansible.errors.AnsibleError: ") == (
+        "The Python package `espalier` is not installed beside this Ansible. Activate the kit's "
+        "virtual environment (`source .venv/bin/activate`), or install the kit beside it "
+        "(`pip install -e .`)."
+    )
+
+
+@pytest.mark.parametrize("plugin", PLUGINS)
+def test_a_bug_inside_the_package_is_not_called_a_missing_package(plugin: str) -> None:
+    parts = {
+        "action.project": "espalier.project",
+        "callback.plan": "espalier.plan_report",
+        "filter.espalier": "espalier.wiring",
+        "inventory.topology": "espalier.inventory",
+    }
+    missing = parts.get(plugin.removeprefix("plugins."), "espalier.rollout")
+    assert load(plugin, missing) == f"ModuleNotFoundError: No module named {missing!r}"
