@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from espalier.inventory.site import Site, SiteError
-from espalier.rollout.outcome import INTERRUPTED
-from espalier.rollout.process import Report, run
+from espalier.rollout.process import run
 
 if TYPE_CHECKING:
     from espalier.rollout.request import Request
@@ -23,10 +24,8 @@ def perform(runner: subprocess.Popen[str], site: Site, request: Request, *, as_j
     Raises:
         SiteError: it ended before a machine was asked for anything.
     """
-    try:
+    with _interruptible(runner):
         report = run(runner, site, request, quiet=as_json)
-    except KeyboardInterrupt:
-        report = _interrupt(runner)
     if not report.result:
         raise SiteError(report.sentence, report.status, report.detail)
     if as_json:
@@ -36,16 +35,25 @@ def perform(runner: subprocess.Popen[str], site: Site, request: Request, *, as_j
     return report.status
 
 
-def _interrupt(runner: subprocess.Popen[str]) -> Report:
-    """Have the runner end too, and tell how far it came; Ctrl-C once more ends it at once."""
-    assert runner.stdout
+@contextmanager
+def _interruptible(runner: subprocess.Popen[str]) -> Iterator[None]:
+    """Have Ctrl-C end the runner, which then tells how far it came; once more ends all at once."""
+    before = signal.getsignal(signal.SIGINT)
+    if before == signal.SIG_IGN:  # a job in the background
+        yield
+        return
+    pressed: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        if pressed:
+            runner.kill()
+            raise KeyboardInterrupt
+        pressed.append(number)
+        # Who pressed Ctrl-C has interrupted the runner too, which minds once; `kill` has not.
+        runner.send_signal(number)
+
+    signal.signal(signal.SIGINT, interrupt)
     try:
-        runner.send_signal(signal.SIGINT)  # who pressed Ctrl-C has done so; `kill` has not
-        out = runner.stdout.read()
-        runner.wait()
-        return Report(**json.loads(out))
-    except KeyboardInterrupt:
-        runner.kill()
-        raise
-    except ValueError:
-        raise SiteError("Interrupted.", INTERRUPTED) from None
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -17,7 +17,7 @@ from espalier.rollout.lock import HeldSince, LockError, SiteLock, Start, hang_up
 from espalier.rollout.order import WAY_BACK, Answer, Task
 
 LOCKED = 3  # status of what is refused in the name of a lock
-UNLOCKED = ("purge",)  # only empties caches, at the end: no reason to take everything back
+UNLOCKED = ("purge",)  # only empties caches, whose pages come back
 ATTEMPTS = 5  # a second apart: another release that is refused elsewhere is gone by then
 
 

@@ -56,8 +56,8 @@ def hold(
                 file.truncate(0)
 
         write(json.dumps(body))
-        say(json.dumps({"token": body["token"], "cut_off": cut_off or None}))
         try:
+            say(json.dumps({"token": body["token"], "cut_off": cut_off or None}))
             end = _follow(heartbeats, lambda doing: write(json.dumps(body | {"what": doing})))
         except SystemExit:  # somebody stopped this process: its controller takes nothing again
             write(json.dumps({key: value for key, value in body.items() if key != "token"}))

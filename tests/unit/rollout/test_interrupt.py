@@ -17,7 +17,14 @@ from espalier.cli import outcome
 from espalier.inventory.site import Site
 from espalier.rollout.request import Request
 
-SITE = Site(Path("inventories/x"), "shop", {"services": {"django": ["app1", "app2"]}}, {}, {}, {})
+SITE = Site(
+    Path("inventories/x"),
+    "shop",
+    {"services": {"django": ["app1", "app2"], "nginx": []}},
+    {},
+    {},
+    {},
+)
 ASKED = json.dumps(
     {"site": SITE.to_json(), "request": Request(rollback_to="").to_data(), "show": True}
 )

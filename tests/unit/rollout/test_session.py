@@ -18,7 +18,14 @@ from espalier.rollout.order import Answer, Task
 from espalier.rollout.request import Request
 from espalier.rollout.session import Session
 
-SITE = Site(Path("inventories/x"), "shop", {"services": {"django": ["app1", "app2"]}}, {}, {}, {})
+SITE = Site(
+    Path("inventories/x"),
+    "shop",
+    {"services": {"django": ["app1", "app2"], "nginx": []}},
+    {},
+    {},
+    {},
+)
 
 
 def rollback(
