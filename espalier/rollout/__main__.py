@@ -49,6 +49,7 @@ def main() -> int:
     asked = json.loads(text)
     site, request = Site.from_json(asked["site"]), Request.from_data(asked["request"])
     display = Display(sys.stderr if asked["show"] else None)
+    outcome = None
     try:
         # Under --limit, a machine that is left out need not answer.
         is_part = request.machines and set(request.machines) != set(site.app_machines)
@@ -58,12 +59,14 @@ def main() -> int:
     except SiteError as error:
         print(json.dumps({"status": error.status, "sentence": str(error), "detail": error.detail}))
         return error.status
-    except KeyboardInterrupt:  # before the session began, which answers for itself
-        sentence = "Interrupted before anything was changed; the same command does it."
-        print(json.dumps({"status": INTERRUPTED, "sentence": sentence}))
-        return INTERRUPTED
+    except KeyboardInterrupt:  # the session answers for itself: before it began, or after its end
+        if not outcome:
+            sentence = "Interrupted before anything was changed; the same command does it."
+            print(json.dumps({"status": INTERRUPTED, "sentence": sentence}))
+            return INTERRUPTED
     finally:
         display.close()
+    assert outcome
     print(
         json.dumps(
             {

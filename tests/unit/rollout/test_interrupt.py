@@ -98,6 +98,25 @@ def test_interrupted_runner_tells_what_is_live_and_ends() -> None:
     assert "Traceback" not in error
 
 
+@pytest.mark.parametrize(
+    ("moment", "status"),
+    [
+        ("import os; os.kill(os.getpid(), signal.SIGINT); gevent.sleep(5); yield {}", 130),
+        ("yield {}; import os; os.kill(os.getpid(), signal.SIGINT); gevent.sleep(5)", 0),
+    ],
+)
+def test_interruption_before_the_session_and_after_it_tells_the_truth(
+    moment: str, status: int
+) -> None:
+    script = RUNNER.replace("gevent.sleep(60)", "pass")
+    connecting = f"@contextmanager\ndef connecting(*given):\n    {moment}\n"
+    script = script.replace("sys.exit(", f"{connecting}runner.connected = connecting\nsys.exit(")
+    job = start(script)
+    out, error = job.communicate(ASKED, timeout=20)
+    assert (job.returncode, json.loads(out)["status"]) == (status, status), error
+    assert ("result" in json.loads(out)) == (status == 0)
+
+
 def test_runner_that_is_asked_for_nothing_yet_just_ends() -> None:
     job = start("import runpy; runpy.run_module('espalier.rollout', run_name='__main__')")
     time.sleep(3)
