@@ -67,8 +67,10 @@ manage: .venv/.installed  ## run manage.py CMD in the live release: make manage 
 	@espalier manage -i $(INVENTORY) $(OPTIONS) -- $(CMD)
 logs: .venv/.installed  ## follow what Django says on every machine of ENV
 	@espalier logs -f -i $(INVENTORY) $(OPTIONS)
+# As a variable of the shell, as CMD has quotes of its own.
+psql: export STATEMENT = $(value CMD)
 psql: .venv/.installed  ## open psql on the primary of ENV, or run CMD in it
-	@espalier psql -i $(INVENTORY) $(OPTIONS) $(if $(CMD),-c '$(CMD)')
+	@espalier psql -i $(INVENTORY) $(OPTIONS) $${STATEMENT:+-c "$$STATEMENT"}
 
 .PHONY: load
 load: .venv/.installed  ## visit the site of INVENTORY for a minute, and count what goes wrong

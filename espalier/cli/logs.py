@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import threading
 
 import click
@@ -29,12 +31,27 @@ def command(site: Site, follow: bool, lines: int) -> int:
 
 
 def _print(jobs: dict[str, subprocess.Popen[str]]) -> int:
-    """Print the lines of all machines as they come; gives the worst exit status."""
+    """Print the lines of all machines as they come.
+
+    Gives the worst exit status; 0 where nobody reads on (`| head`), 130 if the person ended it.
+    """
     width = max(map(len, jobs))
+    ended: int | None = None
+
+    def end(status: int) -> None:
+        nonlocal ended
+        ended = status
+        for job in jobs.values():
+            job.terminate()
 
     def copy(machine: str) -> None:
         for line in jobs[machine].stdout or ():
-            print(f"{machine:<{width}}  {line}", end="", flush=True)
+            try:
+                print(f"{machine:<{width}}  {line}", end="", flush=True)
+            except BrokenPipeError:
+                # Python would complain at its end about what it could not write.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                return end(0)
 
     threads = [threading.Thread(target=copy, args=(machine,), daemon=True) for machine in jobs]
     for thread in threads:
@@ -43,6 +60,6 @@ def _print(jobs: dict[str, subprocess.Popen[str]]) -> int:
         for thread in threads:
             thread.join()
     except KeyboardInterrupt:
-        for job in jobs.values():
-            job.terminate()
-    return max(job.wait() for job in jobs.values())
+        end(130)
+    worst = max(abs(job.wait()) for job in jobs.values())
+    return worst if ended is None else ended

@@ -51,7 +51,7 @@ def environment(folder: Path, known: Mapping[str, str]) -> dict[str, str]:
 
 def script() -> str:
     """The program that ssh calls, as SSH_ASKPASS takes no arguments."""
-    return f'#!/bin/sh\nexec "{sys.executable}" -m espalier.inventory.askpass "$1"\n'
+    return f'#!/bin/sh\nexec "{sys.executable}" -P -m espalier.inventory.askpass "$1"\n'
 
 
 def main() -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from espalier.inventory.errors import InventoryError
 from espalier.inventory.schema import Group
 from espalier.inventory.spelling import duty_meant
 
 MACHINE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+MAX_SLOT = 63  # bytes of a name in PostgreSQL (NAMEDATALEN - 1)
 # Of a name that Ansible expands: `db[1:3]` is three machines, and `vps1:2222` has a port.
 _EXPANDED = r"\[\w*:\w*(:\d+)?\]|:\d+$"
 
@@ -56,6 +57,11 @@ def check_names(top: Mapping[str, Group | None]) -> None:
             raise InventoryError(instead_of_duty(name, duty) if missing else _beside(name, duty))
 
 
+def replication_slot(machine: str) -> str:
+    """Return the name of the slot on the primary that keeps what a replica's machine lacks."""
+    return "espalier_" + re.sub("[^a-z0-9]", "_", machine.lower())
+
+
 def check_machine_name(name: str) -> None:
     """Refuse a name that a command, a file name or an address could not have in it.
 
@@ -70,6 +76,29 @@ def check_machine_name(name: str) -> None:
             f"and of file names. Give it another name, such as `{better}`; its address belongs "
             "into `ansible_host`."
         )
+
+
+def check_slots(replicas: Sequence[str]) -> None:
+    """Refuse machines with a replica for which PostgreSQL could not have a slot each.
+
+    Raises:
+        InventoryError: a name is too long, or two differ by capitals or punctuation alone.
+    """
+    found: dict[str, str] = {}
+    for machine in replicas:
+        slot = replication_slot(machine)
+        if len(slot) > MAX_SLOT:
+            longest = MAX_SLOT - len(replication_slot(""))
+            raise InventoryError(
+                f"The machine `{machine}` has a name of {len(machine)} characters, and its "
+                f"replication slot is named after it: give it one of at most {longest}."
+            )
+        other = found.setdefault(slot, machine)
+        if other != machine:
+            raise InventoryError(
+                f"The machines `{other}` and `{machine}` differ by capitals or punctuation alone, "
+                "so their replication slots would have one name. Rename one of them."
+            )
 
 
 def instead_of_duty(group: str, duty: str) -> str:

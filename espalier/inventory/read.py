@@ -78,7 +78,7 @@ def read(
         "extra_vars": extra_vars,
     }
     done = subprocess.run(
-        [sys.executable, "-m", "espalier.inventory.read"],
+        [sys.executable, "-P", "-m", "espalier.inventory.read"],
         input=json.dumps(order),
         capture_output=True,
         text=True,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -73,7 +73,7 @@ class HostsFile(RootModel[dict[StrictStr, Group | None]]):
     """hosts.yml: the group `all`, and further groups beside it if somebody likes to."""
 
 
-def _number(value: Any, check: Callable[[Any], Any]) -> Any:
+def _checked(value: Any, check: Callable[[Any], Any]) -> Any:
     """Leave a template to the run, which fills it in; and do not take `yes` for 1."""
     if is_template(value):
         return value
@@ -81,14 +81,17 @@ def _number(value: Any, check: Callable[[Any], Any]) -> Any:
 
 
 class Variables(BaseModel):
-    """The variables of a machine that are numbers."""
+    """The variables of a machine whose values the kit checks."""
 
-    memory_mb: Annotated[float, Field(ge=64, allow_inf_nan=False), WrapValidator(_number)] = 64
-    cores: Annotated[float, Field(gt=0, allow_inf_nan=False), WrapValidator(_number)] = 1
-    ansible_port: Annotated[int, Field(ge=1, le=65535), WrapValidator(_number)] = 22
+    memory_mb: Annotated[float, Field(ge=64, allow_inf_nan=False), WrapValidator(_checked)] = 64
+    cores: Annotated[float, Field(gt=0, allow_inf_nan=False), WrapValidator(_checked)] = 1
+    ansible_port: Annotated[int, Field(ge=1, le=65535), WrapValidator(_checked)] = 22
+    ansible_connection: Annotated[
+        Literal["ssh", "ansible.builtin.ssh", "smart"], WrapValidator(_checked)
+    ] = "ssh"
 
 
-NUMBERS = tuple(Variables.model_fields)
+CHECKED = tuple(Variables.model_fields)
 _INSTEAD = {
     "memory_mb": (
         "no memory size in MiB. Write a number such as 2048, or remove the key to use what "
@@ -99,6 +102,10 @@ _INSTEAD = {
         "the machine says"
     ),
     "ansible_port": "no port. Write a number from 1 to 65535, such as 22",
+    "ansible_connection": (
+        "not how this kit reaches machines: that is SSH, the machine that it is started on "
+        "included. Remove the key"
+    ),
 }
 
 
@@ -135,7 +142,7 @@ def check_variables(
     Args:
         machine: its name.
         keys: the names of all its variables, those of its groups among them.
-        values: the values of those in NUMBERS that it has.
+        values: the values of those in CHECKED that it has.
         beside: which of them come from group_vars or host_vars.
 
     Raises:

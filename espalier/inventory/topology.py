@@ -14,6 +14,7 @@ from espalier.inventory.checks import (
 )
 from espalier.inventory.links import connect
 from espalier.inventory.model import Endpoint, Link, Machine, PlacedMachine, Topology
+from espalier.inventory.names import check_slots
 from espalier.inventory.placement import place, unique
 from espalier.inventory.services import DUTIES, POSTGRESQL_SERVICES, SERVICES
 
@@ -42,6 +43,7 @@ def compute(
     check_duties(members, duties)
     check_tier_needs(ladder, members)
     services = place(ladder, members)
+    check_slots(services["postgresql_replica"])
     check_reachable(machines, services)
     links = connect(machines, services)
     return {

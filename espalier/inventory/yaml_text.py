@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import yaml
@@ -42,6 +43,32 @@ def check_text(text: str, file: str, instead: str) -> None:
             f"{file} has `{key}` twice in one place, in the lines {first} and {second}, and only "
             "the last one would count. Write it once, with what belongs to both."
         )
+
+
+def check_environment(text: str) -> None:
+    """Refuse a number in `environment` of project.yml that YAML reads as other digits.
+
+    Args:
+        text: what is in the file, checked by `check_text`. One that is encrypted says nothing.
+
+    Raises:
+        InventoryError: YAML takes `0123` for 83, and `22:30` for 1350.
+    """
+    environment = _under(_under(yaml.compose(text, Loader=_LOADER), "project"), "environment")
+    for key, value in environment.value if isinstance(environment, yaml.MappingNode) else ():
+        is_number = value.tag == "tag:yaml.org,2002:int"
+        if is_number and not re.fullmatch(r"-?(0|[1-9]\d*)", value.value):
+            raise InventoryError(
+                f"group_vars/all/project.yml: project.environment.{key.value}, in line "
+                f"{value.start_mark.line + 1}: YAML reads {value.value} as the number "
+                f'{yaml.safe_load(value.value)}. Put it in quotes: {key.value}: "{value.value}".'
+            )
+
+
+def _under(node: yaml.Node | None, name: str) -> yaml.Node | None:
+    """Return what a mapping has under a key, or None."""
+    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+    return next((value for key, value in pairs if key.value == name), None)
 
 
 def _broken(file: str, error: yaml.MarkedYAMLError) -> str:

@@ -45,11 +45,16 @@ def note(label: str, value: str, found: str = "") -> str:
 
 
 def last_line(text: str) -> str:
-    """The last line of what a program printed, without git's prefix and the full stop."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    """The last line of what a program printed, without git's prefix and the full stop.
+
+    What git adds to each failure of SSH says nothing.
+    """
+    said = re.sub(r"(?m)^(Please make sure you have|and the repository exists).*\n?", "", text)
+    said = re.sub(r"(?m)^fatal: Could not read from remote repository.*\n?", "", said) or said
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
     return re.sub(r"^(fatal|error): ", "", lines[-1]).rstrip(".") if lines else "no reason given"
 
 
 def without_password(url: str) -> str:
-    """The URL without its `user:password@`, for people to read."""
-    return re.sub(r"(://)[^/@]*@", r"\1", url)
+    """A URL, or a text with URLs, without `user:password@`, for people to read."""
+    return re.sub(r"(://)[^/\s]*@", r"\1", url)

@@ -37,8 +37,9 @@ def start(*, pipe_steps: bool = False) -> Iterator[subprocess.Popen[str]]:
     It ends by itself where nothing is asked of it. `pipe_steps`: the lines that tell of steps come
     through a pipe, rather than to this standard error.
     """
+    # -P: nothing is imported from the directory that a person types this in, which has a project.
     runner = subprocess.Popen(
-        [sys.executable, "-m", "espalier.rollout"],
+        [sys.executable, "-P", "-m", "espalier.rollout"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE if pipe_steps else None,

@@ -50,11 +50,6 @@ def max_worker_processes(cores: Iterable[int]) -> int:
     return max(*map(int, cores), LEAST_WORKER_PROCESSES)
 
 
-def replication_slot(machine: str) -> str:
-    """Return the name of the slot on the primary that keeps what a replica's machine lacks."""
-    return "espalier_" + re.sub("[^a-z0-9]", "_", machine.lower())
-
-
 def pool_commands(services: Sequence[str], command: str) -> list[list[str]]:
     """Return the commands that hold (`PAUSE`) or release (`RESUME`) the clients of a pool here.
 

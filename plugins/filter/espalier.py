@@ -11,7 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 
 try:
-    from espalier.inventory import services
+    from espalier.inventory import names, services
     from espalier.wiring import (
         databases,
         debian,
@@ -75,7 +75,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_record_during_run": record.record_during_run,
     "espalier_redis_environment": redis.redis_environment,
     "espalier_redis_memory_mb": machine.redis_memory_mb,
-    "espalier_replication_slot": postgresql.replication_slot,
+    "espalier_replication_slot": names.replication_slot,
     "espalier_restart_script": postgresql.restart_script,
     "espalier_role": record.role,
     "espalier_role_default": roles.role_default,

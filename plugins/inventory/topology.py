@@ -26,11 +26,11 @@ try:
     from espalier.inventory.model import Machine
     from espalier.inventory.names import check_names
     from espalier.inventory.placement import unique
-    from espalier.inventory.schema import NUMBERS, check_hosts, check_variables
+    from espalier.inventory.schema import CHECKED, check_hosts, check_variables
     from espalier.inventory.services import REQUIRED_DUTIES
     from espalier.inventory.site import TOPOLOGY_FILES
     from espalier.inventory.topology import compute
-    from espalier.inventory.yaml_text import check_text
+    from espalier.inventory.yaml_text import check_environment, check_text
 except ModuleNotFoundError as missing:
     if missing.name not in ("espalier", "pydantic"):
         raise
@@ -123,6 +123,7 @@ class InventoryModule(BaseInventoryPlugin):
                 "Write everything about machines and tiers in hosts.yml beside it."
             )
         self._check_variables()
+        self._check_project(file.with_name("group_vars") / "all" / "project.yml")
         topology = compute(*self._read())
         for service, names in topology["services"].items():
             self.inventory.add_group(service)
@@ -144,6 +145,12 @@ class InventoryModule(BaseInventoryPlugin):
             ) from None
         except (AnsibleError, OSError) as error:
             raise InventoryError(f"{file.name} cannot be read: {_one_line(error)}") from None
+
+    def _check_project(self, file: Path) -> None:
+        """Check the text of project.yml; what it says is for the task `project`."""
+        if file.is_file():
+            self._load(file, "docs/project.md has its keys.")
+            check_environment(file.read_text())
 
     def _refuse_alone(self, file: Path) -> None:
         """Refuse hosts.yml as the one source, as then nothing is computed from it."""
@@ -179,7 +186,7 @@ class InventoryModule(BaseInventoryPlugin):
             variables = self._variables(member_of, host)
             written = combine_vars(get_group_vars(unique(member_of)), host.get_vars())
             # The values of others may be secrets that this command was given no password for.
-            values = {key: _plain(variables[key]) for key in NUMBERS if key in variables}
+            values = {key: _plain(variables[key]) for key in CHECKED if key in variables}
             check_variables(name, list(variables), values, variables.keys() - written.keys())
             if _plain(variables.get("tiers")) != tiers:
                 raise InventoryError(

@@ -26,7 +26,7 @@ OTHER = {"ansible_host": "198.18.99.10"}
 THIRD = {"ansible_host": "198.18.99.11"}
 EXAMPLE = {"directory": "examples/orchard"}
 # This machine in place of one behind SSH: only for `check_this_machine`.
-HERE = {"ansible_host": "localhost", "ansible_connection": "local", "ansible_become": False}
+HERE = {"ansible_host": "localhost", "ansible_become": False}
 
 
 def write_inventory(
@@ -65,7 +65,8 @@ def check_this_machine(
 ) -> subprocess.CompletedProcess[str]:
     """Run the checks that the site's playbook begins with, and nothing after them."""
     known = json.dumps({"distributions_supported": [supported]})
-    return run_playbook("playbooks/preflight.yml", inventory, "--check", "-e", known)
+    here = ["--connection", "local", "--check"]
+    return run_playbook("playbooks/preflight.yml", inventory, *here, "-e", known)
 
 
 def run_playbook(
@@ -232,7 +233,7 @@ def test_machine_that_cannot_be_reached(tmp_path: Path) -> None:
 
 
 def test_one_unreachable_machine_ends_the_run_for_all(tmp_path: Path) -> None:
-    closed = {"ansible_host": "127.0.0.1", "ansible_port": 9}
+    closed = {"ansible_host": "127.0.0.1", "ansible_connection": "ssh", "ansible_port": 9}
     write_inventory(tmp_path / "inventory", machines={"vps1": HERE, "spare": closed})
     done = check_this_machine(tmp_path / "inventory")
     assert_refused(done, "spare cannot be reached", "Nothing was changed.")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 
-from espalier.project.detection.settings import settings_files
+from espalier.project.detection.settings import listed_apps, settings_files
 from espalier.project.detection.tree import Found, ProjectTree, refuse_unknown_module
 from espalier.project.errors import ProjectError
 from espalier.project.rules.basics import DOTTED
 from espalier.project.schema import Project
+
+# Apps that come with Django's WebSockets.
+CHANNELS = ("channels", "daphne")
 
 
 def find_application(
@@ -81,11 +84,9 @@ def find_server(
 
 def _mentions_channels(tree: ProjectTree, settings: str, requirements: str) -> str:
     """Where Channels or Daphne is in use, in words, or ""."""
-    quoted = r"['\"](channels|daphne)['\"]"
     for path in settings_files(tree, settings):
-        match = re.search(quoted, tree.read(path))
-        if match:
-            return f"{path} uses {match[1]}"
+        if app := next((one for one in listed_apps(tree.read(path)) if one in CHANNELS), ""):
+            return f"{path} uses {app}"
     required = r"(?im)(?:^\s*|['\"])(channels|daphne)(?=[\[<>=~!;,'\"\s]|$)"
     match = re.search(required, tree.read(requirements)) if requirements in tree.paths else None
     return f"{requirements} has {match[1]}" if match else ""

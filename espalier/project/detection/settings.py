@@ -88,6 +88,32 @@ def find_package_settings(project: Project, tree: ProjectTree) -> Found:
     raise ProjectError(f"{tree.where}: the package {name} {what}: write `settings:`.")
 
 
+def listed_apps(text: str) -> list[str]:
+    """The texts in what a settings file puts into INSTALLED_APPS, or into a list named *_APPS."""
+    try:
+        module = ast.parse(text)
+    except (SyntaxError, ValueError):
+        # Perhaps Python 2, or a newer Python than this one.
+        return re.findall(r"(?m)^[^#\n]*?['\"]([\w.]+)['\"]", text)
+    found: list[str] = []
+    for statement in ast.walk(module):
+        if isinstance(statement, ast.Assign):
+            names = statement.targets
+        elif isinstance(statement, ast.AugAssign | ast.AnnAssign):
+            names = [statement.target]
+        elif isinstance(statement, ast.Call) and isinstance(statement.func, ast.Attribute):
+            names = [statement.func.value]  # INSTALLED_APPS.append("…")
+        else:
+            continue
+        if any(isinstance(name, ast.Name) and name.id.endswith("APPS") for name in names):
+            found += [
+                node.value
+                for node in ast.walk(statement)
+                if isinstance(node, ast.Constant) and isinstance(node.value, str)
+            ]
+    return found
+
+
 def settings_files(tree: ProjectTree, settings: str) -> list[str]:
     """The file of the settings module and of those it imports with a star, in that order."""
     found: list[str] = []

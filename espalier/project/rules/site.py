@@ -169,8 +169,13 @@ def media_s3(value: Any) -> dict[str, str]:
     return dict(value)
 
 
-_SYSTEM = word_set("bin boot dev etc lib lib64 proc root run sbin sys usr")
-_SHARED = word_set("/var /srv /home /opt /var/lib")
+_SYSTEM = word_set("bin boot dev etc lib lib64 proc root run sbin sys tmp usr")
+# The run gives a writable directory to the project's user alone, so nobody else may need it.
+_SHARED = re.compile(
+    r"/(srv|home(/[^/]+)?|opt|mnt|media)"
+    r"|/var(/(lib|log|cache|tmp|spool|mail|backups|www|opt|local))?"
+    r"|/var/(lib|log|cache)/(postgresql|redis[^/]*|nginx|pgbouncer|apt|dpkg|systemd|journal)(/.*)?"
+)
 
 
 def writable_directory(value: Any) -> str:
@@ -178,9 +183,10 @@ def writable_directory(value: Any) -> str:
     text = text_of(value)
     if not re.fullmatch(r"(/[A-Za-z0-9._@+-]+)+/?", text) or ".." in text.split("/"):
         raise InvalidValue(f'"{text}" is not an absolute path such as /var/lib/orchard.')
-    if text.split("/")[1] in _SYSTEM or text.rstrip("/") in _SHARED:
+    path = text.rstrip("/")
+    if path.split("/")[1] in _SYSTEM or _SHARED.fullmatch(path):
         raise InvalidValue(
             f'"{text}" belongs to the system: choose a directory of the project\'s own, such as '
             "/var/lib/orchard."
         )
-    return text.rstrip("/")
+    return path

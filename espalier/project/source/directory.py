@@ -58,6 +58,9 @@ def _list_directory(tree: Path, run: Runner, notes: list[str], key: str) -> list
         full = tree / path
         if full.is_dir() and not full.is_symlink():
             # A submodule, or a repository inside this one: git names only the directory.
+            if not (full / ".git").exists():
+                notes.append(note("warning", f"the git submodule {path} is not fetched"))
+                continue
             inner = _list_directory(full, run, notes, key)
             result += [posixpath.join(path, one) for one in inner]
         elif os.path.lexists(full):

@@ -56,19 +56,25 @@ def _mirror(cache: Path, url: str) -> Path:
 
 
 def git_login(url: str) -> tuple[str, dict[str, str]]:
-    """Take user:password out of an https URL, into variables: other users see the arguments."""
+    """Take user:password, or a token alone, out of an https URL, into variables.
+
+    Other users of this machine see the arguments of a command, and not its environment.
+    """
     parts = urllib.parse.urlsplit(url) if re.match("https?://", url) else None
-    if not parts or parts.password is None:
+    if not parts or parts.username is None:
         return url, {}
     host = parts.netloc.rpartition("@")[2]
     answer = 'echo "username=$ESPALIER_GIT_USER"; echo "password=$ESPALIER_GIT_PASSWORD"'
     return parts._replace(netloc=host).geturl(), {
-        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_COUNT": "2",
         # Only for this host: a redirect elsewhere must not get the password.
         "GIT_CONFIG_KEY_0": f"credential.{parts.scheme}://{host}.helper",
         "GIT_CONFIG_VALUE_0": f"!f() {{ {answer}; }}; f",
-        "ESPALIER_GIT_USER": urllib.parse.unquote(parts.username or ""),
-        "ESPALIER_GIT_PASSWORD": urllib.parse.unquote(parts.password),
+        # A helper of the person's own comes first, and is to know whose password it looks for.
+        "GIT_CONFIG_KEY_1": f"credential.{parts.scheme}://{host}.username",
+        "GIT_CONFIG_VALUE_1": urllib.parse.unquote(parts.username),
+        "ESPALIER_GIT_USER": urllib.parse.unquote(parts.username),
+        "ESPALIER_GIT_PASSWORD": urllib.parse.unquote(parts.password or ""),
     }
 
 
@@ -155,12 +161,18 @@ def _git_sentence(
     written: str, url: str, result: subprocess.CompletedProcess[str], where: str
 ) -> str:
     public = without_password(written)
-    error = result.stderr.replace(url, public)
+    error = without_password(result.stderr.replace(url, public))
     start = f"{where}: project.git: {public}"
     causes = (
         (r"is not installed", "needs git on this machine: install git."),
         (
-            r"could not read Username|Authentication failed|Permission denied|denied to",
+            r"Host key verification failed",
+            "is behind SSH, and this machine does not know the host's key yet: run `ssh` to that "
+            "host once, compare the fingerprint with the one that its provider publishes, and "
+            "accept it.",
+        ),
+        (
+            r"could not read (Username|Password)|Authentication failed|Permission denied|denied to",
             "does not exist, or needs a login: check the URL, or use one that this machine may "
             "read without a question (an SSH key in the agent, or a token in the URL).",
         ),

@@ -45,7 +45,7 @@ def fetch_package(project: Project, cache: Path, run: Runner, where: str) -> Sou
 def _download(project: Project, name: str, target: Path, run: Runner, where: str) -> Path:
     wanted = f"{name}=={project.version}" if project.version else name
     # The machine's Python decides what may be installed, not this one: uv says so there.
-    pip = [sys.executable, "-m", "pip", "download", "-q", "--no-input", "--no-deps"]
+    pip = [sys.executable, "-P", "-m", "pip", "download", "-q", "--no-input", "--no-deps"]
     argv = [*pip, "--ignore-requires-python", "--progress-bar", "off", "-d", str(target), wanted]
     result = run(argv, timeout=900)
     files = [file for file in target.iterdir() if file.name.endswith((".whl", ".tar.gz", ".zip"))]

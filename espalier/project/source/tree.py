@@ -18,6 +18,8 @@ SKIPPED_DIRECTORIES = word_set(
     ".git .hg .svn __pycache__ node_modules .tox .nox .mypy_cache .pytest_cache .ruff_cache"
 )
 SKIPPED_FILES = (".pyc", ".pyo", ".DS_Store")
+# Where the kit keeps passwords, beside an inventory, which may lie in the project: never packed.
+SECRETS = ".secrets"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +94,7 @@ def walk(tree: Path, *, skip: bool) -> list[str]:
 
 
 def scan(tree: Path, paths: Iterable[str], key: str) -> tuple[File, ...]:
-    """Hash every file of the tree; pipes and sockets are left out.
+    """Hash every file of the tree; pipes, sockets and the kit's own secrets are left out.
 
     Args:
         tree: the directory.
@@ -105,6 +107,8 @@ def scan(tree: Path, paths: Iterable[str], key: str) -> tuple[File, ...]:
     files: list[File] = []
     real_tree = os.path.realpath(tree)
     for path in sorted(set(paths)):
+        if SECRETS in path.split("/"):
+            continue
         full = tree / path
         try:
             status = full.lstat()

@@ -7,7 +7,12 @@ from typing import Any
 import pytest
 
 from espalier.inventory.errors import InventoryError
-from espalier.inventory.names import check_machine_name, check_names
+from espalier.inventory.names import (
+    check_machine_name,
+    check_names,
+    check_slots,
+    replication_slot,
+)
 from espalier.inventory.schema import check_hosts
 from espalier.inventory.spelling import duty_meant
 
@@ -39,6 +44,23 @@ def test_machine_name(name: str) -> None:
 def test_machine_name_that_is_refused(name: str, better: str) -> None:
     with pytest.raises(InventoryError, match=f"such as `{better}`;"):
         check_machine_name(name)
+
+
+def test_slot_is_a_name_that_postgresql_takes() -> None:
+    assert replication_slot("DB-2.example") == "espalier_db_2_example"
+    check_slots(["db1", "db2", "d" * 54])
+
+
+@pytest.mark.parametrize(
+    ("replicas", "sentence"),
+    [
+        (["db-2", "db.2"], "The machines `db-2` and `db.2` differ by capitals or punctuation"),
+        (["d" * 55], "has a name of 55 characters, .* give it one of at most 54"),
+    ],
+)
+def test_replicas_that_could_not_have_a_slot_each(replicas: list[str], sentence: str) -> None:
+    with pytest.raises(InventoryError, match=sentence):
+        check_slots(replicas)
 
 
 @pytest.mark.parametrize("name", ["db[1:3]", "db[01:10:2].example.com", "db[a:c]", "vps1:2222"])

@@ -82,7 +82,7 @@ def test_shape_that_ansible_would_pass_over(text: str) -> None:
 @pytest.mark.parametrize(
     "values",
     [
-        {"memory_mb": 2048, "cores": 2, "ansible_port": 22},
+        {"memory_mb": 2048, "cores": 2, "ansible_port": 22, "ansible_connection": "ssh"},
         {"memory_mb": "2048", "cores": "0.5"},
         {"memory_mb": "{{ 2 * 1024 }}", "cores": "{{ size.cores }}"},
     ],
@@ -171,3 +171,9 @@ def test_variables_that_are_not_the_kits(keys: list[str]) -> None:
 
 def test_longer_name_of_the_users_own_is_no_slip() -> None:
     check_variables("vps1", ["vault_secret", "vault_secret_key_of_the_shop"], {})
+
+
+def test_connection_that_is_not_ssh() -> None:
+    values = {"ansible_connection": "local"}
+    with pytest.raises(InventoryError, match="'local', which is not how this kit reaches machines"):
+        check_variables("vps1", list(values), values)

@@ -172,3 +172,12 @@ def test_vaulted_variables_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         read(inventory, name_of=name_of)
     with pytest.raises(SiteError, match=r"cannot be decrypted"):
         read(inventory, name_of=name_of, passwords=Passwords(vault={"default": "paraffin"}))
+
+
+def test_modules_of_the_directory_that_a_person_is_in_are_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "secrets.py").write_text("raise SystemExit('the project of a person was run')\n")
+    inventory = make_inventory(tmp_path / "inventory")
+    monkeypatch.chdir(tmp_path)
+    assert read(inventory, name_of=name_of).name == "orchard"

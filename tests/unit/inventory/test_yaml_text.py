@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from espalier.inventory.errors import InventoryError
-from espalier.inventory.yaml_text import check_text
+from espalier.inventory.yaml_text import check_environment, check_text
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,19 @@ def test_text_that_is_refused(text: str, sentence: str) -> None:
         check_text(text, "hosts.yml", "Write it.")
     assert str(refusal.value).startswith(sentence)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [("0123", "83"), ("22:30", "1350"), ("1_000", "1000"), ("0x1F", "31")]
+)
+def test_number_that_yaml_reads_as_other_digits(written: str, read: str) -> None:
+    text = f"project:\n  environment:\n    WHEN: {written}\n"
+    sentence = f"environment.WHEN, in line 3: YAML reads {written} as the number {read}. Put it in"
+    with pytest.raises(InventoryError, match=sentence):
+        check_environment(text)
+
+
+@pytest.mark.parametrize("value", ["8000", "-1", "0", "'0123'", "yes", "22:30:x", "!vault x", ""])
+def test_value_that_is_what_it_looks_like(value: str) -> None:
+    check_environment(f"project: {{environment: {{A: {value}}}}}")
+    check_environment("project:\nother: 0123\n")

@@ -150,6 +150,33 @@ def test_channels_selects_asgi_and_a_server_that_closes_websockets(tmp_path, fil
     assert stated.server.value == "granian"
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        '# "channels", one day\nINSTALLED_APPS = ["x"]\n',
+        'SLACK = {"channels": ["#pears"]}\n',
+    ],
+)
+def test_channels_in_a_comment_or_elsewhere_do_not(tmp_path, settings):
+    found = detected(tmp_path, {"mysite/asgi.py": ASGI, "mysite/settings.py": settings})
+    assert (found.interface, found.server.value) == ("wsgi", "gunicorn")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        'THIRD_PARTY_APPS = ["channels"]\nINSTALLED_APPS = ["x"] + THIRD_PARTY_APPS\n',
+        'INSTALLED_APPS = []\nINSTALLED_APPS += ["daphne"]\n',
+        'INSTALLED_APPS = []\nINSTALLED_APPS.insert(0, "daphne")\n',
+        'INSTALLED_APPS: list[str] = ["channels"]\n',
+        'INSTALLED_APPS = ["channels"]\nprint "of an old Python"\n',
+    ],
+)
+def test_channels_among_the_apps_in_other_forms(tmp_path, settings):
+    found = detected(tmp_path, {"mysite/asgi.py": ASGI, "mysite/settings.py": settings})
+    assert found.interface == "asgi"
+
+
 def test_channels_like_names_do_not(tmp_path):
     files = {"mysite/asgi.py": ASGI, "requirements.txt": "channels-of-water\ndjango-channels-x\n"}
     found = detected(tmp_path, files)

@@ -62,6 +62,25 @@ def test_directory_takes_the_files_of_a_submodule(tmp_path):
     assert source.paths == {*PLAIN, ".gitmodules", "sub/lib.py"}
 
 
+def test_submodule_that_is_not_fetched_is_noted(tmp_path):
+    inner = repository(tmp_path / "inner", {"lib.py": "x"})
+    root = repository(tmp_path / "site", PLAIN)
+    git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "sub", cwd=root)
+    git("commit", "-qm", "Use it", cwd=root)
+    git("clone", "-q", str(root), str(tmp_path / "clone"), cwd=tmp_path)
+    _, source = fetched(tmp_path / "clone")
+    assert source.paths == {*PLAIN, ".gitmodules"}
+    assert any("submodule sub is not fetched" in note for note in source.notes)
+
+
+def test_secrets_beside_an_inventory_in_the_project_are_never_packed(tmp_path):
+    secrets = {"deploy/production/.secrets/database_password": "x", "deploy/hosts.yml": "x"}
+    _, source = fetched(write(tmp_path / "plain", PLAIN | secrets))
+    assert source.paths == {*PLAIN, "deploy/hosts.yml"}
+    _, source = fetched(repository(tmp_path / "tracked", PLAIN | secrets))
+    assert source.paths == {*PLAIN, "deploy/hosts.yml"}
+
+
 def test_relative_directory_is_relative_to_the_base(tmp_path):
     write(tmp_path / "orchard", PLAIN)
     checked = check({"directory": "../orchard"})

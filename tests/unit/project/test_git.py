@@ -16,6 +16,12 @@ from espalier.project.source.fetch import fetch
 from espalier.project.source.git import commits, git_login
 from tests.unit.project.samples import PLAIN, git, repository, write
 
+# How git ends each failure of SSH.
+OF_SSH = (
+    "fatal: Could not read from remote repository.\n\nPlease make sure you have the correct access "
+    "rights\nand the repository exists.\n"
+)
+
 
 def git_source(tmp_path: Path, run=process.run, **values: object):
     checked = check({"git": str(tmp_path / "site"), "name": "orchard", **values})
@@ -118,6 +124,9 @@ def test_git_nothing_there(tmp_path):
     ("status", "error", "sentence"),
     [
         (128, "fatal: could not read Username for 'https://h.example'", "needs a login"),
+        (128, "fatal: could not read Password for 'https://hunter2@h.example'", "needs a login"),
+        (128, f"Host key verification failed.\n{OF_SSH}", "does not know the host's key yet"),
+        (128, f"ssh: nobody listens\n{OF_SSH}", "cannot be read by git: ssh: nobody listens"),
         (128, "fatal: unable to access: Could not resolve host: h.example", "cannot be reached"),
         (124, "timed out after 60 s", "cannot be reached from this machine"),
         (127, "git is not installed", "install git"),
@@ -158,6 +167,29 @@ def test_git_password_is_in_no_argument_and_goes_to_its_host_only(tmp_path):
             text=True,
         )
         assert ("password=hunter!2" in done.stdout) is answered
+
+
+@pytest.mark.parametrize("written", ["hunter2", "you:p@sshunter2"])
+def test_git_token_without_a_password_is_one_too(tmp_path, written):
+    arguments: list[str] = []
+
+    def failing(argv, **options):
+        arguments.extend(argv)
+        return subprocess.CompletedProcess(argv, 128, "", f"fatal: {argv[-1]}: no pears")
+
+    with pytest.raises(ProjectError) as caught:
+        url = f"https://{written}@h.example/shop.git"
+        fetch(check({"git": url}), tmp_path, tmp_path / "cache", failing)
+    assert "hunter2" not in " ".join(arguments)
+    assert "hunter2" not in str(caught.value)
+    done = subprocess.run(
+        ["git", "credential", "fill"],
+        env=os.environ | git_login(f"https://{written}@h.example/shop.git")[1],
+        input="protocol=https\nhost=h.example\n\n",
+        capture_output=True,
+        text=True,
+    )
+    assert "hunter2" in done.stdout
 
 
 def test_git_warns_of_submodules_and_lfs(tmp_path):

@@ -7,7 +7,6 @@ from espalier.wiring.postgresql import (
     max_connections,
     max_worker_processes,
     pool_commands,
-    replication_slot,
     restart_script,
 )
 
@@ -24,10 +23,6 @@ def test_connections_suffice_for_two_releases_at_once() -> None:
 def test_replica_has_no_fewer_processes_than_its_primary() -> None:
     assert max_worker_processes([2, 32]) == 32
     assert max_worker_processes([2]) == 8
-
-
-def test_slot_is_a_name_that_postgresql_takes() -> None:
-    assert replication_slot("DB-2.example") == "espalier_db_2_example"
 
 
 def test_pool_holds_its_clients_for_a_bounded_time() -> None:
