@@ -7,17 +7,22 @@ from typing import Any
 
 from espalier.inventory.site import SiteError
 
-# What `release status --json` tells of one machine: `live`, `stale`, `releases`, …
+# What `release status --json` tells of one machine: `live`, `stale`, `unfinished`, `releases`, …
 Status = Mapping[str, Any]
 
 
 def is_live_everywhere(statuses: Mapping[str, Status], ids: Mapping[str, str]) -> bool:
-    """Whether there is nothing to do: all serve what they should, well, as their settings are."""
+    """Whether there is nothing to do.
+
+    All serve what they should, well, as their settings are, and nothing of it was cut off.
+    """
     return all(
         status["live"]
         and status["live"]["id"] == ids[name]
         and status["live"]["healthy"]
         and not status["stale"]
+        # An older release command does not tell.
+        and not status.get("unfinished", False)
         for name, status in statuses.items()
     )
 

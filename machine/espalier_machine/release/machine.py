@@ -148,6 +148,12 @@ class Machine:
             return os.path.basename(os.readlink(self.slots / slot))
         return None
 
+    def current_target(self) -> str | None:
+        """The id that the symlink `current` names, where the other processes are started."""
+        with suppress(OSError):
+            return os.path.basename(os.readlink(self.current))
+        return None
+
     def pinned(self) -> set[str]:
         """Ids that a slot names: running, or what a reboot would start."""
         return {target for slot in SLOTS if (target := self.slot_target(slot))}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -26,7 +25,7 @@ from espalier_machine.release.slots import (
 )
 from espalier_machine.release.static import publish_static
 from espalier_machine.release.status import live_state
-from espalier_machine.release.units import set_enabled, unit_state
+from espalier_machine.release.units import is_running, set_enabled, unit_state
 
 
 def switch(machine: Machine, release: Release, undo: ExitStack) -> None:
@@ -83,11 +82,11 @@ def finalize(machine: Machine) -> None:
         return
     old = choose_slot(live)
     with machine.progress.step("retire", f"retire the {old} slot"):
-        if not machine.current.is_symlink() or os.readlink(machine.current) != f"releases/{target}":
+        if machine.current_target() != target:
             point(machine.current, f"releases/{target}")
         set_enabled(machine.unit(live), True)
         set_enabled(machine.unit(old), False)
-        if unit_state(machine.unit(old)).get("ActiveState") not in ("inactive", "failed"):
+        if is_running(unit_state(machine.unit(old))):
             wait_for_backlog(machine, old)
             stop_slot(machine, old)
             purge_cache(machine)  # its last answers came after the switch

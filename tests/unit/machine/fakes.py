@@ -14,6 +14,7 @@ import tarfile
 import threading
 from pathlib import Path
 
+from espalier_machine.release import schedule
 from espalier_machine.release.cli import main
 
 BUILD = {
@@ -81,8 +82,8 @@ class Systemd:
 
     def systemctl(self, verb, rest):
         """Return code and stdout of one systemctl verb."""
-        unit = next(word for word in rest if word.endswith((".service", ".timer")))
-        slot = unit.split("@")[1].removesuffix(".service")
+        units = [word for word in rest if word.endswith((".service", ".timer"))]
+        slot = units[0].split("@")[1].removesuffix(".service")
         if verb == "start" and not self.broken:
             id = os.path.basename(os.readlink(self.machine.slots / slot))
             body = {"status": "ready", "release": id}
@@ -90,11 +91,30 @@ class Systemd:
         if verb == "stop" and slot in self.running:
             self.running.pop(slot).close()
         if verb in ("enable", "disable"):
+            self.want_timer(units[0], verb == "enable")
             (self.enabled.add if verb == "enable" else self.enabled.discard)(slot)
         if verb == "is-enabled":
             return int(slot not in self.enabled), ""
+        return 0, "\n".join(map(self.state, units))
+
+    def state(self, unit):
+        """What systemd shows of one unit."""
+        slot = unit.split("@")[1].removesuffix(".service")
         state = "active" if slot in self.running else "failed" if self.broken else "inactive"
-        return 0, f"ActiveState={state}\nNRestarts=0\n"
+        enabled = "enabled" if slot in self.enabled else "disabled"
+        return f"ActiveState={state}\nNRestarts=0\nUnitFileState={enabled}\n"
+
+    def want_timer(self, unit, enabled):
+        """Make or remove the symlink by which a reboot starts a timer."""
+        link = schedule.UNITS / "timers.target.wants" / unit
+        if enabled and unit.endswith(".timer"):
+            link.parent.mkdir(exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(schedule.UNITS / unit)
+        elif link.is_symlink():
+            link.unlink()
+            if not list(link.parent.iterdir()):
+                link.parent.rmdir()
 
 
 class serve:

@@ -130,6 +130,12 @@ def test_live_release_is_started_anew_where_it_is_not_well_or_its_settings_chang
     ]
 
 
+def test_release_that_was_cut_off_after_its_switch_is_finished() -> None:
+    cut_off = status("new") | {"unfinished": True}
+    stages = play(statuses={"app1": status("new") | {"unfinished": False}, "app2": cut_off})
+    assert stages[3:5] == [["switch app1 id-new"], ["switch app2 id-new"]]
+
+
 def test_release_that_is_there_is_not_built_again() -> None:
     stages = play(statuses={"app1": status("old", "new"), "app2": status()})
     assert stages[2] == ["build app2 id-new"]
