@@ -44,11 +44,12 @@ def is_unfinished(machine: Machine) -> bool:
 
 def release_rows(machine: Machine) -> list[dict[str, Any]]:
     """Every complete release for JSON, the newest first."""
-    live, good = machine.live(), machine.good()
+    live, good, been_live = machine.live(), machine.good(), machine.been_live()
     keys = ("identity", "revision", "version", "source", "prepared", "python")
     return [
         {"id": release.id, **{key: release.record[key] for key in keys}}
         | {"live": bool(live and live.id == release.id), "good": release.id in good}
+        | {"rolled_back": release.id in been_live and release.id not in good}
         for release in machine.all()
     ]
 

@@ -10,6 +10,7 @@ from typing import Any
 from espalier_machine.common import system
 from espalier_machine.common.text import now
 from espalier_machine.release.errors import ReleaseError
+from espalier_machine.release.history import format_line
 from espalier_machine.release.machine import Machine, point
 from espalier_machine.release.on_error import rollback_on_error
 from espalier_machine.release.processes import finalize_processes
@@ -28,8 +29,11 @@ from espalier_machine.release.status import live_state
 from espalier_machine.release.units import is_running, set_enabled, unit_state
 
 
-def switch(machine: Machine, release: Release, undo: ExitStack) -> None:
-    """Start the release in the idle slot and, when it answers, switch traffic to it."""
+def switch(machine: Machine, release: Release, undo: ExitStack, left: str = "") -> None:
+    """Start the release in the idle slot and, when it answers, switch traffic to it.
+
+    `left` is the id that a rollback leaves with it, for the history.
+    """
     slot = choose_slot(machine.live_slot())
     unit, sock = machine.unit(slot), machine.socket(slot)
     with machine.progress.step("switch", f"start {release.id} in the {slot} slot"):
@@ -55,7 +59,7 @@ def switch(machine: Machine, release: Release, undo: ExitStack) -> None:
         # is killed in between, a reboot still starts the slot that nginx connects to.
         set_enabled(unit, True)
         with open(machine.history, "a") as history:
-            history.write(f"{now()} {release.id} {slot} {machine.by}\n")
+            history.write(format_line(now(), release.id, slot, machine.by, left))
         point(machine.config.live_socket, sock)
         purge_cache(machine)
 
@@ -90,15 +94,20 @@ def finalize(machine: Machine) -> None:
             wait_for_backlog(machine, old)
             stop_slot(machine, old)
             purge_cache(machine)  # its last answers came after the switch
+        # What neither runs nor starts after a reboot may be removed.
+        (machine.slots / old).unlink(missing_ok=True)
     if release := machine.live():
         finalize_processes(machine, release)
 
 
-def put_live(machine: Machine, release: Release, undo: ExitStack) -> str:
-    """Switch to the release unless that changes nothing; returns what was done in a word."""
+def put_live(machine: Machine, release: Release, undo: ExitStack, *, leave: bool = False) -> str:
+    """Switch to the release unless that changes nothing; returns what was done in a word.
+
+    With `leave`, which a rollback means, none goes to the release that was live, until it is again.
+    """
     live = live_state(machine)
     if not live or live["id"] != release.id:
-        switch(machine, release, undo)
+        switch(machine, release, undo, left=live["id"] if live and leave else "")
         return "switched"
     if live["healthy"] and not machine.is_stale():
         return "unchanged"

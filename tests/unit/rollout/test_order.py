@@ -224,6 +224,23 @@ def test_rollback_checks_the_database_and_builds_nothing() -> None:
     ]
 
 
+def leaving(order: Order, statuses: Any, failing: Callable[[Task], bool]) -> list[str]:
+    """The steps that leave a release for good."""
+    stages = _play(order, statuses, failing)
+    return [f"{t.step} {t.machine}" for tasks, _ in stages for t in tasks if t.leaves]
+
+
+def test_machines_are_told_what_is_left_for_good() -> None:
+    back = replace(ORDER, identity="", new_id="", rollback_to="")
+    two = {name: status("new", "old") for name in TWO}
+    assert leaving(ORDER, None, lambda task: False) == []
+    assert leaving(back, two, lambda task: False) == ["switch app1", "switch app2"]
+    failing = fails("switch", "app2")
+    assert leaving(ORDER, None, failing) == ["rollback app1", "rollback app2"]
+    # A rollback that failed may be tried again.
+    assert leaving(back, two, failing) == ["switch app1", "switch app2"]
+
+
 def test_rollback_to_what_a_machine_has_not_got_is_refused_before_anything_is_done() -> None:
     order = replace(ORDER, identity="", rollback_to="old")
     statuses = {"app1": status("new", "old"), "app2": status("new")}

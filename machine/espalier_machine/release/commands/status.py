@@ -28,6 +28,8 @@ def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
         table += [["since", f"{live['since'][:19]} {live['by']}"]]
         table += [["healthy", "yes" if live["healthy"] else "NO"]]
         table += [["settings", "changed; run `release restart`" if stale else "up to date"]]
+    if previous := machine.previous():
+        table += [["rollback", f"goes to {previous}"]]
     if live and unfinished:
         how = f"run `make release` on the control machine, or here `release switch {live['id']}`"
         sentence = f"what follows from its switch was cut off, or has changed; {how}"
@@ -41,7 +43,7 @@ def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     for name, one in processes.items():
         table += [["process", f"{name} {one['state']}, {one['release']}"]]
     state: dict[str, Any] = {"live": live, "stale": stale, "processes": processes, "lock": lock}
-    state["unfinished"] = unfinished
+    state |= {"unfinished": unfinished, "previous": previous}
     state["releases"] = release_rows(machine)
     state["site_lock"] = site_lock
     state["python"] = python_here(machine)
