@@ -56,6 +56,8 @@ case "$*" in
   echo "Compressed 1 block(s).";;
 *collectstatic*) mkdir -p "$ESPALIER_STATIC_ROOT"; cp -r static/. "$ESPALIER_STATIC_ROOT"
   echo "1 static file copied.";;
+*guard" "*) echo "$ESPALIER_RELEASE $*" >> "{root}/guard.log"
+  cat "{root}/guard.$3" 2>/dev/null || echo "[]";;
 *espalier_overlay.migrate*) if [ -e "{root}/migrate.wait" ]; then sleep 30; fi
   echo "nothing to migrate";;
 esac
