@@ -7,17 +7,22 @@ from typing import Any
 
 from espalier.inventory.site import SiteError
 
-# What `release status --json` tells of one machine: `live`, `stale`, `releases`, …
+# What `release status --json` tells of one machine: `live`, `stale`, `unfinished`, `releases`, …
 Status = Mapping[str, Any]
 
 
 def is_live_everywhere(statuses: Mapping[str, Status], ids: Mapping[str, str]) -> bool:
-    """Whether there is nothing to do: all serve what they should, well, as their settings are."""
+    """Whether there is nothing to do.
+
+    All serve what they should, well, as their settings are, and nothing of it was cut off.
+    """
     return all(
         status["live"]
         and status["live"]["id"] == ids[name]
         and status["live"]["healthy"]
         and not status["stale"]
+        # An older release command does not tell.
+        and not status.get("unfinished", False)
         for name, status in statuses.items()
     )
 
@@ -56,14 +61,16 @@ def choose_previous(
     Args:
         statuses: per machine.
         machines: in order.
-        wanted: an id or identity, or "" for the release before the live one.
+        wanted: an id or identity, or "" for the last release that was live before the live one and
+            that no rollback has left since, as the first machine tells.
 
     Raises:
         SiteError: there is no such release, or one machine does not have it any more.
     """
     rows = {name: statuses[name]["releases"] for name in machines}
     live = {name: (statuses[name]["live"] or {"identity": ""})["identity"] for name in machines}
-    identity = wanted_identity(rows, live, machines, wanted)
+    previous = statuses[machines[0]].get("previous")
+    identity = wanted_identity(rows, live, machines, wanted, previous)
     ids = {}
     for name in machines:
         there = [row["id"] for row in rows[name] if row["identity"] == identity]
@@ -82,6 +89,7 @@ def wanted_identity(
     live: Mapping[str, str],
     machines: Sequence[str],
     wanted: str,
+    previous: str | None = None,
 ) -> str:
     """Find which release a rollback means, as its identity.
 
@@ -89,8 +97,11 @@ def wanted_identity(
         rows: the releases of each machine, the newest first, as `release list` gives them.
         live: the identity that is live, per machine.
         machines: the machines, in order.
-        wanted: an id or an identity; "" for the newest good release before the one that is live.
+        wanted: an id or an identity; "" for the last good release before the one that is live.
             Where machines serve different ones (a release that was cut off), the older of these.
+        previous: the id that `release rollback` would go to on the first machine, "" for none; None
+            where its release command, of an older kit, does not tell: there the newest good one
+            that is older than the live one.
 
     Raises:
         SiteError: there is no such release.
@@ -108,8 +119,11 @@ def wanted_identity(
         raise SiteError("No release is live, so there is none to go back from.", 2)
     if len(serving) > 1:
         return max(serving, key=lambda one: order.index(one) if one in order else -1)
-    good = [row["identity"] for row in rows[machines[0]] if row["good"]]
-    older = [one for one in good if order.index(one) > order.index(serving[0])]
+    if previous is not None:
+        older = [row["identity"] for row in rows[machines[0]] if row["id"] == previous]
+    else:
+        good = [row["identity"] for row in rows[machines[0]] if row["good"]]
+        older = [one for one in good if order.index(one) > order.index(serving[0])]
     if not older:
         raise SiteError("No older release was ever live here; `release list` shows them.", 2)
     return older[0]

@@ -24,6 +24,9 @@ STEPS = {
     "remove": ("remove", "{release}"),
     "clean": ("clean",),
 }
+# Going back: the machine records that nobody wants to go to what it leaves. Whether the database
+# allows it was asked before (`check`), and a way back must not be refused.
+LEAVE = ("rollback", "{release}", "--accept", "all")
 
 
 def current_user() -> str:
@@ -63,7 +66,8 @@ def release_command(
 
 def step_arguments(task: Task) -> list[str]:
     """The sub-command of a task, for all steps that are one."""
-    return [word.format(release=task.release) for word in STEPS[task.step]]
+    words = LEAVE if task.leaves else STEPS[task.step]
+    return [word.format(release=task.release) for word in words]
 
 
 def read_answer(

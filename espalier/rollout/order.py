@@ -59,13 +59,19 @@ class Order:
 class Task:
     """What one machine is asked to do.
 
-    `step` is the word that a person sees; `release` the id that it is about, or a hook's moment.
+    Attributes:
+        step: the word that a person sees.
+        machine: its name.
+        release: the id that it is about, or a hook's moment.
+        probe: whether the machine's own nginx has to answer with it, too.
+        leaves: whether it goes back from the live release, so that no rollback goes there again.
     """
 
     step: str
     machine: str
     release: str = ""
     probe: bool = False
+    leaves: bool = False
 
 
 @dataclass(frozen=True)
@@ -194,7 +200,10 @@ def _way(order: Order, done: Sequence[Done]) -> Iterator[list[Task]]:
         yield [Task("front", name) for name, status in statuses.items() if status["live"]]
         fronts = {name for name, data in answers(done, "front").items() if data["answers"]}
     for batch in order.batches:
-        yield [Task("switch", name, ids[name], probe=name in fronts) for name in batch]
+        yield [
+            Task("switch", name, ids[name], probe=name in fronts, leaves=order.is_rollback)
+            for name in batch
+        ]
     yield [Task("purge", name, identity(order, done)) for name in order.caching]
     yield [Task("clean", name) for name in order.machines]
     moment = "after_rollback" if order.is_rollback else "after_switch"
@@ -217,7 +226,8 @@ def _way_back(order: Order, done: Sequence[Done]) -> Iterator[list[Task]]:
     """After a failure: what was switched goes back, then what was built is removed."""
     served, ids = before(done), releases(done)
     back = [
-        Task("rollback", name, served[name])
+        # After a failed rollback, the release that it went to is as good as before.
+        Task("rollback", name, served[name], leaves=not order.is_rollback)
         for name in attempted(done, "switch")
         if served.get(name) and served[name] != ids[name]
     ]

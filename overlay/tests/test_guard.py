@@ -66,6 +66,62 @@ def test_what_the_live_code_can_live_with_is_not(there: Database, statement: str
     assert judge([statement], LIVE, there) == []
 
 
+@pytest.mark.parametrize(
+    ("statement", "codes"),
+    [
+        ("ALTER TABLE shop_item DROP COLUMN price", ["DROP_COLUMN"]),
+        ('ALTER TABLE public."shop_item" DROP COLUMN "price"', ["DROP_COLUMN"]),
+        ('alter table "public".shop_item drop price', ["DROP_COLUMN"]),
+        ("ALTER TABLE ONLY Shop_Item\n  DROP colour,\n  DROP price;", ["DROP_COLUMN"]),
+        ("-- not needed\nALTER TABLE shop_item DROP price", ["DROP_COLUMN"]),
+        ("ALTER TABLE shop_item /* big */ RENAME price TO cost", ["RENAME_COLUMN"]),
+        ("ALTER TABLE shop_item RENAME TO shop_thing", ["RENAME_TABLE"]),
+        ("ALTER TABLE IF EXISTS shop_item ADD weight int NOT NULL", ["NOT_NULL"]),
+        ("ALTER TABLE shop_item ALTER price SET DATA TYPE bigint", ["ALTER_COLUMN"]),
+        ("UPDATE shop_item SET price = 0; DROP TABLE shop_old, shop_item", ["DROP_TABLE"]),
+        ("CREATE INDEX ON shop_log(name)", ["CREATE_INDEX"]),
+        ("ALTER TABLE shop_item ADD UNIQUE (name)", ["ADD_UNIQUE"]),
+        # What nobody can judge.
+        ("ALTER TABLE shop_item SET SCHEMA attic", ["UNKNOWN"]),
+        ("ALTER TABLE shop_item FORCE ROW LEVEL SECURITY", ["UNKNOWN"]),
+        ("ALTER TABLE shop_log DETACH PARTITION shop_item", []),  # the live code has no shop_log
+        ("DO $$ BEGIN EXECUTE 'alter table shop_item drop price'; END $$", ["UNKNOWN"]),
+        ("DROP VIEW IF EXISTS public.shop_item", ["UNKNOWN"]),
+    ],
+)
+def test_what_a_person_has_written_is_read_too(there: Database, statement: str, codes: list[str]):
+    assert [issue["code"] for issue in judge([statement], LIVE, there)] == codes
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON shop_item (name)",
+        "ALTER TABLE shop_item ADD CONSTRAINT u UNIQUE USING INDEX i",
+        "ALTER TABLE shop_item ADD COLUMN weight int NOT NULL DEFAULT 0",
+        "ALTER TABLE shop_item ALTER name TYPE varchar(80)",
+        "ALTER TABLE shop_item VALIDATE CONSTRAINT c, SET (fillfactor = 70)",
+        "ALTER TABLE shop_item DISABLE TRIGGER ALL",
+        "COMMENT ON COLUMN shop_item.price IS 'DROP COLUMN price'",
+        "UPDATE shop_item SET name = 'ALTER TABLE shop_item DROP COLUMN price; NOT NULL'",
+        "CREATE FUNCTION f() RETURNS trigger AS $$ BEGIN ALTER TABLE shop_item DROP price; END $$",
+        "DROP TRIGGER t ON shop_item; CREATE TRIGGER t BEFORE UPDATE ON shop_item EXECUTE f()",
+        "DO $$ BEGIN CREATE TYPE mood AS ENUM ('sad'); EXCEPTION WHEN OTHERS THEN NULL; END $$",
+        "DROP VIEW shop_item; CREATE VIEW shop_item AS SELECT 1",
+        "ALTER SEQUENCE shop_item_id_seq OWNED BY shop_item.id",
+        "DROP TABLE shop_item_old",
+    ],
+)
+def test_what_a_person_has_written_and_is_harmless_is_not(there: Database, statement: str):
+    assert judge([statement], LIVE, there) == []
+
+
+def test_table_that_is_gone_already_is_missed_by_the_code_that_uses_it(there: Database):
+    # What a rollback asks: the database is past the migration.
+    del there.rows["shop_item"]
+    assert [one["code"] for one in judge(['DROP TABLE "shop_item"'], LIVE, there)] == ["DROP_TABLE"]
+
+
 def test_default_that_the_migration_drops_again_is_none(there: Database):
     # What Django does for a field with a default of Python's: rows of the live code have no value.
     statements = [

@@ -177,6 +177,75 @@ def test_guard_tells_what_the_live_code_could_not_live_with(
     assert [one["migration"] for one in ask("beyond")] == ["notes.0002_note_stars"]
 
 
+PAST = """
+import django, json
+from espalier_overlay import guard
+django.setup()
+guard.judge = lambda *given: [guard._issue(code, "x") for code in ("ADD_UNIQUE", "DROP_COLUMN")]
+print(json.dumps(guard.verdicts({"tables": {}, "migrations": []}, beyond=%s)))
+"""
+
+
+def test_rollback_is_not_refused_for_a_lock_that_is_past(run: Run, environ: dict[str, str]):
+    def codes(beyond: bool) -> list[str]:
+        (*_, last) = json.loads(run("-c", PAST % beyond, **environ).stdout)
+        return [one["code"] for one in last["issues"]]
+
+    assert codes(beyond=False) == ["ADD_UNIQUE", "DROP_COLUMN"]
+    assert run("-m", "espalier_overlay.migrate", **environ).returncode == 0
+    assert codes(beyond=True) == ["DROP_COLUMN"]
+
+
+UNREADABLE = """
+from espalier_overlay import guard
+import django; django.setup()
+from django.db import connection, migrations, models
+from django.db.migrations.loader import MigrationLoader
+
+class Migration(migrations.Migration):
+    dependencies = [("notes", "0002_note_stars")]
+    operations = [%s]
+
+class Unreadable(migrations.%s):
+    def database_forwards(self, *arguments):
+        raise ValueError("Found wrong number (0) of constraints")
+
+Migration.operations.insert(1, Unreadable(%s))
+loader = MigrationLoader(None)
+one = Migration("0003_x", "notes")
+loader.graph.add_node(("notes", "0003_x"), one)
+loader.graph.add_dependency(one, ("notes", "0003_x"), ("notes", "0002_note_stars"))
+verdict = guard._verdict(
+    loader, connection, one, {"notes_note": ["id", "text", "stars"]}, guard.Database(connection)
+)
+import json; print(json.dumps(verdict))
+"""
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "arguments", "codes"),
+    [
+        ("RemoveField", "'note', 'text'", ["UNKNOWN"]),
+        ("RunSQL", "'alter table notes_note ...', ''", ["UNKNOWN"]),
+        # As in third-party apps, whose constraint an earlier pending migration makes.
+        ("AlterUniqueTogether", "'note', {('text', 'stars')}", []),
+    ],
+)
+def test_operation_whose_sql_nobody_can_tell_hides_no_other(
+    run: Run, environ: dict[str, str], unreadable: str, arguments: str, codes: list[str]
+):
+    assert run("-m", "espalier_overlay.migrate", **environ).returncode == 0
+    others = "migrations.RemoveField('note', 'stars')"
+    if unreadable == "AlterUniqueTogether":
+        others = "migrations.AlterField('note', 'stars', models.TextField())"
+    done = run("-c", UNREADABLE % (others, unreadable, arguments), **environ)
+    assert done.returncode == 0, done.stderr
+    verdict = json.loads(done.stdout)
+    expected = "ALTER_COLUMN" if unreadable == "AlterUniqueTogether" else "DROP_COLUMN"
+    assert [one["code"] for one in verdict["issues"]] == [expected, *codes]
+    assert "Found wrong number (0) of constraints" in verdict["unknown"]
+
+
 def test_one_of_two_runs_and_the_other_takes_over(tmp_path: Path, environ: dict[str, str]):
     shell = ["sh", "-c", "echo began; exec sleep 60"]
     started = [

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from espalier_machine.release import history
 from espalier_machine.release.children import end_group, set_nice
 from espalier_machine.release.config import Config
 from espalier_machine.release.environment import parse_environment
@@ -148,6 +149,12 @@ class Machine:
             return os.path.basename(os.readlink(self.slots / slot))
         return None
 
+    def current_target(self) -> str | None:
+        """The id that the symlink `current` names, where the other processes are started."""
+        with suppress(OSError):
+            return os.path.basename(os.readlink(self.current))
+        return None
+
     def pinned(self) -> set[str]:
         """Ids that a slot names: running, or what a reboot would start."""
         return {target for slot in SLOTS if (target := self.slot_target(slot))}
@@ -199,14 +206,22 @@ class Machine:
 
     def went_live(self) -> list[dict[str, str]]:
         """Every time a release went live on this machine, the first one first."""
-        lines = self.history.read_text().splitlines() if self.history.exists() else []
-        rows = [line.split(maxsplit=3) for line in lines]
-        names = ("since", "id", "slot", "by")
-        return [dict(zip(names, [*row, ""][:4], strict=True)) for row in rows if len(row) > 2]
+        return history.parse(self.history.read_text()) if self.history.exists() else []
 
-    def good(self) -> set[str]:
+    def been_live(self) -> set[str]:
         """Ids that have been live on this machine."""
         return {row["id"] for row in self.went_live()}
+
+    def good(self) -> list[str]:
+        """Ids that were live and that no rollback has left since, the last that was live first."""
+        slot = self.live_slot()
+        return history.find_good(self.went_live(), (slot and self.slot_target(slot)) or "")
+
+    def previous(self) -> str:
+        """The id that a rollback goes to: of the last good release before the live one; or ""."""
+        live = self.live()
+        ids = [id for id in self.good() if live and id != live.id and self.load(id)]
+        return ids[0] if ids else ""
 
     def discard(self, path: Path) -> None:
         """Remove a release, a virtualenv or a staging directory, unless something runs from it."""

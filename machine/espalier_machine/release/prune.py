@@ -14,7 +14,7 @@ from espalier_machine.release.static import prune_static
 def kept(
     newest_first: Sequence[Release], good: set[str], pinned: set[str], live: str | None, keep: int
 ) -> set[str]:
-    """Ids to keep: the newest `keep` that have been live, those in slots, those still waiting.
+    """Ids to keep: the newest `keep` that have been live, those pinned, those still waiting.
 
     A release that was never live waits for its switch when it is newer than the live one.
     """
@@ -39,8 +39,9 @@ def clean(machine: Machine) -> list[str]:
     with machine.progress.step("clean", "remove what is no longer needed"):
         removed = remove_leftovers(machine)
         releases, live = machine.all(), machine.live()
-        pinned, name = machine.pinned(), live.id if live else None
-        keep = kept(releases, machine.good(), pinned, name, machine.config.keep)
+        name = live.id if live else None
+        pinned = machine.pinned() | {machine.previous()}
+        keep = kept(releases, machine.been_live(), pinned, name, machine.config.keep)
         used = {release.record["venv"] for release in releases if release.id in keep}
         old = [release.path for release in releases if release.id not in keep]
         old += [path for path in machine.venvs.iterdir() if path.name not in used]

@@ -24,6 +24,11 @@ def timer_files(machine: Machine) -> set[Path]:
     return set(UNITS.glob(machine.config.schedule_unit.format(name="*") + ".timer"))
 
 
+def is_enabled(file: Path) -> bool:
+    """Whether a reboot starts a timer: what `systemctl enable` makes of its [Install]."""
+    return (file.parent / "timers.target.wants" / file.name).is_symlink()
+
+
 def timer(scheduled: Mapping[str, str]) -> str:
     """The timer of a scheduled command."""
     return render(__package__, "schedule.timer", when=scheduled["when"])

@@ -6,8 +6,10 @@ import os
 import re
 from typing import Any
 
-from espalier_machine.release.machine import Machine
+from espalier_machine.release.machine import SLOTS, Machine
 from espalier_machine.release.probe import probe
+from espalier_machine.release.processes import differences
+from espalier_machine.release.units import is_running, unit_states
 
 
 def live_state(machine: Machine) -> dict[str, Any] | None:
@@ -23,13 +25,31 @@ def live_state(machine: Machine) -> dict[str, Any] | None:
     return {"id": release.id, **state, "slot": slot, "healthy": healthy, **since}
 
 
+def is_unfinished(machine: Machine) -> bool:
+    """Whether `finalize` would change anything: a command that was cut off after its switch.
+
+    Or this has become the site's first machine, which alone has timers, or is not it any more.
+    Ask it only where no command runs, which is about to finish, and where nothing is stale.
+    """
+    release, slot = machine.live(), machine.live_slot()
+    if release is None or slot is None:
+        return False
+    if machine.current_target() != release.id or differences(machine, release):
+        return True
+    old = next(one for one in SLOTS if one != slot)
+    states = unit_states([machine.unit(slot), machine.unit(old)])
+    enabled = [state.get("UnitFileState") == "enabled" for state in states]
+    return enabled != [True, False] or is_running(states[1])
+
+
 def release_rows(machine: Machine) -> list[dict[str, Any]]:
     """Every complete release for JSON, the newest first."""
-    live, good = machine.live(), machine.good()
+    live, good, been_live = machine.live(), machine.good(), machine.been_live()
     keys = ("identity", "revision", "version", "source", "prepared", "python")
     return [
         {"id": release.id, **{key: release.record[key] for key in keys}}
         | {"live": bool(live and live.id == release.id), "good": release.id in good}
+        | {"rolled_back": release.id in been_live and release.id not in good}
         for release in machine.all()
     ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
@@ -11,6 +10,7 @@ from typing import Any
 from espalier_machine.common import system
 from espalier_machine.common.text import now
 from espalier_machine.release.errors import ReleaseError
+from espalier_machine.release.history import format_line
 from espalier_machine.release.machine import Machine, point
 from espalier_machine.release.on_error import rollback_on_error
 from espalier_machine.release.processes import finalize_processes
@@ -26,11 +26,14 @@ from espalier_machine.release.slots import (
 )
 from espalier_machine.release.static import publish_static
 from espalier_machine.release.status import live_state
-from espalier_machine.release.units import set_enabled, unit_state
+from espalier_machine.release.units import is_running, set_enabled, unit_state
 
 
-def switch(machine: Machine, release: Release, undo: ExitStack) -> None:
-    """Start the release in the idle slot and, when it answers, switch traffic to it."""
+def switch(machine: Machine, release: Release, undo: ExitStack, left: str = "") -> None:
+    """Start the release in the idle slot and, when it answers, switch traffic to it.
+
+    `left` is the id that a rollback leaves with it, for the history.
+    """
     slot = choose_slot(machine.live_slot())
     unit, sock = machine.unit(slot), machine.socket(slot)
     with machine.progress.step("switch", f"start {release.id} in the {slot} slot"):
@@ -56,7 +59,7 @@ def switch(machine: Machine, release: Release, undo: ExitStack) -> None:
         # is killed in between, a reboot still starts the slot that nginx connects to.
         set_enabled(unit, True)
         with open(machine.history, "a") as history:
-            history.write(f"{now()} {release.id} {slot} {machine.by}\n")
+            history.write(format_line(now(), release.id, slot, machine.by, left))
         point(machine.config.live_socket, sock)
         purge_cache(machine)
 
@@ -83,23 +86,28 @@ def finalize(machine: Machine) -> None:
         return
     old = choose_slot(live)
     with machine.progress.step("retire", f"retire the {old} slot"):
-        if not machine.current.is_symlink() or os.readlink(machine.current) != f"releases/{target}":
+        if machine.current_target() != target:
             point(machine.current, f"releases/{target}")
         set_enabled(machine.unit(live), True)
         set_enabled(machine.unit(old), False)
-        if unit_state(machine.unit(old)).get("ActiveState") not in ("inactive", "failed"):
+        if is_running(unit_state(machine.unit(old))):
             wait_for_backlog(machine, old)
             stop_slot(machine, old)
             purge_cache(machine)  # its last answers came after the switch
+        # What neither runs nor starts after a reboot may be removed.
+        (machine.slots / old).unlink(missing_ok=True)
     if release := machine.live():
         finalize_processes(machine, release)
 
 
-def put_live(machine: Machine, release: Release, undo: ExitStack) -> str:
-    """Switch to the release unless that changes nothing; returns what was done in a word."""
+def put_live(machine: Machine, release: Release, undo: ExitStack, *, leave: bool = False) -> str:
+    """Switch to the release unless that changes nothing; returns what was done in a word.
+
+    With `leave`, which a rollback means, none goes to the release that was live, until it is again.
+    """
     live = live_state(machine)
     if not live or live["id"] != release.id:
-        switch(machine, release, undo)
+        switch(machine, release, undo, left=live["id"] if live and leave else "")
         return "switched"
     if live["healthy"] and not machine.is_stale():
         return "unchanged"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from espalier_machine.common import system
 from espalier_machine.common.text import last_line
@@ -13,6 +13,24 @@ def unit_state(unit: str) -> dict[str, str]:
     """What systemd says about a unit: ActiveState, NRestarts, Job (absent or 0: none queued)."""
     shown = system.run("systemctl", "show", unit, "-p", "ActiveState,NRestarts,Job").stdout
     return dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+
+
+def unit_states(units: Sequence[str]) -> list[dict[str, str]]:
+    """What systemd says about several units, in their order, for the price of one call.
+
+    ActiveState, and UnitFileState: whether a reboot starts it.
+    """
+    if not units:
+        return []
+    shown = system.run("systemctl", "show", *units, "-p", "ActiveState,UnitFileState").stdout
+    blocks = [block.splitlines() for block in shown.strip().split("\n\n")]
+    states = [dict(line.split("=", 1) for line in lines if "=" in line) for lines in blocks]
+    return [*states, *({} for _ in units)][: len(units)]
+
+
+def is_running(state: Mapping[str, str]) -> bool:
+    """Whether a unit runs, starts or stops."""
+    return state.get("ActiveState") not in ("inactive", "failed")
 
 
 def has_failed(state: Mapping[str, str]) -> bool:

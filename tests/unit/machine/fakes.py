@@ -15,6 +15,7 @@ import threading
 import time
 from pathlib import Path
 
+from espalier_machine.release import schedule
 from espalier_machine.release.cli import main
 from espalier_machine.release.errors import Busy
 from espalier_machine.release.site_lock import hold
@@ -58,6 +59,8 @@ case "$*" in
   echo "Compressed 1 block(s).";;
 *collectstatic*) mkdir -p "$ESPALIER_STATIC_ROOT"; cp -r static/. "$ESPALIER_STATIC_ROOT"
   echo "1 static file copied.";;
+*guard" "*) echo "$ESPALIER_RELEASE $*" >> "{root}/guard.log"
+  cat "{root}/guard.$3" 2>/dev/null || echo "[]";;
 *espalier_overlay.migrate*) if [ -e "{root}/migrate.wait" ]; then sleep 30; fi
   echo "nothing to migrate";;
 esac
@@ -84,8 +87,8 @@ class Systemd:
 
     def systemctl(self, verb, rest):
         """Return code and stdout of one systemctl verb."""
-        unit = next(word for word in rest if word.endswith((".service", ".timer")))
-        slot = unit.split("@")[1].removesuffix(".service")
+        units = [word for word in rest if word.endswith((".service", ".timer"))]
+        slot = units[0].split("@")[1].removesuffix(".service")
         if verb == "start" and not self.broken:
             id = os.path.basename(os.readlink(self.machine.slots / slot))
             body = {"status": "ready", "release": id}
@@ -93,11 +96,30 @@ class Systemd:
         if verb == "stop" and slot in self.running:
             self.running.pop(slot).close()
         if verb in ("enable", "disable"):
+            self.want_timer(units[0], verb == "enable")
             (self.enabled.add if verb == "enable" else self.enabled.discard)(slot)
         if verb == "is-enabled":
             return int(slot not in self.enabled), ""
+        return 0, "\n".join(map(self.state, units))
+
+    def state(self, unit):
+        """What systemd shows of one unit."""
+        slot = unit.split("@")[1].removesuffix(".service")
         state = "active" if slot in self.running else "failed" if self.broken else "inactive"
-        return 0, f"ActiveState={state}\nNRestarts=0\n"
+        enabled = "enabled" if slot in self.enabled else "disabled"
+        return f"ActiveState={state}\nNRestarts=0\nUnitFileState={enabled}\n"
+
+    def want_timer(self, unit, enabled):
+        """Make or remove the symlink by which a reboot starts a timer."""
+        link = schedule.UNITS / "timers.target.wants" / unit
+        if enabled and unit.endswith(".timer"):
+            link.parent.mkdir(exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(schedule.UNITS / unit)
+        elif link.is_symlink():
+            link.unlink()
+            if not list(link.parent.iterdir()):
+                link.parent.rmdir()
 
 
 class serve:

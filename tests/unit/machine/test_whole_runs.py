@@ -97,7 +97,7 @@ def test_a_failed_start_leaves_the_old_release_serving(machine, tmp_path, capsys
     assert result["error"].startswith("orchard-web@blue.service ended while it started")
     assert "the project's own words" in result["detail"]
     assert (result["live"]["id"], result["live"]["healthy"]) == ("r2", True)
-    assert machine.slot_target("blue") == "r1"
+    assert machine.slot_target("blue") is None
     assert sorted(path.name for path in machine.releases.iterdir()) == ["r1", "r2"]
     assert machine.systemd.enabled == {"green"}
 
@@ -148,6 +148,55 @@ def test_a_run_killed_after_its_switch_is_finished_by_the_next(machine, tmp_path
     assert (status, result["action"]) == (0, "unchanged")
     assert set(machine.systemd.running) == machine.systemd.enabled == {"green"}
     assert os.readlink(machine.current) == "releases/r2"
+
+
+def test_release_that_was_taken_back_is_removed_and_nothing_goes_back_to_it(
+    machine, tmp_path, capsys
+):
+    deploy(capsys, tmp_path, "r1", "1" * 16)
+    deploy(capsys, tmp_path, "r2", "2" * 16)
+    # As the way back does, of a release that failed on another machine.
+    back = run_json(capsys, "rollback", "r1", "--accept", "all")[1]
+    assert (back["action"], back["live"]["id"]) == ("switched", "r1")
+    listed = {row["id"]: row for row in run_json(capsys, "list")[1]["releases"]}
+    assert (listed["r2"]["good"], listed["r2"]["rolled_back"]) == (False, True)
+    status, result = run_json(capsys, "remove", "r2")
+    assert (status, result.get("error")) == (0, None)
+    assert not (machine.releases / "r2").exists()
+
+
+def test_rollback_goes_to_what_was_live_before_and_not_to_what_was_left(machine, tmp_path, capsys):
+    def live() -> str:
+        return run_json(capsys, "status")[1]["live"]["id"]
+
+    for number in "12":
+        deploy(capsys, tmp_path, f"r{number}", number * 16)
+    run_json(capsys, "rollback")
+    assert live() == "r1"
+    deploy(capsys, tmp_path, "r3", "3" * 16)
+    assert run_json(capsys, "status")[1]["previous"] == "r1"
+    run_json(capsys, "rollback")
+    assert live() == "r1"
+    status, result = run_json(capsys, "rollback")
+    assert (status, result["error"]) == (
+        1,
+        "no release that was live before r1 is left here; see `release list`.",
+    )
+    assert run_json(capsys, "status")[1]["previous"] == ""
+    run_json(capsys, "switch", "r3")
+    run_json(capsys, "switch", "r1")  # released again, not gone back to
+    run_json(capsys, "rollback")
+    assert live() == "r3"
+
+
+def test_what_a_rollback_goes_to_is_kept(machine, tmp_path, capsys):
+    for number in "123":
+        deploy(capsys, tmp_path, f"r{number}", number * 16)
+    run_json(capsys, "rollback", "r2")
+    deploy(capsys, tmp_path, "r4", "4" * 16)  # two are kept: r4, and r3, which was rolled back
+    assert run_json(capsys, "status")[1]["previous"] == "r2"
+    run_json(capsys, "clean")
+    assert run_json(capsys, "rollback")[1]["live"]["id"] == "r2"
 
 
 def test_a_switch_purges_the_pages_of_the_release_before(machine, tmp_path, capsys):

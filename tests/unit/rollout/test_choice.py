@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from espalier.inventory.site import SiteError
-from espalier.rollout.choice import wanted_identity
+from espalier.rollout.choice import choose_previous, wanted_identity
 
 ONE = ["app1"]
 TWO = ["app1", "app2"]
@@ -24,6 +24,20 @@ def test_rollback_goes_to_the_newest_good_release_before_the_live_one() -> None:
     assert wanted_identity({"app1": rows("c", "b", "a")}, {"app1": "c"}, ONE, "") == "b"
     never_live = {"app1": rows("c", "b", "a", good="ac")}
     assert wanted_identity(never_live, {"app1": "c"}, ONE, "") == "a"
+
+
+def test_rollback_goes_where_the_first_machine_would_go() -> None:
+    kept = {"app1": rows("c", "b", "a"), "app2": rows("c", "b", "a")}
+    live = {"app1": "c", "app2": "c"}
+    assert wanted_identity(kept, live, TWO, "", previous="id-a") == "a"
+    with pytest.raises(SiteError, match="No older release was ever live here"):
+        wanted_identity(kept, live, TWO, "", previous="")
+    statuses = {
+        name: {"live": {"identity": "c"}, "releases": kept[name], "previous": previous}
+        for name, previous in (("app1", "id-a"), ("app2", "id-b"))
+    }
+    assert choose_previous(statuses, TWO, "") == {"app1": "id-a", "app2": "id-a"}
+    assert choose_previous(statuses, TWO, "b") == {"app1": "id-b", "app2": "id-b"}
 
 
 def test_rollback_of_a_release_that_was_cut_off_undoes_it() -> None:

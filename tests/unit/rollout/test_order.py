@@ -130,6 +130,12 @@ def test_live_release_is_started_anew_where_it_is_not_well_or_its_settings_chang
     ]
 
 
+def test_release_that_was_cut_off_after_its_switch_is_finished() -> None:
+    cut_off = status("new") | {"unfinished": True}
+    stages = play(statuses={"app1": status("new") | {"unfinished": False}, "app2": cut_off})
+    assert stages[3:5] == [["switch app1 id-new"], ["switch app2 id-new"]]
+
+
 def test_release_that_is_there_is_not_built_again() -> None:
     stages = play(statuses={"app1": status("old", "new"), "app2": status()})
     assert stages[2] == ["build app2 id-new"]
@@ -219,6 +225,23 @@ def test_rollback_checks_the_database_and_builds_nothing() -> None:
         ["clean app1", "clean app2"],
         ["hook app1 after_rollback"],
     ]
+
+
+def leaving(order: Order, statuses: Any, failing: Callable[[Task], bool]) -> list[str]:
+    """The steps that leave a release for good."""
+    stages = _play(order, statuses, failing)
+    return [f"{t.step} {t.machine}" for tasks, _ in stages for t in tasks if t.leaves]
+
+
+def test_machines_are_told_what_is_left_for_good() -> None:
+    back = replace(ORDER, identity="", new_id="", rollback_to="")
+    two = {name: status("new", "old") for name in TWO}
+    assert leaving(ORDER, None, lambda task: False) == []
+    assert leaving(back, two, lambda task: False) == ["switch app1", "switch app2"]
+    failing = fails("switch", "app2")
+    assert leaving(ORDER, None, failing) == ["rollback app1", "rollback app2"]
+    # A rollback that failed may be tried again.
+    assert leaving(back, two, failing) == ["switch app1", "switch app2"]
 
 
 def test_rollback_to_what_a_machine_has_not_got_is_refused_before_anything_is_done() -> None:

@@ -89,6 +89,23 @@ def test_archive_that_cannot_be_written_is_told_before_it_is_used(
     assert not list(tmp_path.glob("tmp.*")), "the directory for the copy is left behind"
 
 
+@pytest.mark.parametrize(
+    ("step", "leaves", "typed"),
+    [
+        ("switch", False, "switch r1"),
+        ("switch", True, "rollback r1 --accept all"),
+        ("rollback", False, "switch r1"),
+        ("rollback", True, "rollback r1 --accept all"),
+    ],
+)
+def test_machine_is_told_whether_a_switch_goes_back(
+    transport: Transport, tmp_path: Path, step: str, leaves: bool, typed: str
+) -> None:
+    program(tmp_path, "release", RELEASE)
+    transport.perform(Task(step, "vps1", "r1", leaves=leaves))
+    assert (tmp_path / "calls").read_text() == f"--json --project shop {typed}\n"
+
+
 def test_release_command_that_crashes_shows_its_last_words(
     transport: Transport, tmp_path: Path
 ) -> None:

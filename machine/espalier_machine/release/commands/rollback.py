@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import Any
 
 from espalier_machine.release.errors import ReleaseError
@@ -13,23 +14,26 @@ from espalier_machine.release.switch import go_live, put_live
 
 
 def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
-    """Put live the release named, or the newest that was live and is older than the live one."""
-    release = previous(machine, args.id)
+    """Put live the release named, or the last one that was live before the live one.
+
+    Without a name, none that a rollback has left since.
+    """
+    release = find_target(machine, args.id)
     check_back(machine, release, args.accept)
-    return go_live(machine, release, put_live)
+    return go_live(machine, release, partial(put_live, leave=True))
 
 
-def previous(machine: Machine, id: str | None) -> Release:
-    """The release that a rollback goes to: the named one, or the good one before the live one."""
+def find_target(machine: Machine, id: str | None) -> Release:
+    """The release that a rollback goes to; raises ReleaseError if there is none."""
     if id:
         return machine.require(id)
-    live, good = machine.live(), machine.good()
+    live = machine.live()
     if live is None:
         raise ReleaseError(
             "rollback", "no release is live here, so there is none to roll back from."
         )
-    older = [r for r in machine.all() if r.id in good and r.age_key < live.age_key]
-    if not older:
-        sentence = f"no release older than {live.id} was ever live here; see `release list`."
+    previous = machine.previous()
+    if not previous:
+        sentence = f"no release that was live before {live.id} is left here; see `release list`."
         raise ReleaseError("rollback", sentence)
-    return older[0]
+    return machine.require(previous)

@@ -9,19 +9,31 @@ from espalier_machine.common.text import format_table
 from espalier_machine.release.locks import lock_holder
 from espalier_machine.release.machine import Machine
 from espalier_machine.release.processes import process_states
-from espalier_machine.release.status import live_state, python_here, release_rows
+from espalier_machine.release.status import (
+    is_unfinished,
+    live_state,
+    python_here,
+    release_rows,
+)
 
 
 def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     """What is live, how it is, and whether a release is running."""
     live, stale, lock = live_state(machine), machine.is_stale(), lock_holder(machine.lock_file)
     site_lock = lock_holder(machine.site_lock_file)
+    unfinished = lock is None and not stale and is_unfinished(machine)
     table = [["project", machine.config.project], ["live", live["id"] if live else "nothing yet"]]
     if live:
         table += [["revision", f"{live['revision']} {live['version']}"], ["slot", live["slot"]]]
         table += [["since", f"{live['since'][:19]} {live['by']}"]]
         table += [["healthy", "yes" if live["healthy"] else "NO"]]
         table += [["settings", "changed; run `release restart`" if stale else "up to date"]]
+    if previous := machine.previous():
+        table += [["rollback", f"goes to {previous}"]]
+    if live and unfinished:
+        how = f"run `make release` on the control machine, or here `release switch {live['id']}`"
+        sentence = f"what follows from its switch was cut off, or has changed; {how}"
+        table += [["unfinished", sentence]]
     if lock is not None:
         table += [["running", "release {what}, pid {pid}".format_map(lock) if lock else "yes"]]
     if site_lock is not None:
@@ -31,6 +43,7 @@ def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     for name, one in processes.items():
         table += [["process", f"{name} {one['state']}, {one['release']}"]]
     state: dict[str, Any] = {"live": live, "stale": stale, "processes": processes, "lock": lock}
+    state |= {"unfinished": unfinished, "previous": previous}
     state["releases"] = release_rows(machine)
     state["site_lock"] = site_lock
     state["python"] = python_here(machine)
