@@ -22,9 +22,10 @@ ansible_facts:
   description:
     - C(distribution), C(distribution_version), C(distribution_release), C(memtotal_mb),
       C(processor_vcpus), C(mounts) (only C(/), with C(size_total)), C(virtualization_role),
-      C(virtualization_type), C(all_ipv4_addresses), C(all_ipv6_addresses), the kit's own record
-      of the machine as C(ansible_local.espalier), C(clock) (seconds since 1970) and C(data_free)
-      (bytes that are free where a database's data is, or would be).
+      C(virtualization_type), C(virtualization_tech_guest) (C(container) is in it in a container
+      of any kind, and nowhere else), C(all_ipv4_addresses), C(all_ipv6_addresses), the kit's own
+      record of the machine as C(ansible_local.espalier), C(clock) (seconds since 1970) and
+      C(data_free) (bytes that are free where a database's data is, or would be).
   type: dict
   returned: always
 """
@@ -61,12 +62,13 @@ def distribution(os_release: str) -> dict[str, str]:
     }
 
 
-def virtualization(container: str) -> dict[str, str]:
+def virtualization(container: str) -> dict[str, Any]:
     """Give the facts of `systemd-detect-virt --container`; only containers are told apart."""
     is_container = container not in ("", "none")
     return {
         "virtualization_role": "guest" if is_container else "host",
         "virtualization_type": container if is_container else "",
+        "virtualization_tech_guest": ["container", container] if is_container else [],
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.conftest import posting
+from tests.infra.conftest import converge, posting
 
 testinfra_hosts = ["ansible://django"]
 
@@ -155,6 +155,42 @@ def test_media_store_answers_neither_other_clients_nor_machines_without_the_toke
         link["source"]["machine"] for link in topology["links"] if link["purpose"] == "media"
     )
     assert machine(client).check_output("python3 -c %s", ask) == "403"
+
+
+def test_media_store_runs_as_the_project_s_user_only(
+    topology: Any, machine: Any, project: str
+) -> None:
+    store = machine(topology["services"]["media"][0])
+    main = store.check_output("systemctl show --property MainPID --value espalier-media")
+    users = store.check_output("ps -o user= --pid %s --ppid %s", main, main).split()
+    assert users == [project] * 3  # the master and its two workers
+
+
+@pytest.mark.breaks
+def test_media_store_gives_nobody_s_directory_to_the_project_s_user(
+    topology: Any, machine: Any, project: str, inventory_path: str
+) -> None:
+    """The directory of temporary files is among the uploads: their user may put a link there."""
+    store = machine(topology["services"]["media"][0])
+    receiving, secret = f"/srv/{project}/media/.receiving", "/srv/espalier-probe"
+    as_user = f"runuser -u {project} --"
+
+    def owners() -> list[str]:
+        return store.check_output(f"stat -c %U {secret} /var/lib/nginx/proxy").split()
+
+    store.check_output(f"mkdir -m 700 {secret} && {as_user} rm -rf {receiving}")
+    try:
+        store.check_output(f"{as_user} ln -s {secret} {receiving}")
+        store.check_output("systemctl restart espalier-media")
+        assert owners() == ["root", "www-data"]
+        # A run tests the configuration before nginx reads it.
+        store.check_output("echo >> /etc/espalier/media.conf")
+        assert "Reload the media store" in converge(inventory_path, "--tags", "media")
+        assert owners() == ["root", "www-data"]
+    finally:
+        store.check_output(f"rm -f {receiving} && rmdir {secret}")
+        store.check_output("systemctl restart espalier-media")
+    assert store.check_output(f"stat -c %U {receiving}") == project
 
 
 def test_static_files_are_on_every_machine(site: Any, topology: Any, machine: Any) -> None:

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jinja2 import Environment
+
 from plugins.modules import machine_facts as facts
 
 DEBIAN = """PRETTY_NAME="Debian GNU/Linux 13 (trixie)"
@@ -25,10 +32,33 @@ def test_distribution_is_named_as_ansible_names_it() -> None:
 
 def test_a_container_is_told_from_a_machine() -> None:
     guest = {"virtualization_role": "guest", "virtualization_type": "podman"}
+    guest["virtualization_tech_guest"] = ["container", "podman"]
     assert facts.virtualization("podman") == guest
     # A virtual machine says "none" too: it has memory and a kernel of its own.
     host = {"virtualization_role": "host", "virtualization_type": ""}
+    host["virtualization_tech_guest"] = []
     assert facts.virtualization("none") == facts.virtualization("") == host
+
+
+def makes_swap(found: dict[str, Any]) -> bool:
+    """Whether the role `base` makes a swap file on a small machine with these facts."""
+    role = Path(__file__).resolve().parents[2] / "roles/base/tasks/main.yml"
+    tasks = {task["name"]: task for task in yaml.safe_load(role.read_text())}
+    conditions = map(Environment().compile_expression, tasks["Make a swap file"]["when"])
+    return all(holds(base_memory_mb=512, ansible_facts=found) for holds in conditions)
+
+
+@pytest.mark.parametrize("kind", ["podman", "lxc", "lxc-libvirt", "openvz", "wsl", "proot"])
+def test_no_container_changes_its_host_s_swap(kind: str) -> None:
+    assert not makes_swap(facts.virtualization(kind))
+
+
+def test_machines_get_swap_whoever_gathers_the_facts() -> None:
+    assert makes_swap(facts.virtualization("none"))
+    # As ansible.builtin.setup has it.
+    virtual = {"virtualization_role": "guest", "virtualization_type": "kvm"}
+    assert makes_swap({**virtual, "virtualization_tech_guest": ["kvm"]})
+    assert makes_swap({})
 
 
 def test_addresses_are_sorted() -> None:

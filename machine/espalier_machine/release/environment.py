@@ -11,7 +11,8 @@ from espalier_machine.release.errors import ReleaseError
 def parse_environment(text: str, where: str = "environment file") -> dict[str, str]:
     """Variables of a systemd EnvironmentFile; raises ReleaseError naming the line."""
     variables = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not splitlines(): it splits at characters, too, that systemd takes for a part of the value.
+    for number, line in enumerate(text.split("\n"), 1):
         line = line.strip()
         if not line or line[0] in "#;":
             continue

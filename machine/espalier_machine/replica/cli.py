@@ -14,11 +14,27 @@ import argparse
 import fcntl
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from espalier_machine.common import installed
 from espalier_machine.replica.cluster import Replica
 from espalier_machine.replica.errors import ReplicaError
 from espalier_machine.replica.follow import follow
+
+# In a directory that is root's alone: in /run/lock anybody could make, or lock, such a file.
+LOCK = Path("/run/espalier/postgresql-replica.lock")
+
+
+@contextmanager
+def locked() -> Iterator[None]:
+    """Hold the lock of this command; waits for whoever holds it."""
+    LOCK.parent.mkdir(exist_ok=True)
+    LOCK.parent.chmod(0o755)  # whatever the umask
+    with LOCK.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def main() -> int:
@@ -32,8 +48,7 @@ def main() -> int:
     arguments = parser.parse_args()
     installed.mark_in_use()
     # Two runs at once would copy into the same directory: the second one waits for the first.
-    with open("/run/lock/postgresql-replica", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked():
         try:
             answer = json.dumps(follow(Replica(arguments.version), arguments.check))
         except ReplicaError as error:

@@ -30,8 +30,25 @@ class Replica:
             "SELECT count(*) FROM pg_stat_wal_receiver WHERE status = 'streaming' "
             "AND slot_name = current_setting('primary_slot_name')"
         )
+        return self.ask(sql) == "1"
+
+    def is_outdated(self) -> bool:
+        """Tell whether it runs with another primary or slot than its configuration files have."""
+        sql = (
+            "SELECT count(*) > 0 FROM pg_file_settings f JOIN pg_settings s USING (name) "
+            "WHERE name IN ('primary_conninfo', 'primary_slot_name') "
+            "AND f.applied AND f.setting <> s.setting"
+        )
+        return self.ask(sql) == "t"
+
+    def receiver(self) -> str:
+        """Return the process that receives WAL, "" where there is none."""
+        return self.ask("SELECT pid FROM pg_stat_wal_receiver")
+
+    def ask(self, sql: str) -> str:
+        """Return the answer of our own PostgreSQL, "" where it gives none."""
         done = run("psql", "-XAt", "-d", "postgres", "-c", sql, check=False)
-        return done.returncode == 0 and done.stdout.strip() == "1"
+        return "" if done.returncode else done.stdout.strip()
 
     def is_running(self) -> bool:
         """Tell whether systemd runs it."""
@@ -92,10 +109,17 @@ class Replica:
             return "the copy was of another database"
         if int(control["Latest checkpoint's TimeLineID"]) > int(timeline):
             return "the copy had a history of its own"
-        # type, LSN, timeline; the LSN is empty for a slot that was invalidated, all for none.
-        if len(slot := self.ask_primary(f"READ_REPLICATION_SLOT {self.slot}")) < 2 or not slot[1]:
+        if not self.primary_slot()[1]:
             return "the primary no longer keeps what the copy lacks"
         return ""
+
+    def primary_slot(self) -> tuple[str, str]:
+        """Return type and LSN of our slot on the primary.
+
+        The LSN is empty for a slot that was invalidated, both are where there is none.
+        """
+        kind, lsn = (*self.ask_primary(f"READ_REPLICATION_SLOT {self.slot}"), "", "")[:2]
+        return kind, lsn
 
     def log_since(self, mark: int) -> str:
         """Return the end of PostgreSQL's log, at most 2000 characters."""

@@ -9,6 +9,7 @@ from espalier_machine.replica.cluster import Replica
 from espalier_machine.replica.errors import ReplicaError
 
 WAIT = 300  # seconds for a replica to begin streaming: it may first replay what it had already
+RELOAD = 10  # seconds for a replica to act on what it has read
 # What a replica logs when no amount of waiting will help.
 HOPELESS = (
     "has already been removed",
@@ -24,6 +25,19 @@ def start(replica: Replica) -> None:
     """Start PostgreSQL; raises ReplicaError with its log where that fails."""
     if system.run("systemctl", "start", replica.unit).returncode:
         raise ReplicaError(f"The replica does not start. Its log ends:\n{replica.log_since(0)}")
+
+
+def reload(replica: Replica) -> None:
+    """Make PostgreSQL read its configuration, and wait until it acts on another primary or slot.
+
+    It starts another receiver then. Until the former one has ended, its stream tells nothing.
+    """
+    former = replica.receiver() if replica.is_outdated() else ""
+    system.run("systemctl", "reload", replica.unit)
+    for _ in range(RELOAD * 2):
+        if not replica.is_outdated() and (not former or replica.receiver() != former):
+            return
+        time.sleep(0.5)
 
 
 def wait_until_streaming(replica: Replica, mark: int) -> str:

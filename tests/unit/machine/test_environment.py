@@ -25,6 +25,12 @@ def test_environment_file_names_the_bad_line(line):
     assert caught.value.sentence.startswith("/etc/x line 2 is not KEY=")
 
 
+@pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
+def test_only_a_line_feed_ends_a_line(character):
+    variables = {"A": f"{character}one{character}two{character}", "B": "x"}
+    assert parse_environment(format_environment(variables)) == variables
+
+
 def test_environment_survives_a_round_trip():
     variables = {"A": 'quote " slash \\ end\\', "B": "a$b`c", "C": ""}
     assert parse_environment(format_environment(variables)) == variables
