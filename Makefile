@@ -88,7 +88,7 @@ diagrams: .venv/.installed  ## draw those of the docs anew
 #   lint            2        style, types, the contract between the rooms of the package
 #   unit            8        pure functions; no machine is touched
 #   default         11       a site that the version before has made is taken over under traffic (3 of them), verified, broken, retired
-#   short-release   6        a few releases under traffic; a controller that is killed; site.yml against a release
+#   short-release   6        a few releases under traffic; a control machine that is killed; site.yml against a release
 #   smoke           3        what a person types, for what the last issues changed: tests/smoke
 #   heavy           4 to 30  one of HEAVY, chosen by the count of commits: reach 4, climb 12; the others were not timed today
 PARTS := lint unit default short-release smoke heavy

@@ -94,7 +94,7 @@ def image_files(codename: str) -> dict[str, str]:
     )
     files = {
         "/etc/apt/sources.list": apt_sources(codename),
-        "/etc/apt/apt.conf.d/90controller": apt_settings(),
+        "/etc/apt/apt.conf.d/90control-machine": apt_settings(),
         "/etc/pip.conf": pip,
         "/etc/uv/uv.toml": uv,
         "/etc/environment": proxies,
@@ -128,8 +128,8 @@ def build_image(name: str, codename: str, files: Mapping[str, str], folder: Path
         # The copied tree's own root directory may be private; the machine's must not be.
         "--customize-hook=chmod 755 $1",
     ]
-    if files["/etc/apt/apt.conf.d/90controller"]:
-        bootstrap.append(f"--aptopt={root}/etc/apt/apt.conf.d/90controller")
+    if files["/etc/apt/apt.conf.d/90control-machine"]:
+        bootstrap.append(f"--aptopt={root}/etc/apt/apt.conf.d/90control-machine")
     own = [str(sources)] if files["/etc/apt/sources.list"] else []
     if own:  # which mmdebstrap also writes there, for a second time
         bootstrap.append("--customize-hook=rm -f $1/etc/apt/sources.list.d/0000sources.list")

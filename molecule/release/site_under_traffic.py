@@ -92,7 +92,7 @@ class Site:
         return self.spawn("ansible-playbook", "site.yml", "-i", str(self.inventory))
 
     def spawn(self, program: str, *arguments: str) -> subprocess.Popen[str]:
-        """Start a program of the kit; with low priority, as a controller is another machine."""
+        """Start a program of the kit, with low priority: it would run on another machine."""
         return subprocess.Popen(
             ["nice", str(Path(sys.executable).with_name(program)), *arguments],
             cwd=ROOT,

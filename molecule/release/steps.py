@@ -38,7 +38,7 @@ def every_step(requests: int) -> Iterator[tuple[str, Step]]:
         yield f"broken: {part}", partial(broken, part=part)
     yield "processes", processes
     yield "killed, resumed", killed_and_resumed
-    yield "killed, undone", killed_and_undone
+    yield "killed, rolled back", killed_and_rolled_back
     yield "two at once", two_at_once
     yield "site.yml", by_site
     yield "site.yml, release", site_against_release
@@ -97,7 +97,7 @@ def no_such_version(site: Site) -> None:
 
 
 def killed_and_resumed(site: Site) -> None:
-    """The controller is killed when one machine has switched; the same command finishes it."""
+    """The control machine is killed when one machine has switched; the same command finishes it."""
     _kill_half_way(site)
     said = site.command("release")
     if "was cut off" not in said:
@@ -105,7 +105,7 @@ def killed_and_resumed(site: Site) -> None:
     site.expect_new()
 
 
-def killed_and_undone(site: Site) -> None:
+def killed_and_rolled_back(site: Site) -> None:
     """The same, and `rollback` undoes it."""
     before = site.live()
     _kill_half_way(site)
@@ -114,7 +114,7 @@ def killed_and_undone(site: Site) -> None:
 
 
 def _kill_half_way(site: Site) -> None:
-    """Begin a release, and kill the controller when one of the machines has switched."""
+    """Begin a release, and kill the control machine when one of the machines has switched."""
     site.change()
     job = site.start("release")
     site.until(job, "switch vps1")

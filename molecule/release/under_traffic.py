@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Release under traffic: good releases, broken ones, and a controller and machines that go away.
+"""Release under traffic: good releases, broken ones, and machines that go away.
 
     under_traffic.py -i molecule/release/inventory                      every step
     under_traffic.py -i molecule/release/inventory --short              a few of them, as CI does

@@ -45,7 +45,7 @@ options:
     description: Name given as C(pending) whose changes are in force now.
     type: str
 notes:
-  - The content reaches neither the machine's log nor the controller's output, but for a difference.
+  - The content reaches neither the log here nor the control machine's output, but for a difference.
 author: Espalier
 """
 

@@ -22,7 +22,7 @@ COMMANDS = {
     "probe": ("", "ask the live release through this machine's nginx"),
     "remove": ("ID", "remove a release that nothing runs from"),
     "clean": ("", "remove old releases and leftovers"),
-    "hold": ("WHAT", "hold the lock over the whole site, as the controller does"),
+    "hold": ("WHAT", "hold the lock over the whole site, as the control machine does"),
     "log": ("", "say what went live here, when, and who did it"),
     "manage": ("WORDS", "run the live release's manage.py, as the project's user"),
     "list": ("", "list the releases on this machine"),

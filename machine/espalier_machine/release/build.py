@@ -46,7 +46,7 @@ def find_prepared(machine: Machine, build: Mapping[str, Any], id: str | None) ->
 
 @low_priority()
 def prepare(
-    machine: Machine, archive: Path, id: str | None, undo: ExitStack
+    machine: Machine, archive: Path, id: str | None, rollback: ExitStack
 ) -> tuple[Release, bool]:
     """Build the release of `archive`, or find it built; returns it and whether it was built now."""
     build = read_build(archive, machine.config.project)
@@ -61,13 +61,13 @@ def prepare(
         with tarfile.open(archive, "r:gz") as tar:
             # unpacked once, again as bytecode, and again as static files
             require_space(machine.build, 3 * sum(member.size for member in tar) + 50 * MEGABYTE)
-        undo.callback(machine.discard, staging)
+        rollback.callback(machine.discard, staging)
         # opened as root, since an upload may be for root's eyes only
         with open(archive, "rb") as file, machine.as_user():
             staging.mkdir()
             unpack(file, staging)
     with step("install", "install requirements"):
-        venv = make_venv(machine, build, staging, undo)
+        venv = make_venv(machine, build, staging, rollback)
     with step("unpack", "write the release's own files"), machine.as_user():
         text = format_environment(release_environment(build, path))
         (staging / "release.env").write_text(text)
@@ -80,7 +80,7 @@ def prepare(
             (staging / "bin" / name).write_text(text)
             (staging / "bin" / name).chmod(0o755)
         (staging / "venv").symlink_to(f"../../venvs/{venv}")
-        undo.callback(machine.discard, path)
+        rollback.callback(machine.discard, path)
         staging.rename(path)
     record = build | {"id": path.name, "venv": venv, "python": python_version(machine, build)}
     release = Release(path, record)

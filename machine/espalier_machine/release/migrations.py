@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -12,14 +14,18 @@ from espalier_machine.release.explain import explain_django
 from espalier_machine.release.machine import Machine
 from espalier_machine.release.record import Release
 
+# What a file of migrations has in it, wherever it lies (MIGRATION_MODULES), and who says where.
+MIGRATION = re.compile(rb"Migration|MIGRATION_MODULES")
 
-def is_same_code(one: Release, other: Release) -> bool:
-    """Whether two releases were built of the same archive and the same packages.
 
-    Less will not do: any module may hold migrations (MIGRATION_MODULES), or choose them.
-    """
-    keys = ("identity", "venv")
-    return [one.record[key] for key in keys] == [other.record[key] for key in keys]
+def migration_code(release: Release) -> set[tuple[str, str]]:
+    """What decides which migrations a release has: files, by content, and its virtualenv."""
+    files = {("", release.record["venv"])}
+    for path in (release.path / "code").rglob("*.py"):
+        if path.is_file() and MIGRATION.search(content := path.read_bytes()):
+            relative = path.relative_to(release.path)
+            files.add((str(relative), hashlib.sha256(content).hexdigest()))
+    return files
 
 
 def ask_guard(machine: Machine, release: Release, command: str, stdin: str | None = None) -> Any:
@@ -33,11 +39,8 @@ def ask_guard(machine: Machine, release: Release, command: str, stdin: str | Non
 
 
 def guard(machine: Machine, code: Release, other: Release, command: str) -> list[dict[str, Any]]:
-    """What `code`'s migrations do to `other`; [] where both are the same code."""
-    if is_same_code(code, other):
-        return []
-    # Mostly nothing is to be migrated: then one start of the project is enough.
-    if command == "check" and not ask_guard(machine, code, command, "null"):
+    """What `code`'s migrations do to `other`; [] where both have the same ones."""
+    if migration_code(code) == migration_code(other):
         return []
     known = ask_guard(machine, other, "columns")
     return (ask_guard(machine, code, command, json.dumps(known)) or []) if known else []

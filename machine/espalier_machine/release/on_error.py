@@ -10,11 +10,11 @@ from contextlib import ExitStack, contextmanager
 @contextmanager
 def rollback_on_error() -> Iterator[ExitStack]:
     """A stack of callbacks that run, last first, only when the block fails."""
-    undo = ExitStack()
+    rollback = ExitStack()
     try:
-        yield undo
+        yield rollback
     except BaseException:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half an undo
-        undo.close()
+            signal.signal(number, signal.SIG_IGN)  # a second Ctrl-C must not leave half a rollback
+        rollback.close()
         raise

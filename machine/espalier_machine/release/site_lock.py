@@ -23,22 +23,22 @@ def hold(
     say: Callable[[str], None],
     token: str = "",
 ) -> None:
-    """Hold the lock over the whole site for a release that a controller runs from elsewhere.
+    """Hold the lock over the whole site for a release that a control machine runs from elsewhere.
 
-    Every few seconds the controller sends a line, its heartbeat, which names the step that runs.
-    The lock is free again when the heartbeats end, or are missing for HOLD_SILENCE seconds: a
-    controller that was killed, or lost its network, blocks nobody. The lock's file then keeps its
-    content, so that the next controller learns that a release was cut off. Raises Busy if another
-    one holds the lock.
+    Every few seconds the control machine sends a line, its heartbeat, which names the step that
+    runs. The lock is free again when the heartbeats end, or are missing for HOLD_SILENCE seconds:
+    a control machine that was switched off, or lost its network, blocks nobody. The lock's file
+    then keeps its content, so that the next one learns that a release was cut off. Raises Busy if
+    another one holds the lock.
 
     The line `done` ends it well, and the content is removed. The line `withdrawn` ends it as if it
     had never been: another machine did not give the lock, and nothing was done. Who stops this
-    process (SIGTERM, here SystemExit) takes the lock from its controller for good.
+    process (SIGTERM, here SystemExit) takes the lock from its control machine for good.
 
     `say` is given one JSON object: `token`, which the commands of this release bring along, and
-    `cut_off`, what the last controller wrote if it did not end by itself, else null. A controller
-    that lost the lock brings its `token`: it gets the same one if nobody else has held the lock
-    since, and tells by `cut_off` whether that is so.
+    `cut_off`, what the last holder wrote if it did not end by itself, else null. Who lost the lock
+    brings its `token`: it gets the same one if nobody else has held the lock since, and tells by
+    `cut_off` whether that is so.
     """
     with os.fdopen(os.open(machine.site_lock_file, os.O_RDWR | os.O_CREAT, 0o600), "r+") as file:
         if not acquire(file):
@@ -59,7 +59,7 @@ def hold(
         try:
             say(json.dumps({"token": body["token"], "cut_off": cut_off or None}))
             end = _follow(heartbeats, lambda doing: write(json.dumps(body | {"what": doing})))
-        except SystemExit:  # somebody stopped this process: its controller takes nothing again
+        except SystemExit:  # somebody stopped this process: its control machine takes nothing again
             write(json.dumps({key: value for key, value in body.items() if key != "token"}))
             raise
         if end == "done":

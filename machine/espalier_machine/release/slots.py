@@ -18,7 +18,7 @@ from espalier_machine.release.units import has_failed, set_enabled, unit_log, un
 WARM_REQUESTS = 8
 
 
-def choose_slot(live: str | None) -> str:
+def idle_slot(live: str | None) -> str:
     """The slot that a new release starts in: the one that is not live."""
     return SLOTS[1] if live == SLOTS[0] else SLOTS[0]
 

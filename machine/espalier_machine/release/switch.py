@@ -18,7 +18,7 @@ from espalier_machine.release.record import Release
 from espalier_machine.release.result import done
 from espalier_machine.release.slots import (
     abandon_slot,
-    choose_slot,
+    idle_slot,
     stop_slot,
     wait_for_backlog,
     wait_until_ready,
@@ -29,16 +29,16 @@ from espalier_machine.release.status import live_state
 from espalier_machine.release.units import is_running, set_enabled, unit_state
 
 
-def switch(machine: Machine, release: Release, undo: ExitStack, left: str = "") -> None:
+def switch(machine: Machine, release: Release, rollback: ExitStack, left: str = "") -> None:
     """Start the release in the idle slot and, when it answers, switch traffic to it.
 
     `left` is the id that a rollback leaves with it, for the history.
     """
-    slot = choose_slot(machine.live_slot())
+    slot = idle_slot(machine.live_slot())
     unit, sock = machine.unit(slot), machine.socket(slot)
     with machine.progress.step("switch", f"start {release.id} in the {slot} slot"):
         stop_slot(machine, slot)
-        undo.callback(abandon_slot, machine, slot, machine.slot_target(slot))
+        rollback.callback(abandon_slot, machine, slot, machine.slot_target(slot))
         point(machine.slots / slot, f"../releases/{release.id}")
         (machine.slots / f"{slot}.fingerprint").write_text(machine.fingerprint())
         since = int(time.time())
@@ -84,7 +84,7 @@ def finalize(machine: Machine) -> None:
     target = machine.slot_target(live) if live else None
     if live is None or target is None:
         return
-    old = choose_slot(live)
+    old = idle_slot(live)
     with machine.progress.step("retire", f"retire the {old} slot"):
         if machine.current_target() != target:
             point(machine.current, f"releases/{target}")
@@ -100,18 +100,20 @@ def finalize(machine: Machine) -> None:
         finalize_processes(machine, release)
 
 
-def put_live(machine: Machine, release: Release, undo: ExitStack, *, leave: bool = False) -> str:
+def put_live(
+    machine: Machine, release: Release, rollback: ExitStack, *, leave: bool = False
+) -> str:
     """Switch to the release unless that changes nothing; returns what was done in a word.
 
     With `leave`, which a rollback means, none goes to the release that was live, until it is again.
     """
     live = live_state(machine)
     if not live or live["id"] != release.id:
-        switch(machine, release, undo, left=live["id"] if live and leave else "")
+        switch(machine, release, rollback, left=live["id"] if live and leave else "")
         return "switched"
     if live["healthy"] and not machine.is_stale():
         return "unchanged"
-    switch(machine, release, undo)
+    switch(machine, release, rollback)
     return "restarted"
 
 
@@ -119,7 +121,7 @@ def go_live(
     machine: Machine, release: Release, put: Callable[[Machine, Release, ExitStack], str]
 ) -> dict[str, Any]:
     """Put a prepared release live in the way `put` does."""
-    with rollback_on_error() as undo:
-        action = put(machine, release, undo)
+    with rollback_on_error() as rollback:
+        action = put(machine, release, rollback)
     finalize(machine)
     return done(action, release, f"release {release.id} is live ({action}).")

@@ -57,7 +57,7 @@ def uv_environment(machine: Machine) -> dict[str, str]:
     }
 
 
-def make_venv(machine: Machine, build: Mapping[str, Any], tree: Path, undo: ExitStack) -> str:
+def make_venv(machine: Machine, build: Mapping[str, Any], tree: Path, rollback: ExitStack) -> str:
     """Make or reuse the virtualenv for the archive unpacked at `tree`; returns its name.
 
     A virtualenv cannot be moved, so it is built in place and marked complete at the end.
@@ -71,7 +71,7 @@ def make_venv(machine: Machine, build: Mapping[str, Any], tree: Path, undo: Exit
         return venv.name
     machine.discard(venv)
     require_space(machine.venvs, VENV_SPACE)
-    undo.callback(machine.discard, venv)
+    rollback.callback(machine.discard, venv)
     folder = tree / os.path.dirname(wanted.path)
 
     def uv(*argv: str, stdin: str | None = None) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from espalier_machine.release.slots import backlog, choose_slot
+from espalier_machine.release.slots import backlog, idle_slot
 from espalier_machine.release.units import has_failed
 
 
 @pytest.mark.parametrize(("live", "slot"), [(None, "blue"), ("blue", "green"), ("green", "blue")])
 def test_the_idle_slot_is_chosen(live, slot):
-    assert choose_slot(live) == slot
+    assert idle_slot(live) == slot
 
 
 @pytest.mark.parametrize(

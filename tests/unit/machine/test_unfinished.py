@@ -29,9 +29,9 @@ def cut_off(machine, tmp_path, capsys) -> None:
     deploy(capsys, tmp_path, "r1", "1" * 16, **PROCESSES)
     assert not unfinished(capsys)
     path = archive(tmp_path / "r2.tar.gz", "2" * 16, **PROCESSES)
-    with ExitStack() as undo:
-        switch(machine, prepare(machine, path, "r2", undo)[0], undo)
-        undo.pop_all()
+    with ExitStack() as rollback:
+        switch(machine, prepare(machine, path, "r2", rollback)[0], rollback)
+        rollback.pop_all()
 
 
 def test_first_machine_that_leaves_hands_its_timers_to_the_next(machine, tmp_path, capsys):

@@ -139,10 +139,10 @@ def test_leftovers_of_a_killed_run_are_built_anew(machine, tmp_path, capsys):
 def test_a_run_killed_after_its_switch_is_finished_by_the_next(machine, tmp_path, capsys):
     deploy(capsys, tmp_path, "r1", "1" * 16)
     path = archive(tmp_path / "r2.tar.gz", "2" * 16)
-    with ExitStack() as undo:
-        built, _ = prepare(machine, path, "r2", undo)
-        switch(machine, built, undo)
-        undo.pop_all()  # and here it is killed: both slots run
+    with ExitStack() as rollback:
+        built, _ = prepare(machine, path, "r2", rollback)
+        switch(machine, built, rollback)
+        rollback.pop_all()  # and here it is killed: both slots run
     assert set(machine.systemd.running) == {"blue", "green"}
     status, result = run_json(capsys, "deploy", str(path))
     assert (status, result["action"]) == (0, "unchanged")
@@ -225,9 +225,9 @@ def test_a_switch_purges_the_pages_of_the_release_before(machine, tmp_path, caps
 
 def test_undo_never_touches_a_release_that_went_live(machine, tmp_path):
     path = archive(tmp_path / "r1.tar.gz")
-    with pytest.raises(ReleaseError), ExitStack() as undo:
-        built, _ = prepare(machine, path, "r1", undo)
-        switch(machine, built, undo)
+    with pytest.raises(ReleaseError), ExitStack() as rollback:
+        built, _ = prepare(machine, path, "r1", rollback)
+        switch(machine, built, rollback)
         raise ReleaseError("stopped", "a signal right after the rename")
     assert machine.live().id == "r1"
     assert set(machine.systemd.running) == {"blue"}

@@ -19,7 +19,7 @@ from espalier_machine.release.virtualenv import python_version
 
 def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     """Build, migrate, put live, tidy up; only what is left to do of it."""
-    with rollback_on_error() as undo:
+    with rollback_on_error() as rollback:
         build = read_build(args.archive, machine.config.project)
         live = machine.live()
         same = live is not None and live.record["identity"] == build["identity"]
@@ -27,11 +27,11 @@ def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
             state = live_state(machine)
             if state and (not state["healthy"] or machine.is_stale()):
                 migrate(machine, live)  # its database may be another one, or made anew, since
-            action, release = put_live(machine, live, undo), live
+            action, release = put_live(machine, live, rollback), live
         else:
-            release, _ = prepare(machine, args.archive, args.id, undo)
+            release, _ = prepare(machine, args.archive, args.id, rollback)
             migrate(machine, release, args.accept)
-            switch(machine, release, undo)
+            switch(machine, release, rollback)
             action = "deployed"
     finalize(machine)
     if action == "deployed":

@@ -13,7 +13,7 @@ from espalier_machine.release.result import done
 
 def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     """Build a release; nothing that runs changes."""
-    with rollback_on_error() as undo:
-        release, built = prepare(machine, args.archive, args.id, undo)
+    with rollback_on_error() as rollback:
+        release, built = prepare(machine, args.archive, args.id, rollback)
     action = "prepared" if built else "unchanged"
     return done(action, release, f"release {release.id} is ready to switch to ({action}).")

@@ -18,8 +18,8 @@ def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     if live is None:
         raise ReleaseError("restart", "no release is live here yet; run `release deploy ARCHIVE`.")
 
-    def restart(machine: Machine, release: Release, undo: ExitStack) -> str:
-        switch(machine, release, undo)
+    def restart(machine: Machine, release: Release, rollback: ExitStack) -> str:
+        switch(machine, release, rollback)
         return "restarted"
 
     return go_live(machine, live, restart)
