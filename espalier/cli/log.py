@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import click
-from espalier_machine.common.text import format_table
 
 from espalier.cli.machines import ask_all
 from espalier.cli.options import json_option, site_command
 from espalier.inventory.site import Site
+from espalier_machine.common.text import format_table
 
 
 @site_command()

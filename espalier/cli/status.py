@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 
 import click
-from espalier_machine.common.text import format_table
 
 from espalier.cli.machines import ask_all
 from espalier.cli.options import json_option, site_command
 from espalier.inventory.site import Site
+from espalier_machine.common.text import format_table
 
 HEADER = ["MACHINE", "LIVE", "REVISION", "HEALTHY", "SINCE", "BY", "KEPT"]
 
@@ -31,6 +31,8 @@ def command(site: Site, as_json: bool) -> int:
         healthy = "yes" if live["healthy"] else "NO"
         if live["healthy"] and answer["stale"]:
             healthy = "yes, but its settings have changed"
+        elif live["healthy"] and answer.get("unfinished"):
+            healthy = "yes, but its release was cut off"
         rows.append(
             [
                 *(machine, live["id"] or "nothing yet", live["revision"][:12], healthy),

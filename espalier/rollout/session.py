@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from espalier_machine.common.forms import new_release_id
 from pyinfra.api.host import Host
 
 from espalier.inventory.remote import Remote
@@ -29,6 +28,7 @@ from espalier.rollout.packing import Archive, add_commits, pack
 from espalier.rollout.request import Request
 from espalier.rollout.runner import Interrupted, run_order
 from espalier.rollout.transport import Transport, perform_all
+from espalier_machine.common.forms import new_release_id
 
 
 @dataclass

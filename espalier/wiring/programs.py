@@ -17,9 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from espalier_machine.common.forms import PROGRAMS, WRAPPERS
-
 from espalier.paths import MACHINE
+from espalier_machine.common.forms import PROGRAMS, WRAPPERS
 
 PACKAGES = {"release": "release", "postgresql-replica": "replica"}
 SHARED = "common"

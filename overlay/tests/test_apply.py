@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+
 from espalier_overlay.apply import apply
 from espalier_overlay.database import POSTGRESQL, parse_url
 

@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
+
 from espalier_overlay.guard import LARGE, Database, judge, locks
 from espalier_overlay.migrate import lock_key
-
 from overlay.tests.conftest import Run
 
 LIVE = {"shop_item": ["id", "name", "price"]}

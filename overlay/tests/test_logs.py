@@ -8,6 +8,7 @@ from typing import Any
 import django
 import pytest
 from django.utils.log import DEFAULT_LOGGING
+
 from espalier_overlay.logs import logging_config
 
 STREAM = {"class": "logging.StreamHandler"}

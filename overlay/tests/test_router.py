@@ -1,6 +1,7 @@
 """The router's judgements, without a database."""
 
 import pytest
+
 from espalier_overlay.replicas import Answer, Lag
 from espalier_overlay.router import Queries, writes
 

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from espalier_machine.common.forms import archive_name
-
 from espalier.project.archive.content import code, generated, overlay
 from espalier.project.archive.record import record
 from espalier.project.archive.write import write
@@ -18,6 +16,7 @@ from espalier.project.cache import IDENTITY_LENGTH, prune
 from espalier.project.detection.detect import Detected
 from espalier.project.schema import Project
 from espalier.project.source.tree import Source, digest_of, sha256
+from espalier_machine.common.forms import archive_name
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from espalier_machine.common.text import format_table
 
-from espalier.cli import maintenance, manage, options, psql
+from espalier.cli import maintenance, manage, options, psql, status
 from espalier.cli.main import COMMANDS, main
 from espalier.inventory.read import Passwords
 from espalier.inventory.site import SiteError
 from espalier.paths import KIT
 from espalier.project.name import project_name
+from espalier_machine.common.text import format_table
 
 Recorded = list[tuple[str, list[str]]]
 LAB = str(KIT / "inventories/lab")
@@ -30,6 +30,14 @@ def test_every_command_has_help_and_the_shared_options() -> None:
         assert done.exit_code == 0
         for option in ("--inventory", "-K", "-k", "--ask-vault-pass", "--vault-id"):
             assert option in done.output
+
+
+def test_release_that_was_cut_off_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    live = {"id": "r2", "identity": "2", "revision": "abc", "healthy": True, "since": "", "by": ""}
+    answer = {"ok": True, "live": live, "stale": False, "unfinished": True, "releases": []}
+    monkeypatch.setattr(status, "ask_all", lambda site, command: {"vps1": answer})
+    done = CliRunner().invoke(main, ["status", "-i", LAB])
+    assert "yes, but its release was cut off" in done.stdout
 
 
 def test_wrong_use_has_the_status_2(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 import pytest
+
 from espalier_machine.common import system
 from espalier_machine.release import config, schedule, virtualenv
 from espalier_machine.release.machine import Machine

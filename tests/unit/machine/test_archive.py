@@ -6,6 +6,7 @@ import os
 import tarfile
 
 import pytest
+
 from espalier_machine.release.archive import read_build, unpack
 from espalier_machine.release.errors import ReleaseError
 

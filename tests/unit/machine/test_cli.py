@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
+
 from espalier_machine.release import config
 from espalier_machine.release.cli import main
 

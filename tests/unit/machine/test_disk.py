@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from espalier_machine.release.disk import require_space
 from espalier_machine.release.errors import ReleaseError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from espalier_machine.release.environment import format_environment, parse_environment
 from espalier_machine.release.errors import ReleaseError
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from espalier_machine.release.explain import explain_django, explain_start, explain_uv
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from espalier_machine.release.history import find_good, format_line, parse
 
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from espalier_machine.common.installed import GRACE, remove_unused_in
 
 NOW = time.time()

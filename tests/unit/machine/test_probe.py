@@ -7,6 +7,7 @@ import json
 import threading
 
 import pytest
+
 from espalier_machine.release import front, slots
 from espalier_machine.release.errors import ReleaseError
 from espalier_machine.release.probe import probe

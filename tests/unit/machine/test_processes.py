@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from espalier_machine.common import system
 from espalier_machine.release.children import low_priority
 

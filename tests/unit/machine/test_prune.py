@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from espalier_machine.release.prune import kept
 from espalier_machine.release.record import Release
 

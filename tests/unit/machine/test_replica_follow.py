@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from espalier_machine.common import system
 from espalier_machine.replica import cluster, follow, streaming
 from espalier_machine.replica.cluster import Replica

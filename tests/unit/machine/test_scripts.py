@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from espalier_machine.release.scripts import process_script, shell_line, web_script
 
 from .fakes import BUILD, PROCESSES

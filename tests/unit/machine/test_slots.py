@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from espalier_machine.release.slots import backlog, idle_slot
 from espalier_machine.release.units import has_failed
 

@@ -8,6 +8,7 @@ import os
 from contextlib import ExitStack
 
 import pytest
+
 from espalier_machine.release import processes
 from espalier_machine.release.build import prepare
 from espalier_machine.release.switch import finalize, switch

@@ -6,6 +6,7 @@ import os
 from contextlib import ExitStack
 
 import pytest
+
 from espalier_machine.release.build import prepare
 from espalier_machine.release.environment import parse_environment
 from espalier_machine.release.errors import ReleaseError

@@ -10,9 +10,9 @@ import sys
 import time
 
 import pytest
-from espalier_machine.common import installed
 
 from espalier.wiring.programs import program
+from espalier_machine.common import installed
 
 from .fakes import archive, deploy, run_json
 

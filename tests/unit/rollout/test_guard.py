@@ -9,8 +9,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from espalier_machine.release.errors import Busy
-from espalier_machine.release.site_lock import check_site_lock
 
 from espalier.rollout import guard
 from espalier.rollout.display import Display
@@ -19,6 +17,8 @@ from espalier.rollout.lock import SiteLock, take
 from espalier.rollout.order import Answer, Order, Task
 from espalier.rollout.outcome import Outcome
 from espalier.rollout.runner import run_order
+from espalier_machine.release.errors import Busy
+from espalier_machine.release.site_lock import check_site_lock
 
 ORDER = Order(("app1", "app2"), (("app1",), ("app2",)), identity="new", new_id="id-new")
 STATUS = {

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from espalier_overlay.database import parse_url
-
 from espalier.wiring.databases import database_environment, databases
+from espalier_overlay.database import parse_url
 
 from .links import link
 
