@@ -15,6 +15,8 @@ from espalier.plan_report import ADDING, details, installed
 from tests.unit.test_refusals import HERE, ROOT, run_playbook, write_inventory
 
 STATEMENTS = [*ROOT.glob("roles/*/handlers/*.yml"), *ROOT.glob("roles/*/tasks/*.yml")]
+# An inventory of no site may be this machine.
+LOCAL = HERE | {"ansible_connection": "local"}
 # Modules that change nothing on a machine.
 LOOKING = ("assert", "debug", "fail", "getent", "meta", "stat")
 
@@ -27,7 +29,7 @@ def plan(
     **play: Any,
 ) -> subprocess.CompletedProcess[str]:
     """Plan a play of these tasks, on this machine if nothing else is said."""
-    here = HERE | {"ansible_python_interpreter": sys.executable}
+    here = LOCAL | {"ansible_python_interpreter": sys.executable}
     everything = {"all": {"hosts": machines or {"vps1": here}}}
     (folder / "hosts.yml").write_text(json.dumps(everything))
     whole = {"name": "Play", "hosts": "all", "gather_facts": False, "tasks": list(tasks), **play}
@@ -99,7 +101,7 @@ def test_nothing_would_change(tmp_path: Path) -> None:
 
 
 def test_machines_are_told_apart(tmp_path: Path) -> None:
-    here = HERE | {"ansible_python_interpreter": sys.executable}
+    here = LOCAL | {"ansible_python_interpreter": sys.executable}
     only = write(tmp_path / "x") | {"when": "inventory_hostname == 'b'"}
     done = plan(tmp_path, [only], machines={"a": here, "b": here, "c": here})
     assert done.stdout.splitlines() == [

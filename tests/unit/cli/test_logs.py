@@ -11,7 +11,9 @@ from contextlib import suppress
 
 # Two machines that write for ever, as `journalctl -f` does on a busy site.
 LOGS = """
-import subprocess, sys
+import signal, subprocess, sys
+# Where tests run in the background, Ctrl-C is ignored, and Python leaves it so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from espalier.cli.logs import _print
 line = ["sh", "-c", "while echo pears; do sleep 0.01; done"]
 pipe = {"stdout": subprocess.PIPE, "text": True}
