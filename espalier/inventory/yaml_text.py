@@ -49,7 +49,7 @@ def check_environment(text: str) -> None:
     """Refuse a number in `environment` of project.yml that YAML reads as other digits.
 
     Args:
-        text: what is in the file, checked by `check_text`. One that is encrypted says nothing.
+        text: what is in the file, checked by `check_text`.
 
     Raises:
         InventoryError: YAML takes `0123` for 83, and `22:30` for 1350.

@@ -49,9 +49,9 @@ def last_line(text: str) -> str:
 
     What git adds to each failure of SSH says nothing.
     """
-    said = re.sub(r"(?m)^(Please make sure you have|and the repository exists).*\n?", "", text)
-    said = re.sub(r"(?m)^fatal: Could not read from remote repository.*\n?", "", said) or said
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    reason = re.sub(r"(?m)^(Please make sure you have|and the repository exists).*\n?", "", text)
+    reason = re.sub(r"(?m)^fatal: Could not read from remote repository.*\n?", "", reason) or reason
+    lines = [line.strip() for line in reason.splitlines() if line.strip()]
     return re.sub(r"^(fatal|error): ", "", lines[-1]).rstrip(".") if lines else "no reason given"
 
 

@@ -133,12 +133,21 @@ class InventoryModule(BaseInventoryPlugin):
 
     def _load(self, file: Path, instead: str) -> Any:
         """Return what a YAML file says, after its text was checked."""
+        self._checked_text(file, instead)
         try:
-            text = file.read_bytes()
-            if text.startswith(b"$ANSIBLE_VAULT;"):
-                text = self.loader.get_text_file_contents(str(file)).encode()
-            check_text(text.decode(), file.name, instead)
             return self.loader.load_from_file(str(file), cache="none")
+        except AnsibleError as error:
+            raise InventoryError(f"{file.name} cannot be read: {_one_line(error)}") from None
+
+    def _checked_text(self, file: Path, instead: str) -> str:
+        """Return the text of a YAML file, decrypted, after it was checked."""
+        try:
+            content = file.read_bytes()
+            if content.startswith(b"$ANSIBLE_VAULT;"):
+                content = self.loader.get_text_file_contents(str(file)).encode()
+            text = content.decode()
+            check_text(text, file.name, instead)
+            return text
         except UnicodeError:
             raise InventoryError(
                 f"{file.name} is no text in UTF-8. Save it in that encoding."
@@ -149,8 +158,7 @@ class InventoryModule(BaseInventoryPlugin):
     def _check_project(self, file: Path) -> None:
         """Check the text of project.yml; what it says is for the task `project`."""
         if file.is_file():
-            self._load(file, "docs/project.md has its keys.")
-            check_environment(file.read_text())
+            check_environment(self._checked_text(file, "docs/project.md has its keys."))
 
     def _refuse_alone(self, file: Path) -> None:
         """Refuse hosts.yml as the one source, as then nothing is computed from it."""

@@ -181,3 +181,27 @@ def test_modules_of_the_directory_that_a_person_is_in_are_not_imported(
     inventory = make_inventory(tmp_path / "inventory")
     monkeypatch.chdir(tmp_path)
     assert read(inventory, name_of=name_of).name == "orchard"
+
+
+@pytest.mark.parametrize(
+    ("variables", "project", "sentence"),
+    [
+        ("", "{environment: {PIN: 0123}}", "YAML reads 0123 as the number 83"),
+        ("", "{name: shop, name: store}", "project.yml has `name` twice in one place"),
+        ("ansible_connection: local", "{}", "'local', which is not how this kit reaches machines"),
+    ],
+)
+def test_what_would_be_read_as_something_else_is_refused_before_anything(
+    tmp_path: Path, variables: str, project: str, sentence: str
+) -> None:
+    with pytest.raises(SiteError, match=sentence):
+        read(make_inventory(tmp_path, variables, project), name_of=name_of)
+
+
+def test_encrypted_project_is_checked_too(tmp_path: Path) -> None:
+    inventory = make_inventory(tmp_path / "inventory")
+    file = inventory / "group_vars/all/project.yml"
+    file.write_text(encrypt(tmp_path, "project: {environment: {PIN: 0123}}\n", "pears"))
+    with pytest.raises(SiteError, match="YAML reads 0123 as the number 83"):
+        passwords = Passwords(vault_password_files=(str(tmp_path / "password"),))
+        read(inventory, name_of=name_of, passwords=passwords)
