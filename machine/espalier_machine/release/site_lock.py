@@ -44,12 +44,15 @@ def hold(
         if not acquire(file):
             raise Busy(lock_body(machine.site_lock_file, attempts=20))
         cut_off = lock_body(machine.site_lock_file)
-        body = {"pid": os.getpid(), "what": what, "since": now(), "by": machine.by}
         is_same = bool(token) and cut_off.get("token") == token
-        body["token"] = token if is_same else os.urandom(8).hex()
+        if not is_same:
+            token = os.urandom(8).hex()
+        # `what` comes last, as it changes with every heartbeat: who reads while one is written may
+        # get the beginning of the new text and the end of the old one, and finds the token whole.
+        body = {"pid": os.getpid(), "since": now(), "by": machine.by, "token": token, "what": what}
 
         def write(text: str) -> None:
-            # In one step, never shorter than before: who reads meanwhile finds no half of it.
+            # Never shorter than before, so that nothing of the old text is left behind the new one.
             size = os.fstat(file.fileno()).st_size if text else 0
             os.pwrite(file.fileno(), text.encode().ljust(size), 0)
             if not text:

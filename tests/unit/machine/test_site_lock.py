@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import threading
 import time
 
@@ -70,6 +71,23 @@ def test_command_that_belongs_to_the_release_is_never_refused_between_two_heartb
         stopped.set()
         beating.join()
     holder.end()
+
+
+def test_reader_of_a_half_written_heartbeat_never_finds_another_token(machine, monkeypatch):
+    holder = Holder(machine)
+    token, write, found = holder.answer["token"], os.pwrite, []
+
+    def write_slowly(file, data, offset):
+        for cut in range(len(data) + 1):
+            write(file, data[:cut], offset)
+            found.append(locks.lock_body(machine.site_lock_file))
+
+    monkeypatch.setattr(os, "pwrite", write_slowly)
+    for length in (9, 10, 8, 7, 30, 0):
+        holder.beat(f"step {'x' * length}")
+    holder.end()
+    assert found[-1]["what"] == "step "
+    assert {body["token"] for body in found if body} == {token}
 
 
 def test_look_at_the_lock_does_not_refuse_a_release(machine):
