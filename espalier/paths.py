@@ -5,6 +5,7 @@ In a clone they lie beside the package, in an installed wheel inside of it.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -18,5 +19,10 @@ PLAYBOOKS = KIT / "playbooks"
 ROLES = KIT / "roles"
 DEPLOYS = KIT / "deploys"
 OVERLAY = KIT / "overlay"
+INVENTORIES = KIT / "inventories"
 # The directory of the package espalier_machine, which is a package beside this one in a wheel.
 MACHINE = KIT / "machine" if IS_CLONE else _PACKAGE.parent
+# What the kit keeps of its own on the control machine, and nobody else reads: logs, the lab.
+STATE = Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "espalier"
+# The inventory of the local machine of `espalier up`, which writes into it.
+LAB = INVENTORIES / "lab" if IS_CLONE else STATE / "lab"

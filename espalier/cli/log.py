@@ -6,8 +6,9 @@ import json
 
 import click
 
+from espalier.cli.command import site_command
 from espalier.cli.machines import ask_all
-from espalier.cli.options import json_option, site_command
+from espalier.cli.options import json_option
 from espalier.inventory.site import Site
 from espalier_machine.common.text import format_table
 

@@ -9,7 +9,7 @@ import threading
 
 import click
 
-from espalier.cli.options import site_command
+from espalier.cli.command import site_command
 from espalier.inventory.remote import reach
 from espalier.inventory.site import Site
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from espalier.cli.options import site_command
+from espalier.cli.command import site_command
 from espalier.inventory.remote import reach
 from espalier.inventory.site import Site
 

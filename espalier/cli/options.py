@@ -1,27 +1,30 @@
-"""What all commands share: the inventory, its passwords, and how a failure is told."""
+"""The options that all commands share, and the passwords that they ask for."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from espalier.inventory.read import Passwords, read
-from espalier.inventory.site import Site, SiteError
-from espalier.project.name import project_name
+from espalier.inventory.read import Passwords
 
 # Spelled as ansible-playbook spells them, which takes the same environment variables.
 OPTIONS = (
     click.option(
+        "-e",
+        "--env",
+        "environment",
+        default="",
+        metavar="NAME",
+        help="The environment: deploy/NAME in the project, or lab. Needed where there are several.",
+    ),
+    click.option(
         "-i",
         "--inventory",
         type=click.Path(path_type=Path),
-        required=True,
-        help="The site: a directory with hosts.yml and topology.yml.",
+        help="An inventory anywhere else: a directory with hosts.yml and topology.yml.",
     ),
     click.option(
         "-K",
@@ -73,7 +76,6 @@ OPTIONS = (
         help="A file with the password of a vault id, or LABEL@prompt.",
     ),
     click.option(
-        "-e",
         "--extra-vars",
         multiple=True,
         metavar="NAME=VALUE",
@@ -81,6 +83,7 @@ OPTIONS = (
     ),
 )
 SHARED = (
+    "environment",
     "inventory",
     "ask_become_pass",
     "become_password_file",
@@ -92,72 +95,6 @@ SHARED = (
     "extra_vars",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-
-
-# For commands that hand arguments on: from the first argument on, nothing is an option of ours.
-PASS_ON = {"allow_interspersed_args": False}
-
-
-class SiteCommand(click.Command):
-    """A command for one site: its function takes the `Site` first, and gives the exit status.
-
-    What `prepare` gives, it takes second: something that takes a while, and is begun before the
-    inventory is read.
-    """
-
-    def __init__(
-        self,
-        *args: Any,
-        prepare: Callable[[], AbstractContextManager[Any]] | None = None,
-        **settings: Any,
-    ) -> None:
-        """Take what click takes, and what is to be begun first."""
-        super().__init__(*args, **settings)
-        self.prepare = prepare
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Read the site, run the function; a SiteError ends it with its sentence and status."""
-        own = {name: value for name, value in ctx.params.items() if name not in SHARED}
-        try:
-            assert self.callback
-            with ExitStack() as stack:
-                prepared = [stack.enter_context(self.prepare())] if self.prepare else []
-                site = read_site(ctx.params)
-                status = ctx.invoke(self.callback, site, *prepared, **own)
-        except SiteError as error:
-            detail = error.detail.rstrip()
-            if ctx.params.get("as_json"):
-                told = {"sentence": str(error), "detail": detail}
-                click.echo(json.dumps({"ok": False, "error": told}))
-            else:
-                click.echo("\n".join(filter(None, [f"{ctx.info_name}: {error}", detail])), err=True)
-            status = error.status
-        ctx.exit(status)
-
-
-def site_command(**settings: Any) -> Callable[[Callable[..., int]], click.Command]:
-    """Decorate the function of a command, above its own click options.
-
-    `settings` are those of `click.command`.
-    """
-
-    def decorate(function: Callable[..., int]) -> click.Command:
-        command = click.command(cls=SiteCommand, **settings)(function)
-        for option in OPTIONS:
-            command = option(command)
-        return command
-
-    return decorate
-
-
-def read_site(options: Mapping[str, Any]) -> Site:
-    """Read the site that the shared options name; asks for the passwords that are to be typed."""
-    return read(
-        options["inventory"].resolve(),
-        name_of=project_name,
-        passwords=ask_passwords(options),
-        extra_vars=options["extra_vars"],
-    )
 
 
 def ask_passwords(options: Mapping[str, Any]) -> Passwords:

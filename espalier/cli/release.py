@@ -6,7 +6,8 @@ from subprocess import Popen
 
 import click
 
-from espalier.cli.options import json_option, site_command
+from espalier.cli.command import site_command
+from espalier.cli.options import json_option
 from espalier.cli.outcome import perform
 from espalier.inventory.site import Site
 from espalier.rollout.batches import BATCHES, batches

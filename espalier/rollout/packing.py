@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from espalier import paths
+from espalier.inventory.environments import project_root
 from espalier.inventory.site import Site, SiteError
 from espalier.project import pack as project
 from espalier.project.cache import CACHE
@@ -42,7 +43,11 @@ def pack(site: Site, version: str = "") -> Archive:
     """
     try:
         packed = project.pack(
-            _wanted(site, version), paths.KIT, CACHE.expanduser(), paths.OVERLAY, site.requirements
+            _wanted(site, version),
+            project_root(site.inventory),
+            CACHE.expanduser(),
+            paths.OVERLAY,
+            site.requirements,
         )
     except ProjectError as error:
         raise SiteError(str(error), 2) from error
@@ -55,7 +60,7 @@ def add_commits(plan: dict[str, Any], site: Site, version: str = "") -> None:
     """Add to a comparison the commits between the two releases, which only a git mirror knows."""
     plan["commits"] = commits(
         check(_wanted(site, version)),
-        paths.KIT,
+        project_root(site.inventory),
         CACHE.expanduser(),
         plan["live"],
         plan["wanted"],

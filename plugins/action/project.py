@@ -8,12 +8,12 @@
       run_once: true
 
 Arguments: `project` (the dictionary of group_vars/all/project.yml), and optionally `overlay` (the
-directory that holds espalier_overlay), `extra_requirements` (lists, by the server
-that runs the project), `cache` (directory) and `base`
-(what a relative `directory:` is relative to; the repository's root by default). Needs no
-connection, changes no machine, works in check mode. Returns `project_build`: `archive` (path),
-`identity`, `name`, `build` (build.json), `project` (checked, with defaults, without
-`environment` and a password in the URL, which are secrets) and `notes` (the lines that were shown).
+directory that holds espalier_overlay), `extra_requirements` (lists, by the server that runs the
+project), `cache` (directory) and `base` (what a relative `directory:` is relative to; by default
+the root of the project that the inventory belongs to). Needs no connection, changes no machine,
+works in check mode. Returns `project_build`: `archive` (path), `identity`, `name`, `build`
+(build.json), `project` (checked, with defaults, without `environment` and a password in the URL,
+which are secrets) and `notes` (the lines that were shown).
 
 The work is done by `espalier.project`; here are only Ansible's arguments and results.
 """
@@ -30,6 +30,7 @@ from ansible.plugins.action import ActionBase
 
 try:
     from espalier import paths
+    from espalier.inventory.environments import project_root
     from espalier.project.cache import CACHE
     from espalier.project.errors import ProjectError
     from espalier.project.pack import Packed, pack
@@ -58,6 +59,7 @@ class ActionModule(ActionBase):
         """Run the task; `project_build` in the result, or `failed` with `msg`."""
         result = super().run(tmp, task_vars)
         arguments = _plain(dict(self._task.args))
+        base = arguments.get("base") or project_root(Path((task_vars or {})["inventory_dir"]))
 
         def show(lines: Sequence[str]) -> None:
             for line in lines:
@@ -66,7 +68,7 @@ class ActionModule(ActionBase):
         try:
             packed = pack(
                 arguments.get("project"),
-                Path(arguments.get("base") or paths.KIT),
+                Path(base),
                 Path(arguments.get("cache") or CACHE).expanduser(),
                 Path(arguments.get("overlay") or paths.OVERLAY),
                 arguments.get("extra_requirements") or {},

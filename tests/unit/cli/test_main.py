@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from espalier.cli import maintenance, manage, options, psql, status
+from espalier.cli import command, maintenance, manage, options, psql, status
 from espalier.cli.main import COMMANDS, main
 from espalier.inventory.read import Passwords
 from espalier.inventory.site import SiteError
@@ -28,7 +28,7 @@ def test_every_command_has_help_and_the_shared_options() -> None:
     for name in COMMANDS:
         done = CliRunner().invoke(main, [name, "--help"])
         assert done.exit_code == 0
-        for option in ("--inventory", "-K", "-k", "--ask-vault-pass", "--vault-id"):
+        for option in ("-e, --env", "--inventory", "-K", "-k", "--ask-vault-pass", "--vault-id"):
             assert option in done.output
 
 
@@ -40,8 +40,21 @@ def test_release_that_was_cut_off_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     assert "yes, but its release was cut off" in done.stdout
 
 
-def test_wrong_use_has_the_status_2(tmp_path: Path) -> None:
-    assert CliRunner().invoke(main, ["status"]).exit_code == 2
+def test_wrong_use_has_the_status_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("production", "staging"):
+        (tmp_path / "deploy" / name).mkdir(parents=True)
+        (tmp_path / "deploy" / name / "topology.yml").write_text("plugin: topology\n")
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["status"])
+    assert (done.exit_code, done.stderr) == (
+        2,
+        "status: There are several environments: production, staging. Say which: -e production.\n",
+    )
+    done = CliRunner().invoke(main, ["status", "-e", "staging", "-i", LAB])
+    assert (done.exit_code, done.stderr) == (
+        2,
+        "status: Both -e and -i name an inventory: give one of them.\n",
+    )
     assert CliRunner().invoke(main, ["prune", "-i", LAB]).exit_code == 2
     done = CliRunner().invoke(main, ["status", "-i", str(tmp_path)])
     assert done.exit_code == 2
@@ -55,10 +68,10 @@ def test_wrong_use_has_the_status_2(tmp_path: Path) -> None:
 
 
 def test_words_of_a_tool_follow_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(given: Any) -> Any:
+    def refuse(*given: Any, **more: Any) -> Any:
         raise SiteError("it failed; its last words follow.", 1, "E: no such thing\n")
 
-    monkeypatch.setattr(options, "read_site", refuse)
+    monkeypatch.setattr(command, "read", refuse)
     done = CliRunner().invoke(main, ["status", "-i", LAB])
     assert done.exit_code == 1
     assert done.stderr == "status: it failed; its last words follow.\nE: no such thing\n"
@@ -115,6 +128,24 @@ def test_maintenance_says_what_is_closed(recorded: Recorded) -> None:
         ["maintenance", "status", "/"],
     ]
     assert CliRunner().invoke(main, ["maintenance", "-i", LAB, "closed"]).exit_code == 2
+
+
+def test_ansible_gets_the_options_that_were_given() -> None:
+    given = {
+        "ask_become_pass": True,
+        "become_password_file": "",
+        "ask_pass": False,
+        "connection_password_file": "/ssh",
+        "ask_vault_pass": False,
+        "vault_password_file": ("/vault",),
+        "vault_id": ("a@/x", "b@prompt"),
+        "extra_vars": ("a=1",),
+    }
+    assert command.Environment(Path("/shop/deploy/production"), given).ansible_arguments() == [
+        *("-i", "/shop/deploy/production", "--ask-become-pass"),
+        *("--connection-password-file", "/ssh", "--vault-password-file", "/vault"),
+        *("--vault-id", "a@/x", "--vault-id", "b@prompt", "--extra-vars", "a=1"),
+    ]
 
 
 def test_passwords_are_asked_with_the_words_of_ansible(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,166 @@
+"""What a command is for: an environment or a site. And how its failure is told."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from espalier.cli.options import OPTIONS, SHARED, ask_passwords
+from espalier.inventory.environments import select
+from espalier.inventory.read import read
+from espalier.inventory.site import Site, SiteError
+from espalier.project.name import project_name
+
+# For commands that hand arguments on: from the first argument on, nothing is an option of ours.
+PASS_ON = {"allow_interspersed_args": False}
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a command is for: an inventory, and what the shared options say about reaching it."""
+
+    inventory: Path
+    options: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """A word for it: the name of its directory."""
+        return self.inventory.name
+
+    def read(self) -> Site:
+        """Read the site; asks for the passwords that are to be typed."""
+        return read(
+            self.inventory,
+            name_of=project_name,
+            passwords=ask_passwords(self.options),
+            extra_vars=self.options["extra_vars"],
+        )
+
+    def ansible_arguments(self) -> list[str]:
+        """The same options for ansible-playbook, which asks for passwords itself."""
+        options = self.options
+        given = ["-i", str(self.inventory)]
+        for name in ("ask_become_pass", "ask_pass", "ask_vault_pass"):
+            given += [_flag(name)] if options[name] else []
+        for name in ("become_password_file", "connection_password_file"):
+            given += [_flag(name), options[name]] if options[name] else []
+        for name in ("vault_password_file", "vault_id", "extra_vars"):
+            given += [word for value in options[name] for word in (_flag(name), value)]
+        return given
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+class EnvironmentCommand(click.Command):
+    """A command for one environment: its function takes the `Environment` first.
+
+    The function gives the exit status.
+    """
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the function; a SiteError ends it with its sentence and status."""
+        own = {name: value for name, value in ctx.params.items() if name not in SHARED}
+        try:
+            status = self.run(ctx, own)
+        except SiteError as error:
+            detail = error.detail.rstrip()
+            if ctx.params.get("as_json"):
+                told = {"sentence": str(error), "detail": detail}
+                click.echo(json.dumps({"ok": False, "error": told}))
+            else:
+                click.echo("\n".join(filter(None, [f"{ctx.info_name}: {error}", detail])), err=True)
+            status = error.status
+        ctx.exit(status)
+
+    def run(self, ctx: click.Context, own: Mapping[str, Any]) -> int:
+        """Run the function with its own options; gives the exit status."""
+        assert self.callback
+        status: int = ctx.invoke(self.callback, selected(ctx.params), **own)
+        return status
+
+
+class SiteCommand(EnvironmentCommand):
+    """A command for one site, which is read first: its function takes the `Site` first.
+
+    What `prepare` gives, it takes second: something that takes a while, and is begun before the
+    inventory is read.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        prepare: Callable[[], AbstractContextManager[Any]] | None = None,
+        **settings: Any,
+    ) -> None:
+        """Take what click takes, and what is to be begun first."""
+        super().__init__(*args, **settings)
+        self.prepare = prepare
+
+    def run(self, ctx: click.Context, own: Mapping[str, Any]) -> int:
+        """Read the site, and run the function with its own options; gives the exit status."""
+        assert self.callback
+        with ExitStack() as stack:
+            environment = selected(ctx.params)
+            prepared = [stack.enter_context(self.prepare())] if self.prepare else []
+            status: int = ctx.invoke(self.callback, environment.read(), *prepared, **own)
+        return status
+
+
+def site_command(**settings: Any) -> Callable[[Callable[..., int]], click.Command]:
+    """Decorate the function of a command for a `Site`, above its own click options.
+
+    `settings` are those of `click.command`.
+    """
+    return _decorator(SiteCommand, settings)
+
+
+def environment_command(**settings: Any) -> Callable[[Callable[..., int]], click.Command]:
+    """Decorate the function of a command for an `Environment`, above its own click options.
+
+    `settings` are those of `click.command`.
+    """
+    return _decorator(EnvironmentCommand, settings)
+
+
+def _decorator(
+    kind: type[EnvironmentCommand], settings: Mapping[str, Any]
+) -> Callable[[Callable[..., int]], click.Command]:
+    def decorate(function: Callable[..., int]) -> click.Command:
+        command = click.command(cls=kind, **settings)(function)
+        for option in OPTIONS:
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def selected(options: Mapping[str, Any]) -> Environment:
+    """The environment that the shared options name; asks where there are several.
+
+    Raises:
+        SiteError: none is named, and it is not clear which is meant; or there is none.
+    """
+    name, inventory = options["environment"], options["inventory"]
+    if name and inventory:
+        raise SiteError("Both -e and -i name an inventory: give one of them.", 2)
+    if inventory is None:
+        inventory = select(name, Path.cwd(), _ask_environment if _is_terminal() else None)
+    return Environment(inventory.resolve(), options)
+
+
+def _is_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def _ask_environment(names: Sequence[str]) -> str:
+    answer: str = click.prompt("Which environment", type=click.Choice(names), err=True)
+    return answer
