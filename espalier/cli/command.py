@@ -6,13 +6,13 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
 
-from espalier.cli.options import OPTIONS, SHARED, ask_passwords
+from espalier.cli.options import NONE_GIVEN, OPTIONS, SHARED, ask_passwords
 from espalier.inventory.environments import select
 from espalier.inventory.read import read
 from espalier.inventory.site import Site, SiteError
@@ -27,7 +27,7 @@ class Environment:
     """What a command is for: an inventory, and what the shared options say about reaching it."""
 
     inventory: Path
-    options: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=lambda: NONE_GIVEN)
 
     @property
     def name(self) -> str:

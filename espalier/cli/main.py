@@ -8,14 +8,19 @@ import click
 
 # In the order in which --help lists them.
 COMMANDS = (
+    "up",
+    "down",
     "release",
     "rollback",
     "status",
     "log",
     "manage",
+    "shell",
     "logs",
     "psql",
     "maintenance",
+    "verify",
+    "diagram",
 )
 
 

@@ -94,6 +94,10 @@ SHARED = (
     "vault_id",
     "extra_vars",
 )
+# For who has no options of a person's: no password is typed, and none is in a file.
+NONE_GIVEN: Mapping[str, Any] = dict.fromkeys(SHARED, "") | dict.fromkeys(
+    ("vault_password_file", "vault_id", "extra_vars"), ()
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
