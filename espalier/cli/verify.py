@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 
@@ -19,14 +20,14 @@ def command(environment: Environment, words: tuple[str, ...]) -> int:
 
     Breaks nothing: tests that stop something on purpose are for labs, and run by `pytest`.
     """
-    options = environment.options
-    secrets = {"ANSIBLE_VAULT_PASSWORD_FILE": file for file in options["vault_password_file"]}
     # Nothing of a project's own settings for pytest, and no files in it.
     pytest = [sys.executable, "-P", "-m", "pytest", "-c", os.devnull, "--rootdir", str(paths.KIT)]
-    pytest += ["--import-mode=importlib", "-p", "no:cacheprovider", "-m", "not breaks", "--quiet"]
+    pytest += ["--import-mode=importlib", "-p", "no:cacheprovider", "--break-nothing", "--quiet"]
     pytest += ["--ansible-inventory", str(environment.inventory), str(paths.SITE_TESTS), *words]
-    return subprocess.run(
-        pytest,
-        cwd=paths.KIT,
-        env=os.environ | {"ANSIBLE_CONFIG": str(paths.ANSIBLE_CONFIG)} | secrets,
-    ).returncode
+    changes = {"ANSIBLE_CONFIG": str(paths.ANSIBLE_CONFIG)}
+    # testinfra asks the `ansible-inventory` that it finds, which is to be the kit's.
+    programs = str(Path(sys.executable).parent)
+    changes["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", os.defpath)])
+    for file in environment.options["vault_password_file"]:
+        changes["ANSIBLE_VAULT_PASSWORD_FILE"] = str(Path(file).resolve())
+    return subprocess.run(pytest, cwd=paths.KIT, env=os.environ | changes).returncode
