@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -12,6 +13,7 @@ from typing import Any
 
 import click
 
+from espalier import paths
 from espalier.cli.options import NONE_GIVEN, OPTIONS, SHARED, ask_passwords
 from espalier.inventory.environments import select
 from espalier.inventory.read import read
@@ -20,6 +22,9 @@ from espalier.project.name import project_name
 
 # For commands that hand arguments on: from the first argument on, nothing is an option of ours.
 PASS_ON = {"allow_interspersed_args": False}
+
+
+VAULT = ("ask_vault_pass", "vault_password_file", "vault_id")
 
 
 @dataclass(frozen=True)
@@ -154,6 +159,8 @@ def selected(options: Mapping[str, Any]) -> Environment:
         raise SiteError("Both -e and -i name an inventory: give one of them.", 2)
     if inventory is None:
         inventory = select(name, Path.cwd(), _ask_environment if _is_terminal() else None)
+    if os.environ.get("ESPALIER_VAULT_PASSWORD") and not any(options[name] for name in VAULT):
+        options = {**options, "vault_password_file": (str(paths.VAULT_PASSWORD),)}
     return Environment(inventory.resolve(), options)
 
 

@@ -67,7 +67,8 @@ OPTIONS = (
         "--vault-pass-file",
         multiple=True,
         metavar="FILE",
-        help="A file with that password. [env: ANSIBLE_VAULT_PASSWORD_FILE]",
+        help="A file with that password. [env: ANSIBLE_VAULT_PASSWORD_FILE; or "
+        "ESPALIER_VAULT_PASSWORD, the password itself]",
     ),
     click.option(
         "--vault-id",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -148,6 +149,19 @@ def test_ansible_gets_the_options_that_were_given() -> None:
         *("--connection-password-file", "/ssh", "--vault-password-file", "/vault"),
         *("--vault-id", "a@/x", "--vault-id", "b@prompt", "--extra-vars", "a=1"),
     ]
+
+
+def test_vault_password_comes_from_the_environment_unless_an_option_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("ESPALIER_VAULT_PASSWORD", "grafting wax")
+    given = {**options.NONE_GIVEN, "inventory": Path(INVENTORY)}
+    environment = command.selected(given)
+    (program,) = environment.options["vault_password_file"]
+    assert subprocess.check_output([program], text=True) == "grafting wax\n"
+    assert "grafting wax" not in " ".join(environment.ansible_arguments())
+    own = {**given, "vault_password_file": ("/own",)}
+    assert command.selected(own).options["vault_password_file"] == ("/own",)
 
 
 def test_passwords_are_asked_with_the_words_of_ansible(monkeypatch: pytest.MonkeyPatch) -> None:
