@@ -18,6 +18,7 @@ from espalier.rollout.order import (
     releases,
     warnings,
 )
+from espalier_machine.common.excerpt import excerpt
 
 INTERRUPTED = 130  # exit status of what Ctrl-C ended
 
@@ -126,7 +127,7 @@ class Outcome:
         return "\n".join([text, *(f"But {_words(one)}" for one in warnings(self.done))])
 
     def _failure_text(self, failed: Done) -> str:
-        lines = [f"{failed.task.machine}: {failed.answer.error}", failed.answer.detail.strip()]
+        lines = [f"{failed.task.machine}: {_words(failed)}"]
         live, served = self.live, before(self.done)
         # Where nothing was live, a machine takes a failed switch back itself.
         changed = [
@@ -194,8 +195,8 @@ class Outcome:
 
 
 def _words(one: Done) -> str:
-    """What a task that failed told."""
-    return f"{one.answer.error}\n{one.answer.detail}".strip()
+    """What a task that failed told: its sentence, and the lines that matter of a tool's output."""
+    return "\n".join([one.answer.error, *excerpt(one.answer.detail, one.answer.error)])
 
 
 def plan_text(outcome: Outcome, release: str) -> str:
