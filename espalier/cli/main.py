@@ -8,6 +8,8 @@ import click
 
 # In the order in which --help lists them.
 COMMANDS = (
+    "plan",
+    "site",
     "release",
     "rollback",
     "status",
@@ -39,5 +41,6 @@ class Commands(click.Group):
 def main() -> None:
     """What a person does with a site, many times a day. Each COMMAND has its own --help.
 
-    The exit status is 0, 1 where something failed, 2 for wrong use, 3 where the site is locked.
+    Exit status: 0 done, 1 failed, 2 wrong use or refused before anything was touched, 3 locked by
+    another run, 130 interrupted.
     """

@@ -18,7 +18,7 @@ from espalier.rollout.order import (
     releases,
     warnings,
 )
-from espalier_machine.common.excerpt import excerpt
+from espalier_machine.common.excerpt import excerpt, indented
 
 INTERRUPTED = 130  # exit status of what Ctrl-C ended
 
@@ -126,6 +126,15 @@ class Outcome:
         text = f"{release} is live on {', '.join(self.order.machines)} after {took}."
         return "\n".join([text, *(f"But {_words(one)}" for one in warnings(self.done))])
 
+    @property
+    def log(self) -> str:
+        """All that tools printed in the steps that failed."""
+        failed = [one for one in self.done if one.answer.failed]
+        return "\n".join(
+            f"{one.task.machine}: {one.task.step}: {one.answer.error}\n{one.answer.detail}"
+            for one in failed
+        )
+
     def _failure_text(self, failed: Done) -> str:
         lines = [f"{failed.task.machine}: {_words(failed)}"]
         live, served = self.live, before(self.done)
@@ -196,7 +205,8 @@ class Outcome:
 
 def _words(one: Done) -> str:
     """What a task that failed told: its sentence, and the lines that matter of a tool's output."""
-    return "\n".join([one.answer.error, *excerpt(one.answer.detail, one.answer.error)])
+    lines = indented(excerpt(one.answer.detail, one.answer.error))
+    return "\n".join([one.answer.error, *lines])
 
 
 def plan_text(outcome: Outcome, release: str) -> str:

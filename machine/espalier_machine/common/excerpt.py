@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 
 LIMIT = 10
@@ -20,7 +21,7 @@ _TELLING = re.compile(
 )
 _RECORD = re.compile(r"\[|(?:DEBUG|INFO|WARNING|ERROR|CRITICAL)\b|During handling|The above exc")
 _LABEL = re.compile(
-    r"^\s*(?:(?:error|cause|caused by|fatal|E|hint):|[\u00d7\u2570\u2500\u25b6\u2502]+)\s*"
+    r"(?i)^\s*(?:(?:error|cause|caused by|fatal|E|hint):|[\u00d7\u2570\u2500\u25b6\u2502]+)\s*"
 )
 
 
@@ -57,6 +58,11 @@ def excerpt(output: str, known: str = "", limit: int = LIMIT) -> list[str]:
     said = _flat(known)
     fresh = [line for line in dict.fromkeys(chosen) if _flat(_LABEL.sub("", line)) not in said]
     return fresh[-limit:]
+
+
+def indented(lines: Sequence[str]) -> list[str]:
+    """The lines of an excerpt as they stand below a sentence."""
+    return textwrap.indent(textwrap.dedent("\n".join(lines)), "    ").splitlines()
 
 
 def _flat(text: str) -> str:

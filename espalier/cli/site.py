@@ -1,0 +1,41 @@
+"""espalier site: bring the machines to what the inventory says."""
+
+from __future__ import annotations
+
+import click
+
+from espalier.cli.command import Environment, environment_command
+from espalier.cli.options import json_option
+from espalier.progress.watch import watch
+
+limit_option = click.option(
+    "-l", "--limit", default="", metavar="MACHINES", help="Only these machines."
+)
+tags_option = click.option(
+    "-t", "--tags", default="", metavar="STAGES", help="Only these stages, as: nginx,django."
+)
+diff_option = click.option("-D", "--diff", is_flag=True, help="Show what changes inside of files.")
+verbose_option = click.option(
+    "-v", "--verbose", count=True, help="Show Ansible's own output; -vvv for more of it."
+)
+
+
+@environment_command()
+@limit_option
+@tags_option
+@diff_option
+@json_option
+@verbose_option
+def command(
+    environment: Environment, limit: str, tags: str, diff: bool, as_json: bool, verbose: int
+) -> int:
+    """Bring the machines to what the inventory says, and release where that is needed."""
+    arguments = [*environment.ansible_arguments(), *selection(limit, tags, diff)]
+    return watch(arguments, environment.name, as_json=as_json, verbosity=verbose)
+
+
+def selection(limit: str, tags: str, diff: bool) -> list[str]:
+    """What ansible-playbook is to do, as its arguments."""
+    arguments = ["--limit", limit] if limit else []
+    arguments += ["--tags", tags] if tags else []
+    return arguments + (["--diff"] if diff else [])
