@@ -41,12 +41,12 @@ clean: .venv/.installed  ## remove every lab of the kit on this machine, images 
 	@$(BIN)/python -m espalier.lab clean
 
 .PHONY: site
-site: .venv/.installed  ## converge the machines of ENV=<inventory> (ansible-playbook site.yml)
-	@ansible-playbook site.yml -i $(INVENTORY) $(OPTIONS)
+site: .venv/.installed  ## converge the machines of ENV=<inventory> (espalier site)
+	@espalier site -i $(INVENTORY) $(OPTIONS)
 
 .PHONY: plan
 plan: .venv/.installed  ## say what `make site` would change where, and what that interrupts; DIFF=1 shows files
-	@ANSIBLE_STDOUT_CALLBACK=plan ansible-playbook site.yml -i $(INVENTORY) $(OPTIONS) --check $(if $(DIFF),--diff)
+	@espalier plan -i $(INVENTORY) $(OPTIONS) $(if $(DIFF),--diff)
 
 .PHONY: release rollback status log
 release: .venv/.installed  ## ship what project.yml of ENV declares, or VERSION, to every machine

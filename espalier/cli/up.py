@@ -14,11 +14,13 @@ import click
 
 from espalier import paths
 from espalier.cli.command import Environment
+from espalier.cli.site import replacing, verbose_option
 from espalier.inventory.environments import environments, select
 from espalier.inventory.site import SiteError
 from espalier.lab import commands, memory, site
 from espalier.lab.inventory import read_lab
 from espalier.lab.process import LabError
+from espalier.progress.watch import watch
 from espalier.project.cache import CACHE
 from espalier.project.classify import classify
 from espalier.project.detection.detect import detect
@@ -42,7 +44,8 @@ PREREQUISITES = Path(commands.__file__).with_name("prerequisites")
     metavar="MIB",
     help="The machine's memory; what it has by default, 1024 at first.",
 )
-def command(project: str, environment: str, memory_mb: int | None) -> None:
+@verbose_option
+def command(project: str, environment: str, memory_mb: int | None, verbose: int) -> None:
     """Make a local machine, and deploy a project on it: the same way as on a VPS.
 
     PROJECT is a directory, a git URL or a package on the Python index; this directory's by default,
@@ -58,7 +61,9 @@ def command(project: str, environment: str, memory_mb: int | None) -> None:
         inventory = site.prepare(wanted, memory_mb)
         commands.up(lab := read_lab(inventory))
         kills = memory.kills(lab)
-        status = _converge(inventory)
+        # Whatever site the machine carries: it is made to be thrown away.
+        arguments = [*Environment(inventory).ansible_arguments(), *replacing("*")]
+        status = watch(arguments, "lab", as_json=False, verbosity=verbose)
         if memory.kills(lab) > kills:
             click.echo(memory.advice(lab, "espalier up"), err=True)
     except (SiteError, ProjectError, LabError) as error:
@@ -70,7 +75,6 @@ def command(project: str, environment: str, memory_mb: int | None) -> None:
         f"Ready after {time.monotonic() - began:.0f} s. The certificate is self-signed: the "
         "browser will ask once."
     )
-    click.echo(_url(inventory))
 
 
 def _project(given: str, environment: str) -> Mapping[str, Any] | None:
@@ -100,19 +104,3 @@ def _install_prerequisites() -> None:
     sudo = [] if os.geteuid() == 0 else ["sudo"]
     if subprocess.run(["bash", str(PREREQUISITES), "up", *sudo]).returncode:
         raise SiteError("what a lab needs is not installed; the lines above say what.", 1)
-
-
-def _converge(inventory: Path) -> int:
-    """Run site.yml; gives its exit status."""
-    playbook = Path(sys.executable).with_name("ansible-playbook")
-    arguments = Environment(inventory).ansible_arguments()
-    return subprocess.run(
-        [playbook, paths.SITE_PLAYBOOK, *arguments],
-        env=os.environ | {"ANSIBLE_CONFIG": str(paths.ANSIBLE_CONFIG)},
-    ).returncode
-
-
-def _url(inventory: Path) -> str:
-    topology = Environment(inventory).read().topology
-    machine = topology["services"]["nginx"][0]
-    return f"https://{topology['machines'][machine]['public_address']}/"

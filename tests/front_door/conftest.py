@@ -1,7 +1,7 @@
-"""A person with a laptop and a VPS: the kit's wheel in a virtual environment, a Django project, no root.
+"""A person with a laptop and a VPS: the kit's wheel, a Django project, and no root.
 
-Run alone: ``molecule converge`` is not needed, ``molecule create -s front_door`` is; then
-``pytest --ansible-inventory=molecule/front_door/inventory tests/front_door``.
+Run alone after ``molecule create -s front_door``:
+``pytest -x --ansible-inventory=molecule/front_door/inventory tests/front_door``.
 """
 
 from __future__ import annotations
@@ -111,26 +111,20 @@ def anna(addresses: dict[str, str], vps: Callable[[str], str]) -> Person:
 def make_person(address: str, vps: Callable[[str], str], name: str) -> Person:
     """Make a user of the laptop with the kit's wheel in ~/kit and the example project in ~/shop."""
     root = as_root(address)
-    root(
-        f"apt-get update -qq && apt-get install -qq -y --no-install-recommends {PACKAGES} >/dev/null"
-    )
+    install = "apt-get install -qq -y --no-install-recommends"
+    root(f"apt-get update -qq && {install} {PACKAGES} >/dev/null")
     root(f"id {name} 2>/dev/null || useradd --create-home --shell /bin/bash {name}")
     root(f"cp -r /root/.ssh /home/{name}/ && chown -R {name}: /home/{name}/.ssh")
     person = Person(address, name)
     wheel = build_wheel()
     send(person, {wheel.name: wheel})
-    person.gets(
-        f"python3 -m venv kit && kit/bin/pip install --quiet --disable-pip-version-check {wheel.name}",
-        directory="~",
-    )
-    person.gets(
-        "test -e .ssh/id_ed25519 || ssh-keygen -q -t ed25519 -N '' -f .ssh/id_ed25519",
-        directory="~",
-    )
-    key = person.gets("cat .ssh/id_ed25519.pub", directory="~").strip()
-    vps(
-        f"grep -qF {shlex.quote(key)} /root/.ssh/authorized_keys || echo {shlex.quote(key)} >> /root/.ssh/authorized_keys"
-    )
+    pip = "kit/bin/pip install --quiet --disable-pip-version-check"
+    person.gets(f"python3 -m venv kit && {pip} {wheel.name}", directory="~")
+    make_key = "ssh-keygen -q -t ed25519 -N '' -f .ssh/id_ed25519"
+    person.gets(f"test -e .ssh/id_ed25519 || {make_key}", directory="~")
+    key = shlex.quote(person.gets("cat .ssh/id_ed25519.pub", directory="~").strip())
+    keys = "/root/.ssh/authorized_keys"  # as the provider's form does
+    vps(f"grep -qF {key} {keys} || echo {key} >> {keys}")
     return person
 
 
@@ -173,13 +167,12 @@ def visitors(anna: Person) -> Callable[[], Any]:
         inventory = WORK / "inventory"
         shutil.rmtree(inventory, ignore_errors=True)
         inventory.mkdir(parents=True)
-        done = anna.ssh(
-            "cd shop/deploy/production && tar -c --exclude=.secrets --exclude=vault.yml .",
-            stdout=subprocess.PIPE,
-        )
+        pack = "tar -c --exclude=.secrets --exclude=vault.yml ."
+        done = anna.ssh(f"cd shop/deploy/production && {pack}", stdout=subprocess.PIPE)
         with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
             archive.extractall(inventory, filter="data")
-        load = Load(site_of(read_machines(inventory)), WORK / "ledger.jsonl")
+        site = site_of(read_machines(inventory))
+        load = Load(site, ledger_path=WORK / "ledger.jsonl", pause=0.05)
         with load:
             time.sleep(1)
             yield
