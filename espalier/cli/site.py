@@ -31,7 +31,13 @@ def command(
 ) -> int:
     """Bring the machines to what the inventory says, and release where that is needed."""
     arguments = [*environment.ansible_arguments(), *selection(limit, tags, diff)]
-    return watch(arguments, environment.name, as_json=as_json, verbosity=verbose)
+    return watch(
+        arguments,
+        environment.name,
+        f"espalier site {environment.words}".strip(),
+        as_json=as_json,
+        verbosity=verbose,
+    )
 
 
 def selection(limit: str, tags: str, diff: bool) -> list[str]:
