@@ -15,10 +15,19 @@ COMMANDS = (
     "status",
     "log",
     "manage",
+    "shell",
     "logs",
     "psql",
     "maintenance",
+    "verify",
+    "diagram",
+    "import",
+    "remove",
+    "up",
+    "down",
 )
+# `import` is a word of Python.
+MODULES = {"import": "import_site"}
 
 
 class Commands(click.Group):
@@ -32,7 +41,8 @@ class Commands(click.Group):
         """The command of a name, or None."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"espalier.cli.{cmd_name}").command
+        module = MODULES.get(cmd_name, cmd_name)
+        command: click.Command = import_module(f"espalier.cli.{module}").command
         return command
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from espalier.cli.command import Environment, environment_command
@@ -14,6 +16,9 @@ limit_option = click.option(
 tags_option = click.option(
     "-t", "--tags", default="", metavar="STAGES", help="Only these stages, as: nginx,django."
 )
+replace_option = click.option(
+    "--replace-site", default="", metavar="NAME", help="Take the place of this site on a machine."
+)
 diff_option = click.option("-D", "--diff", is_flag=True, help="Show what changes inside of files.")
 verbose_option = click.option(
     "-v", "--verbose", count=True, help="Show Ansible's own output; -vvv for more of it."
@@ -23,14 +28,22 @@ verbose_option = click.option(
 @environment_command()
 @limit_option
 @tags_option
+@replace_option
 @diff_option
 @json_option
 @verbose_option
 def command(
-    environment: Environment, limit: str, tags: str, diff: bool, as_json: bool, verbose: int
+    environment: Environment,
+    limit: str,
+    tags: str,
+    replace_site: str,
+    diff: bool,
+    as_json: bool,
+    verbose: int,
 ) -> int:
     """Bring the machines to what the inventory says, and release where that is needed."""
     arguments = [*environment.ansible_arguments(), *selection(limit, tags, diff)]
+    arguments += replacing(replace_site)
     return watch(
         arguments,
         environment.name,
@@ -38,6 +51,11 @@ def command(
         as_json=as_json,
         verbosity=verbose,
     )
+
+
+def replacing(site: str) -> list[str]:
+    """Say that another site's place is meant to be taken; "*" for any."""
+    return ["--extra-vars", json.dumps({"replace_site": site})] if site else []
 
 
 def selection(limit: str, tags: str, diff: bool) -> list[str]:
