@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from espalier.inventory.site import SiteError
 from espalier.progress import logs
 from espalier.progress.events import VARIABLE, Follower, send
 from espalier.progress.screen import BAD, GOOD, LINK, Screen
@@ -110,3 +111,10 @@ def test_log_is_in_the_directory_of_the_users_state(monkeypatch: pytest.MonkeyPa
     assert logs.directory({}) == logs.directory({"XDG_STATE_HOME": "relative"}) == home
     assert logs.shown(f"{home}/x.log") == "~/.local/state/espalier/logs/x.log"
     assert logs.shown("/state/x.log") == "/state/x.log"
+
+
+def test_log_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "logs").touch()
+    with pytest.raises(SiteError, match=r"No log can be written to .*XDG_STATE_HOME") as refused:
+        logs.create("production", "site", tmp_path / "logs")
+    assert refused.value.status == 2

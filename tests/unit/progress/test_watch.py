@@ -33,12 +33,16 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def site(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, *plays: Mapping[str, Any], machines: int = 1
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *plays: Mapping[str, Any],
+    machines: int = 1,
+    reached: Mapping[str, Any] = LOCAL,
 ) -> list[str]:
     """Put plays in place of the site's; gives the arguments that run them on this machine."""
     whole = [{"hosts": "all", "gather_facts": False, **play} for play in plays]
     (folder / "site.yml").write_text(json.dumps(whole))
-    hosts = {f"vps{number + 1}": LOCAL for number in range(machines)}
+    hosts = {f"vps{number + 1}": reached for number in range(machines)}
     (folder / "hosts.yml").write_text(json.dumps({"all": {"hosts": hosts}}))
     monkeypatch.setattr(playbook.paths, "SITE_PLAYBOOK", folder / "site.yml")
     return ["-i", str(folder / "hosts.yml")]
@@ -98,6 +102,17 @@ def test_failure_of_several_machines_is_told_once(
     assert lines[2] == "Mend it, and type `espalier site` again: it goes on from here."
     assert lines[3] == f"The whole log: {next(state.iterdir())}"
     assert "E: no ink" in log_of(state)
+
+
+def test_machine_that_is_gone_is_told_as_a_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    arguments = site(tmp_path, monkeypatch, play("base", WRITE), reached=AWAY)
+    assert run(arguments) == 1
+    assert capsys.readouterr().err.splitlines()[:2] == [
+        "base failed on vps1, at `Write`:",
+        "it cannot be reached any more: connect to host 127.0.0.1 port 1: Connection refused.",
+    ]
 
 
 def test_json_is_one_object_and_nothing_else(
