@@ -16,6 +16,7 @@ COMMANDS = (
     "logs",
     "psql",
     "maintenance",
+    "secrets",
 )
 
 

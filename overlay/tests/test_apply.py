@@ -407,7 +407,7 @@ def test_behind_a_transaction_pool(tracked: str, options: dict):
 def test_session_settings_are_refused_behind_a_transaction_pool(options: dict):
     own = {"default": {"ENGINE": "django.db.backends.postgresql", "OPTIONS": options}}
     applied({"DATABASES": own}, DATABASE_URL=URL)
-    with pytest.raises(ImproperlyConfigured, match="ALTER ROLE"):
+    with pytest.raises(ImproperlyConfigured, match="ALTER DATABASE"):
         applied({"DATABASES": own}, DATABASE_URL=URL, POOLER="transaction")
 
 
