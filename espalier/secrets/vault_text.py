@@ -77,7 +77,8 @@ def _plain(node: yaml.Node) -> Any:
     if isinstance(node, yaml.ScalarNode):
         return node.value
     if isinstance(node, yaml.MappingNode):
-        return {key.value: value.value for key, value in node.value}
+        pairs = [(key, one) for key, one in node.value if isinstance(one, yaml.ScalarNode)]
+        return {key.value: one.value for key, one in pairs}
     return None
 
 
