@@ -15,6 +15,7 @@ from espalier import paths
 from espalier.cli.command import Environment, environment_command
 from espalier.cli.options import ask_passwords, json_option
 from espalier.inventory.read import Passwords, read
+from espalier.inventory.secret_files import DIRECTORY
 from espalier.inventory.site import SiteError
 from espalier.project.name import project_name
 from espalier.secrets.catalog import SECRETS
@@ -39,6 +40,15 @@ def command() -> None:
     """List the site's secrets; show, share and rotate them."""
 
 
+def _is_seen_by_git(directory: Path) -> bool:
+    """Whether git would add what is in a directory; not where there is no git or no repository."""
+    asked = ["git", "-C", str(directory.parent), "check-ignore", "-q", directory.name]
+    try:
+        return subprocess.run(asked, capture_output=True).returncode == 1
+    except FileNotFoundError:
+        return False
+
+
 def _open(environment: Environment, passwords: Passwords) -> Store:
     return read_store(environment.inventory, passwords, environment.options["extra_vars"])
 
@@ -46,7 +56,10 @@ def _open(environment: Environment, passwords: Passwords) -> Store:
 @environment_command(name="list")
 @json_option
 def list_secrets(environment: Environment, as_json: bool) -> int:
-    """List each secret: where it is kept, when it was made, what it is for. Never a value."""
+    """Say where each secret is kept and what it is for.
+
+    And when it was made; but never its value.
+    """
     found = rows(_open(environment, ask_passwords(environment.options)))
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(row) for row in found]))
@@ -59,7 +72,10 @@ def list_secrets(environment: Environment, as_json: bool) -> int:
 @environment_command()
 @click.argument("name")
 def show(environment: Environment, name: str) -> int:
-    """Print the value of the secret NAME: one of the kit's, or a variable vault_… of your own."""
+    """Print a secret.
+
+    NAME is one of the kit's, or a variable vault_… of your own.
+    """
     values = _open(environment, ask_passwords(environment.options)).values_in_use
     if name not in values:
         known = ", ".join(values) or "none"
@@ -70,10 +86,10 @@ def show(environment: Environment, name: str) -> int:
 
 @environment_command()
 def encrypt(environment: Environment) -> int:
-    """Move the secrets that lie beside the inventory into its ansible-vault.
+    """Move secrets from files into ansible-vault.
 
-    Who has the vault's password can then deploy from git, such as a colleague or CI. Values stay
-    the same.
+    From those beside the inventory into its group_vars/all/vault.yml. Who has the vault's
+    password can then deploy from git, such as a colleague or CI. Values stay the same.
     """
     passwords = ask_passwords(environment.options)
     store = _open(environment, passwords)
@@ -90,8 +106,12 @@ def encrypt(environment: Environment) -> int:
     click.echo(f"{FILE} has every secret, encrypted: commit it.")
     if moved:
         click.echo(
-            f"The files with the same values were set aside in {aside(environment.inventory)}, "
-            "which git ignores. Delete them once a colleague or CI has deployed."
+            f"The files with the same values were set aside in {aside(environment.inventory)}. "
+            "Delete them once a colleague or CI has deployed."
+        )
+    if _is_seen_by_git(environment.inventory / DIRECTORY):
+        click.echo(
+            f"Git does not ignore {DIRECTORY}/ yet: write it into .gitignore first.", err=True
         )
     click.echo(
         "From now on commands need the vault's password: --vault-password-file FILE, -J, or "
@@ -102,7 +122,7 @@ def encrypt(environment: Environment) -> int:
 
 @environment_command()
 def edit(environment: Environment) -> int:
-    """Open the inventory's ansible-vault in $EDITOR, as `ansible-vault edit` does."""
+    """Open the vault in $EDITOR."""
     path = environment.inventory / FILE
     if not path.exists():
         raise SiteError(f"{path} is not there: `espalier secrets encrypt` makes it.", 2)
@@ -124,10 +144,11 @@ def edit(environment: Environment) -> int:
 @click.option("--drop-old", is_flag=True, help="Accept the secret_key of before no longer.")
 @click.option("--yes", is_flag=True, help="Go on where something is interrupted.")
 def rotate(environment: Environment, name: str, drop_old: bool, yes: bool) -> int:
-    """Give the site a new value of a secret, and have every machine take it (site.yml).
+    """Give the site new secrets.
 
-    No request fails, but for what the command names and asks about. One that was cut off is
-    finished by the same command.
+    Each gets a new value, and every machine takes it by a run of site.yml. No request fails, but
+    for what the command names and asks about. One that was cut off is finished by the same
+    command.
     """
     if drop_old and name != "secret_key":
         raise SiteError("--drop-old is for secret_key only.", 2)
