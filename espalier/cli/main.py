@@ -8,16 +8,24 @@ import click
 
 # In the order in which --help lists them.
 COMMANDS = (
+    "plan",
+    "site",
     "release",
     "rollback",
     "status",
     "log",
     "manage",
+    "shell",
     "logs",
     "psql",
     "maintenance",
-    "remove",
+    "verify",
+    "diagram",
+    "secrets",
     "import",
+    "remove",
+    "up",
+    "down",
 )
 # `import` is a word of Python.
 MODULES = {"import": "import_site"}
@@ -44,5 +52,6 @@ class Commands(click.Group):
 def main() -> None:
     """What a person does with a site, many times a day. Each COMMAND has its own --help.
 
-    The exit status is 0, 1 where something failed, 2 for wrong use, 3 where the site is locked.
+    Exit status: 0 done, 1 failed, 2 wrong use or refused before anything was touched, 3 locked by
+    another run, 130 interrupted.
     """
