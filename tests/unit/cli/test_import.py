@@ -89,7 +89,7 @@ def test_databases_are_exchanged_once_the_rows_are_the_same() -> None:
     work.remote.run = lambda machine, words: (0, "", "")  # type: ignore[attr-defined]
     assert work.run().database_aside.startswith("shop_before_")
     assert work.asked == [
-        *("look", "inspect", "load", "swap shop_import"),
+        *("status", "look", "inspect", "load", "swap shop_import"),
         *("status", "migrate", "restart"),
     ]
 
@@ -99,7 +99,7 @@ def test_rows_that_are_missing_leave_the_site_as_it_was() -> None:
     with pytest.raises(SiteError, match=r"public\.a are not as many") as refused:
         work.run()
     assert "a      2            1      differs" in refused.value.detail
-    assert work.asked == ["look", "inspect", "load", "drop"]
+    assert work.asked == ["status", "look", "inspect", "load", "drop"]
 
 
 def test_database_of_before_comes_back_where_migrations_fail() -> None:
