@@ -17,7 +17,7 @@ from typing import Any
 
 from espalier.arriving import compare, refusals, uploads
 from espalier.arriving.dumpfile import DumpFile
-from espalier.arriving.primary import Primary, chunks
+from espalier.arriving.primary import AS_POSTGRES, Primary, chunks
 from espalier.arriving.url import SourceUrl
 from espalier.inventory.remote import Remote, explain
 from espalier.inventory.site import Site, SiteError
@@ -26,6 +26,21 @@ from espalier.rollout.lock import Heartbeats, starting, take
 
 # PostgreSQL's names have 63 bytes, a project's at most 31.
 NEW, ASIDE, FAILED = "{}_import", "{}_before_{}", "{}_imported_{}"
+# On a replica: whoever is connected stays with the database that has another name now, and a pool
+# keeps its connections for long.
+DISCONNECT = """
+export PGHOST=/run/postgresql PGPORT=5432 PGDATABASE=postgres
+cd /
+for _ in $(seq 120); do
+  if [ "$(psql -XAtqc "SELECT 1 FROM pg_database WHERE datname = '$1'")" = 1 ]; then
+    end="SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '$1'"
+    exec psql -XAtqc "$end"
+  fi
+  sleep 0.5
+done
+echo "it has not followed the primary for a minute" >&2
+exit 1
+"""
 CLEAR_CACHE = "from django.core.cache import cache; cache.clear()"
 Say = Callable[[str], None]
 
@@ -160,18 +175,29 @@ class Import:
                 )
             aside = ASIDE.format(site, self.stamp)
             with self._step("exchange the databases"):
-                self.primary.ask("swap", database=site, new=new, aside=aside)
+                self._exchange(new, aside)
             try:
                 self._use(tokens)
             except BaseException:
                 with suppress(SiteError):
                     failed = FAILED.format(site, self.stamp)
-                    self.primary.ask("swap", database=site, new=aside, aside=failed)
+                    self._exchange(aside, failed)
                     self.say(
                         f"the database of before is back; the imported one is kept as {failed}"
                     )
                 raise
             self.report.database_aside = aside
+
+    def _exchange(self, new: str, aside: str) -> None:
+        """Give a database the site's name, and the site's another one, on every machine."""
+        self.primary.ask("swap", database=self.site.name, new=new, aside=aside)
+        for machine in self.site.machines("postgresql_replica"):
+            words = [*AS_POSTGRES, "sh", "-c", DISCONNECT, "sh", aside]
+            status, _, errors = self.remote.run(machine, words)
+            if status:
+                self.report.notes.append(
+                    f"the replica on {machine} may still show the data of before: {explain(errors)}"
+                )
 
     def _use(self, tokens: Mapping[str, str]) -> None:
         """Migrate the new database to the live release, and have every process see it."""

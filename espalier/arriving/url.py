@@ -83,8 +83,6 @@ def parse(url: str) -> SourceUrl:
             "postgres://USER@HOST:PORT/DATABASE.",
             2,
         )
-    if "\n" in found.service().replace("\n", "", 1) and any(
-        "\n" in value for value in (found.host, found.database, found.user, found.password)
-    ):
+    if any("\n" in text for text in (found.host, found.database, found.user, found.password)):
         raise SiteError("The URL of the database has the end of a line in it.", 2)
     return found
