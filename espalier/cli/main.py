@@ -21,6 +21,7 @@ COMMANDS = (
     "maintenance",
     "verify",
     "diagram",
+    "secrets",
     "import",
     "remove",
     "up",

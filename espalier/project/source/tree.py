@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import os
 import posixpath
+import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,8 +19,12 @@ SKIPPED_DIRECTORIES = word_set(
     ".git .hg .svn __pycache__ node_modules .tox .nox .mypy_cache .pytest_cache .ruff_cache"
 )
 SKIPPED_FILES = (".pyc", ".pyo", ".DS_Store")
-# Where the kit keeps passwords, beside an inventory, which may lie in the project: never packed.
+# Where the kit keeps passwords, beside an inventory: never packed.
 SECRETS = ".secrets"
+# What makes a directory an inventory of this kit. It may lie in the project, and is none of its
+# code: another password in its vault makes no other release.
+TOPOLOGY_FILES = ("topology.yml", "topology.yaml")
+TOPOLOGY = re.compile(r"^plugin: *topology\b", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +99,7 @@ def walk(tree: Path, *, skip: bool) -> list[str]:
 
 
 def scan(tree: Path, paths: Iterable[str], key: str) -> tuple[File, ...]:
-    """Hash every file of the tree; pipes, sockets and the kit's own secrets are left out.
+    """Hash every file of the tree; pipes, sockets, inventories and secrets are left out.
 
     Args:
         tree: the directory.
@@ -106,8 +111,10 @@ def scan(tree: Path, paths: Iterable[str], key: str) -> tuple[File, ...]:
     """
     files: list[File] = []
     real_tree = os.path.realpath(tree)
-    for path in sorted(set(paths)):
-        if SECRETS in path.split("/"):
+    wanted = sorted(set(paths))
+    inventories = _inventories(tree, wanted)
+    for path in wanted:
+        if SECRETS in path.split("/") or path.startswith(inventories):
             continue
         full = tree / path
         try:
@@ -123,6 +130,17 @@ def scan(tree: Path, paths: Iterable[str], key: str) -> tuple[File, ...]:
         except OSError as error:
             raise ProjectError(f"{key}: {full} cannot be read: {error.strerror}.") from None
     return tuple(files)
+
+
+def _inventories(tree: Path, paths: Iterable[str]) -> tuple[str, ...]:
+    """The directories of a tree, but for the tree itself, that are inventories of this kit."""
+    found = []
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        if folder and name in TOPOLOGY_FILES and (tree / path).is_file():
+            text = (tree / path).read_text("utf-8", errors="replace")
+            found += [f"{folder}/"] if TOPOLOGY.search(text) else []
+    return tuple(found)
 
 
 def _refuse_outside(real_tree: str, path: str, target: str, key: str) -> None:

@@ -81,6 +81,17 @@ def test_secrets_beside_an_inventory_in_the_project_are_never_packed(tmp_path):
     assert source.paths == {*PLAIN, "deploy/hosts.yml"}
 
 
+def test_inventory_in_the_project_is_none_of_its_code(tmp_path):
+    inventory = {
+        "deploy/production/topology.yml": "---\nplugin: topology\n",
+        "deploy/production/group_vars/all/vault.yml": "$ANSIBLE_VAULT",
+    }
+    # A network's, perhaps; and the project may be the inventory's own directory.
+    own = {"network/topology.yml": "switches: []\n", "topology.yml": "plugin: topology\n"}
+    _, source = fetched(write(tmp_path / "plain", PLAIN | inventory | own))
+    assert source.paths == {*PLAIN, *own}
+
+
 def test_relative_directory_is_relative_to_the_base(tmp_path):
     write(tmp_path / "orchard", PLAIN)
     checked = check({"directory": "../orchard"})
