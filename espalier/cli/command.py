@@ -153,11 +153,12 @@ def selected(options: Mapping[str, Any]) -> Environment:
     if name and inventory:
         raise SiteError("Both -e and -i name an inventory: give one of them.", 2)
     if inventory is None:
-        inventory = select(name, Path.cwd(), _ask_environment if _is_terminal() else None)
+        inventory = select(name, Path.cwd(), _ask_environment if is_terminal() else None)
     return Environment(inventory.resolve(), options)
 
 
-def _is_terminal() -> bool:
+def is_terminal() -> bool:
+    """Whether there is somebody who can be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import os
 import posixpath
+import re
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -20,6 +21,9 @@ SKIPPED_DIRECTORIES = word_set(
 SKIPPED_FILES = (".pyc", ".pyo", ".DS_Store")
 # Where the kit keeps passwords, beside an inventory, which may lie in the project: never packed.
 SECRETS = ".secrets"
+# An environment in the project: how it is deployed, and no part of what is. Another address or tier
+# there is no other release.
+ENVIRONMENT = re.compile(r"deploy/[^/]+/topology\.ya?ml")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +98,7 @@ def walk(tree: Path, *, skip: bool) -> list[str]:
 
 
 def scan(tree: Path, paths: Iterable[str], key: str) -> tuple[File, ...]:
-    """Hash every file of the tree; pipes, sockets and the kit's own secrets are left out.
+    """Hash every file of the tree but pipes, sockets, and what is the kit's: environments, secrets.
 
     Args:
         tree: the directory.
@@ -106,8 +110,11 @@ def scan(tree: Path, paths: Iterable[str], key: str) -> tuple[File, ...]:
     """
     files: list[File] = []
     real_tree = os.path.realpath(tree)
-    for path in sorted(set(paths)):
-        if SECRETS in path.split("/"):
+    every = sorted(set(paths))
+    ours = tuple(posixpath.dirname(path) + "/" for path in every if ENVIRONMENT.fullmatch(path))
+    for path in every:
+        is_ours = path.startswith(ours) or (ours and path == "deploy/.gitignore")
+        if SECRETS in path.split("/") or is_ours:
             continue
         full = tree / path
         try:
