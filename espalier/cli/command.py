@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
 
-from espalier.cli.options import OPTIONS, SHARED, ask_passwords
+from espalier import paths
+from espalier.cli.options import NONE_GIVEN, OPTIONS, SHARED, ask_passwords
 from espalier.inventory.environments import select
 from espalier.inventory.read import read
 from espalier.inventory.site import Site, SiteError
@@ -22,12 +24,15 @@ from espalier.project.name import project_name
 PASS_ON = {"allow_interspersed_args": False}
 
 
+VAULT = ("ask_vault_pass", "vault_password_file", "vault_id")
+
+
 @dataclass(frozen=True)
 class Environment:
     """What a command is for: an inventory, and what the shared options say about reaching it."""
 
     inventory: Path
-    options: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=lambda: NONE_GIVEN)
 
     @property
     def name(self) -> str:
@@ -154,6 +159,8 @@ def selected(options: Mapping[str, Any]) -> Environment:
         raise SiteError("Both -e and -i name an inventory: give one of them.", 2)
     if inventory is None:
         inventory = select(name, Path.cwd(), _ask_environment if is_terminal() else None)
+    if os.environ.get("ESPALIER_VAULT_PASSWORD") and not any(options[name] for name in VAULT):
+        options = {**options, "vault_password_file": (str(paths.VAULT_PASSWORD),)}
     return Environment(inventory.resolve(), options)
 
 

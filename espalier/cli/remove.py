@@ -1,0 +1,150 @@
+"""espalier remove: take the kit off the machines of a site, and say what is kept."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from espalier import paths
+from espalier.cli.command import Environment, environment_command
+from espalier.environment import plain_environment
+from espalier.inventory.site import SiteError
+from espalier_machine.common.text import format_table
+
+PLAYBOOK = paths.PLAYBOOKS / "remove.yml"
+README = "/var/lib/espalier-kept/README"
+Found = Mapping[str, Mapping[str, Any]]  # by machine, what the module `leaving` returned
+
+
+@environment_command()
+@click.option("--yes", default="", metavar="SITE", help="The site's name: do it without asking.")
+def command(environment: Environment, yes: str) -> int:
+    """Take the kit off every machine of a site: services stop, units and files go, data stays.
+
+    It says first what will be stopped, removed and kept. A dump of each database is made before
+    PostgreSQL stops; dumps, the data itself, uploads and releases are kept, and named at the end.
+    A removal that was cut off is finished by the same command.
+    """
+    name = environment.read().name
+    found = _play(environment, name, "--tags", "survey")
+    click.echo("\n".join(announcement(name, found)))
+    _confirm(name, yes)
+    status = subprocess.run(
+        _command(environment, name), env=plain_environment(), cwd=paths.KIT
+    ).returncode
+    if status:
+        raise SiteError(
+            "the removal did not end; what Ansible wrote above says where. Whatever is kept is "
+            "kept: run the same command again to finish it."
+        )
+    click.echo("\n".join(farewell(name, _play(environment, name, "--tags", "survey"))))
+    return 0
+
+
+def announcement(name: str, found: Found) -> Iterator[str]:
+    """What will happen to each machine, as lines for a person.
+
+    Args:
+        name: of the site.
+        found: by machine, `databases` and `kept` of the module `leaving`.
+    """
+    yield f"The kit would leave {', '.join(found)}, with the site {name}:"
+    yield "  stopped   the site, its workers and scheduled commands, every service of the kit"
+    yield "  removed   units, configuration, programs of the kit; Debian's packages stay, stopped"
+    yield "  kept      a dump of each database, and what is there already:"
+    rows = [
+        [machine, database["name"], f"database, {database['bytes'] / 1e6:.1f} MB: dumped and kept"]
+        for machine, there in found.items()
+        for database in there["databases"]
+    ]
+    yield from _indented(rows + _rows(found))
+
+
+def farewell(name: str, found: Found) -> Iterator[str]:
+    """What was kept on each machine, and what to do with it, as lines for a person."""
+    yield f"The kit has left {', '.join(found)}. Kept, as {README} there says too:"
+    yield from _indented(_rows(found))
+    yield f"To have {name} back: `espalier site`, then `espalier import --dump FILE`, with a dump"
+    yield "from there."
+
+
+def _rows(found: Found) -> list[list[str]]:
+    return [
+        [machine, one["path"], f"{one['what']}: {one['size']}"]
+        for machine, there in found.items()
+        for one in there["kept"]
+    ]
+
+
+def _indented(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    if rows:
+        yield from (f"    {line}" for line in format_table(rows).splitlines())
+
+
+def _confirm(name: str, yes: str) -> None:
+    """Have the site's name typed, or given.
+
+    Raises:
+        SiteError: it is another name, or nobody is there to type it.
+    """
+    if yes:
+        if yes != name:
+            raise SiteError(f"--yes says {yes}, and the site is {name}. Nothing was changed.", 2)
+        return
+    if not sys.stdin.isatty():
+        raise SiteError(f"Nobody is there to confirm it: add --yes {name}.", 2)
+    typed = click.prompt(f"Type {name} to go on", default="", show_default=False, err=True)
+    if typed != name:
+        raise SiteError("That is not the site's name. Nothing was changed.", 1)
+
+
+def _command(environment: Environment, name: str, *options: str) -> list[str]:
+    program = str(Path(sys.executable).with_name("ansible-playbook"))
+    word = json.dumps({"remove_site": name})
+    return [
+        program,
+        str(PLAYBOOK),
+        *environment.ansible_arguments(),
+        *("--extra-vars", word),
+        *options,
+    ]
+
+
+def _play(environment: Environment, name: str, *options: str) -> Found:
+    """Run a part of the playbook that changes nothing; gives what each machine said.
+
+    Raises:
+        SiteError: a machine does not answer, or carries another site.
+    """
+    done = subprocess.run(
+        _command(environment, name, *options),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=paths.KIT,
+        env=plain_environment(ANSIBLE_STDOUT_CALLBACK="ansible.posix.json"),
+    )
+    try:
+        plays = json.loads(done.stdout[done.stdout.index("{\n") :])["plays"]
+    except ValueError:
+        raise SiteError("the machines cannot be looked at.", 1, done.stdout) from None
+    results = [task["hosts"] for play in plays for task in play["tasks"]]
+    errors = [
+        f"{machine}: {result['msg']}"
+        for hosts in results
+        for machine, result in hosts.items()
+        if result.get("failed") or result.get("unreachable")
+    ]
+    if errors or done.returncode:
+        raise SiteError("\n".join(errors) or "the machines cannot be looked at.")
+    return {
+        machine: result
+        for hosts in results
+        for machine, result in hosts.items()
+        if "databases" in result
+    }
