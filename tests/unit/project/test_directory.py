@@ -81,6 +81,22 @@ def test_secrets_beside_an_inventory_in_the_project_are_never_packed(tmp_path):
     assert source.paths == {*PLAIN, "deploy/hosts.yml"}
 
 
+def test_environments_in_the_project_are_no_part_of_it(tmp_path):
+    # An edit of hosts.yml would be another release.
+    environment = {
+        "deploy/.gitignore": "x",
+        "deploy/production/hosts.yml": "x",
+        "deploy/production/topology.yml": "x",
+        "deploy/production/group_vars/all/project.yml": "x",
+        "deploy/docker/Dockerfile": "x",
+    }
+    _, source = fetched(write(tmp_path / "site", PLAIN | environment))
+    assert source.paths == {*PLAIN, "deploy/docker/Dockerfile"}
+    # Without an environment, the directory is the project's own.
+    _, source = fetched(write(tmp_path / "other", PLAIN | {"deploy/.gitignore": "x"}))
+    assert source.paths == {*PLAIN, "deploy/.gitignore"}
+
+
 def test_relative_directory_is_relative_to_the_base(tmp_path):
     write(tmp_path / "orchard", PLAIN)
     checked = check({"directory": "../orchard"})
