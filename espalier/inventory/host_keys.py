@@ -92,7 +92,7 @@ def lines(name: str, keys: Iterable[HostKey]) -> list[str]:
 def parse(text: str) -> list[HostKey]:
     """The keys in lines of known_hosts, the best first. Comments and certificates are none."""
     found = [words for line in text.splitlines() if len(words := line.split()) >= 3]
-    keys = {HostKey(*words[1:3]) for words in found if words[0][0] not in "#@"}
+    keys = {HostKey(*words[1:3]) for words in found if not words[0].startswith("#")}
     return sorted((k for k in keys if k.kind in KINDS), key=lambda key: KINDS.index(key.kind))
 
 

@@ -14,7 +14,7 @@ from espalier.readiness.findings import Finding, failed, note, ok
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 GIB = 1024**3
-# A first run installs about 0.7 GiB of packages, and each release keeps a virtual environment.
+# A first run takes 0.8 GiB, and each release keeps a virtual environment.
 DISK_NEEDED, DISK_WANTED = GIB, 3 * GIB
 MEMORY_WANTED_MB = 900  # a VPS of 1 GiB says a little less
 # Daemons that a role of the kit would configure anew where they are there already.
