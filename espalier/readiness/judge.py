@@ -37,6 +37,11 @@ def judge(results: Results, topology: Mapping[str, Any]) -> list[Finding]:
         found += _project(build)
     for machine, placed in topology["machines"].items():
         found += _machine(results, machine, placed)
+    if not any(one.is_failed for one in found):
+        found += [
+            failed(SUBJECTS.get(one.task, "inventory"), f"{one.task}: {one.sentence}", one.machine)
+            for one in results.errors
+        ]
     return found
 
 

@@ -39,7 +39,17 @@ class Result:
     @property
     def is_refusal(self) -> bool:
         """Whether it refuses something, with a sentence."""
-        return bool(self.values.get("failed")) and self.values.get("action") in REFUSING
+        return self.is_failed and self.values.get("action") in REFUSING and not self.is_error
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether the task failed, for whatever reason."""
+        return bool(self.values.get("failed"))
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the task could not even begin, for want of what another one would have found."""
+        return self.is_failed and self.sentence.startswith("Task failed: ")
 
     @property
     def sentence(self) -> str:
@@ -68,6 +78,11 @@ class Results:
         """What was refused, each sentence once."""
         found = {(one.machine, one.sentence): one for one in self.all if one.is_refusal}
         return list(found.values())
+
+    @property
+    def errors(self) -> list[Result]:
+        """What failed, and refuses nothing: as a rule because of a refusal before."""
+        return [one for one in self.all if one.is_failed and not one.is_refusal]
 
 
 def run(

@@ -43,7 +43,8 @@ def test_fingerprint_is_that_of_ssh_keygen(tmp_path: Path) -> None:
 
 def test_best_key_comes_first_and_certificates_are_none() -> None:
     certificate = f"@cert-authority h ssh-ed25519 {OTHER}"
-    text = f"# Host h found: line 1\n#h ssh-ed25519 {OTHER}\nh ssh-rsa {RSA}\n{certificate}\nh ssh-ed25519 {ED25519} x"
+    comments = f"# Host h found: line 1\n#h ssh-ed25519 {OTHER}\n"
+    text = f"{comments}h ssh-rsa {RSA}\n{certificate}\nh ssh-ed25519 {ED25519} x"
     assert parse(text) == [KEY, HostKey("ssh-rsa", RSA)]
 
 

@@ -246,6 +246,19 @@ def test_every_refusal_is_told_at_once() -> None:
     assert ok("disk", "10.0 GiB free of 20 GiB", "vps1") in findings
 
 
+def test_error_is_told_where_no_refusal_explains_it() -> None:
+    error = {"action": "ansible.builtin.assert", "failed": True, "msg": "Task failed: no `build`."}
+    told = failed(
+        "clock", "Refuse a machine whose clock is wrong: Task failed: no `build`.", "vps1"
+    )
+    tasks = GOOD | {"Refuse a machine whose clock is wrong": error}
+    assert [one for one in judge(results(tasks), TOPOLOGY) if one.is_failed] == [told]
+    tasks |= {"Refuse a new reason": refusal("ansible.builtin.fail", "It is another site's.")}
+    assert [one for one in judge(results(tasks), TOPOLOGY) if one.is_failed] == [
+        failed("inventory", "It is another site's.", "vps1")
+    ]
+
+
 def test_what_ansible_does_not_finish_is_an_error() -> None:
     with pytest.raises(ValueError):
         parse("[ERROR]: no such playbook\n")
