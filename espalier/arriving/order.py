@@ -219,7 +219,11 @@ class Import:
         opening = []
         try:
             for machine in self.site.machines("nginx"):
-                if "/ is closed" not in self._maintenance(machine, "status").splitlines():
+                if self._maintenance(machine, "status").startswith("/ is closed"):
+                    self.report.notes.append(
+                        f"{machine} was closed before, and still is: espalier maintenance off"
+                    )
+                else:
                     opening.append(machine)
                     self._maintenance(machine, "on")
             yield
@@ -231,7 +235,7 @@ class Import:
         status, out, errors = self.remote.run(machine, ["maintenance", state, "/"])
         if status:
             raise SiteError(f"{machine}: {explain(errors)}", 1, errors)
-        return out.replace(", come back after", "\n")
+        return out
 
     @contextmanager
     def _step(self, what: str) -> Iterator[None]:

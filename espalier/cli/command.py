@@ -39,6 +39,12 @@ class Environment:
         """A word for it: the name of its directory."""
         return self.inventory.name
 
+    @property
+    def words(self) -> str:
+        """How the person named it, to be typed again; "" where it was the only one."""
+        name, path = self.options.get("environment"), self.options.get("inventory")
+        return f"-e {name}" if name else f"-i {path}" if path else ""
+
     def read(self) -> Site:
         """Read the site; asks for the passwords that are to be typed."""
         return read(

@@ -23,6 +23,7 @@ COMMANDS = (
     "maintenance",
     "verify",
     "diagram",
+    "secrets",
     "import",
     "remove",
     "up",

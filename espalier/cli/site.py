@@ -44,7 +44,13 @@ def command(
     """Bring the machines to what the inventory says, and release where that is needed."""
     arguments = [*environment.ansible_arguments(), *selection(limit, tags, diff)]
     arguments += replacing(replace_site)
-    return watch(arguments, environment.name, as_json=as_json, verbosity=verbose)
+    return watch(
+        arguments,
+        environment.name,
+        f"espalier site {environment.words}".strip(),
+        as_json=as_json,
+        verbosity=verbose,
+    )
 
 
 def replacing(site: str) -> list[str]:

@@ -63,7 +63,7 @@ def command(project: str, environment: str, memory_mb: int | None, verbose: int)
         kills = memory.kills(lab)
         # Whatever site the machine carries: it is made to be thrown away.
         arguments = [*Environment(inventory).ansible_arguments(), *replacing("*")]
-        status = watch(arguments, "lab", as_json=False, verbosity=verbose)
+        status = watch(arguments, "lab", "espalier up", as_json=False, verbosity=verbose)
         if memory.kills(lab) > kills:
             click.echo(memory.advice(lab, "espalier up"), err=True)
     except (SiteError, ProjectError, LabError) as error:

@@ -85,12 +85,12 @@ def read(
         env={"ANSIBLE_CONFIG": str(paths.ANSIBLE_CONFIG), **os.environ},
     )
     if done.returncode:
-        raise _refused(inventory, done.stderr.strip())
+        raise refused(inventory, done.stderr.strip())
     values = json.loads(done.stdout)
     return Site(inventory=inventory, name=name_of(values["project"]), **values)
 
 
-def _refused(inventory: Path, errors: str) -> SiteError:
+def refused(inventory: Path, errors: str) -> SiteError:
     """The error for what Ansible wrote."""
     for words, sentence in VAULT_ERRORS.items():
         if words in errors:
@@ -117,7 +117,7 @@ def site_values(order: Mapping[str, Any]) -> dict[str, Any]:
     context.CLIARGS = ImmutableDict(extra_vars=tuple(order["extra_vars"]))
     passwords = Passwords(**order["passwords"])
     loader = DataLoader()
-    _open_vaults(loader, passwords)
+    open_vaults(loader, passwords)
     inventory = InventoryManager(loader, sources=[order["inventory"]])
     loader.set_basedir(str(paths.PLAYBOOKS))  # whose group_vars are the wiring
     manager = VariableManager(loader, inventory)
@@ -139,8 +139,11 @@ def site_values(order: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _open_vaults(loader: Any, passwords: Passwords) -> None:
-    """Give the loader every secret, as `ansible-playbook` does: configured ones come first."""
+def open_vaults(loader: Any, passwords: Passwords) -> list[tuple[str, Any]]:
+    """Give the loader every secret, as `ansible-playbook` does: configured ones come first.
+
+    Returns them with their vault ids.
+    """
     from ansible import constants
     from ansible.cli import CLI
     from ansible.parsing.vault import VaultSecret, VaultSecretsContext
@@ -156,6 +159,7 @@ def _open_vaults(loader: Any, passwords: Passwords) -> None:
     secrets = [*stored, *typed]
     loader.set_vault_secrets(secrets)  # for files
     VaultSecretsContext.initialize(VaultSecretsContext(secrets=secrets))  # for inline values
+    return secrets
 
 
 def _typed_passwords(passwords: Passwords) -> dict[str, str]:

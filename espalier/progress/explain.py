@@ -30,7 +30,7 @@ def explain_result(result: Mapping[str, Any]) -> tuple[str, list[str]]:
     if "exit_status" in result:  # site_lock or site_release, whose words are for a person
         sentence, *detail = message.splitlines() or ["it failed."]
         return sentence, detail
-    names = ("module_stderr", "module_stdout", "stderr", "stdout", "exception")
+    names = ("module_stderr", "module_stdout", "stderr", "stdout")
     outputs = [str(result[name]) for name in names if result.get(name)]
     if outputs and (not message or _SILENT.match(message)):
         message = error_line(outputs[0])
@@ -55,5 +55,6 @@ def explain_output(text: str) -> str:
     """What Ansible said before its first task: its last error, or its last lines."""
     errors = re.split(r"^(?:\[ERROR\]:|ERROR!) ", text, flags=re.MULTILINE)
     if len(errors) == 1:
-        return "\n".join([line for line in text.splitlines() if line.strip()][-10:])
+        lines = [line for line in text.splitlines() if line.strip()]
+        return "\n".join([line for line in lines if not line.endswith(" as config file")][-10:])
     return re.split(r"^Origin: ", errors[-1], flags=re.MULTILINE)[0].strip()

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TextIO
 
+from espalier.inventory.site import SiteError
+
 KEPT = 20  # logs, of all environments together
 
 
@@ -26,22 +28,35 @@ def create(environment: str, command: str, folder: Path | None = None) -> TextIO
         environment: a word for the site.
         command: what is logged, as `site` or `release`.
         folder: where; the user's state directory by default.
+
+    Raises:
+        SiteError: it cannot be written.
     """
     folder = folder or directory()
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        log = _open(folder, environment, command)
+    except OSError as error:
+        raise SiteError(
+            f"No log can be written to {folder} ({error.strerror}): make that possible, or name "
+            "another directory in XDG_STATE_HOME.",
+            2,
+        ) from error
+    with suppress(OSError):  # another run may remove them too
+        for old in sorted(folder.glob("*.log"), key=lambda one: one.stat().st_mtime)[:-KEPT]:
+            old.unlink()
+    return log
+
+
+def _open(folder: Path, environment: str, command: str) -> TextIO:
     began = datetime.now(UTC)
     while True:
         path = folder / f"{environment}-{began:%Y%m%d-%H%M%S}-{command}.log"
         try:
             # Whoever asked for it closes it.
-            log = open(path, "x", opener=_private)  # noqa: SIM115
-            break
+            return open(path, "x", opener=_private)
         except FileExistsError:  # two of them in one second
             began += timedelta(seconds=1)
-    for old in sorted(folder.glob("*.log"), key=lambda one: one.stat().st_mtime)[:-KEPT]:
-        with suppress(OSError):
-            old.unlink()
-    return log
 
 
 def _private(name: str, flags: int) -> int:

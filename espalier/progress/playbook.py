@@ -10,13 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, Any, TextIO
 
 from espalier import paths
 from espalier.progress.events import VARIABLE, Follower
+from espalier.progress.screen import Stream
 
 LOOK_EVERY = 0.05  # seconds
 PATIENCE = 3  # seconds after Ctrl-C, which reaches Ansible by itself where it was typed
@@ -97,12 +98,15 @@ def _environment(events: str, colours: bool) -> dict[str, str]:
 
 
 def _copy(source: IO[str] | None, log: IO[str], words: TextIO | None) -> None:
+    """Copy to the end, whoever reads: Ansible would wait for ever on a pipe that is full."""
+    person = Stream(words) if words else None
     for line in source or ():
-        log.write(_COLOURS.sub("", line))
-        log.flush()
-        if words:
-            words.write(line)
-            words.flush()
+        with suppress(OSError):  # the disk is full
+            log.write(_COLOURS.sub("", line))
+            log.flush()
+        if person:
+            person.write(line)
+            person.flush()
 
 
 @contextmanager

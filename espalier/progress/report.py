@@ -21,10 +21,13 @@ def counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def stage_line(stage: Stage) -> str:
+def stage_line(stage: Stage) -> Line:
     """The line of a stage that has ended."""
-    note = "FAILED" if stage.failed else counted(stage.changes, "change") if stage.changes else ""
-    return f"  {stage.name:<10} {stage.machine:<12} {stage.seconds:6.1f} s  {note}".rstrip()
+    note = counted(stage.changes, "change") if stage.changes else ""
+    if stage.failed or stage.cut_off:
+        note = "FAILED" if stage.failed else "interrupted"
+    text = f"  {stage.name:<10} {stage.machine:<12} {stage.seconds:6.1f} s  {note}".rstrip()
+    return text, BAD if stage.failed or stage.cut_off else GOOD
 
 
 def running_line(run: Run, now: float) -> str:
@@ -87,13 +90,14 @@ def failure_lines(
     return lines
 
 
-def interrupted_lines(run: Run, *, command: str, log: str) -> list[Line]:
-    """What a person is told who pressed Ctrl-C."""
+def interrupted_lines(run: Run, *, command: str, log: str, answers: str = "") -> list[Line]:
+    """What a person is told who pressed Ctrl-C; the arguments are those of `failure_lines`."""
     if not run.has_touched:
         return [("Interrupted before anything was changed.", "")]
-    lines = [(f"Interrupted at {run.stage}, in `{run.task}`; `{command}` goes on from here.", "")]
+    lines = [(f"Interrupted at {run.stage}, in `{run.task}`; `{command}` goes on from here.", BAD)]
     if run.stage == "release":
         lines.append(("`espalier status` says what is live.", ""))
+    lines += [(f"{answers} still answers.", GOOD)] if answers else []
     return [*lines, (f"The whole log: {log}", DIM)]
 
 

@@ -18,6 +18,7 @@ class Stage:
     seconds: float = 0.0
     changes: int = 0
     failed: bool = False
+    cut_off: bool = False
 
 
 @dataclass(frozen=True)
@@ -89,11 +90,16 @@ class Run:
                 self.live = dict(event["machines"])
             case "end":
                 self._rescued = frozenset(event["rescued"])
-                return self.end()
+                return self._end()
         return []
 
-    def end(self) -> list[Stage]:
-        """End what runs; gives the stages that have ended by it."""
+    def cut_off(self) -> list[Stage]:
+        """Ansible is gone; gives the stages that it has not ended."""
+        for stage in self.running.values():
+            stage.cut_off = not stage.failed
+        return self._end()
+
+    def _end(self) -> list[Stage]:
         ended = list(self.running.values())
         self.running.clear()
         self.stages += ended
@@ -104,7 +110,7 @@ class Run:
         if stage == self.stage or not stage:
             return []
         self.stage, self.stage_began = stage, self.at
-        return self.end()
+        return self._end()
 
     def _on(self, machine: str) -> Stage:
         stage = self.running.setdefault(machine, Stage(self.stage, machine))

@@ -27,7 +27,7 @@ class Screen:
 
     def __init__(self, stream: TextIO | None, running: Callable[[], str] | None = None) -> None:
         """Show on a stream; `running` gives what runs now in a line, "" for nothing."""
-        self._stream = _Stream(stream) if stream else None
+        self._stream = Stream(stream) if stream else None
         self._running = running or str
         self._console = _console(self._stream) if self._stream else None
         self._live = self._start() if self._console and running else None
@@ -79,7 +79,7 @@ class Screen:
         return live
 
 
-def _console(stream: _Stream) -> Console | None:
+def _console(stream: Stream) -> Console | None:
     """A console for a terminal that knows control characters; None for any other stream."""
     if not stream.isatty() or os.environ.get("TERM", "dumb") in ("dumb", "unknown"):
         return None
@@ -94,14 +94,16 @@ def _console(stream: _Stream) -> Console | None:
     return VisibleCursor(file=stream, highlight=False)  # type: ignore[arg-type]
 
 
-class _Stream:
+class Stream:
     """A stream that nobody has to read: a closed pipe or a lost terminal ends nothing."""
 
     def __init__(self, stream: TextIO) -> None:
+        """Write to a stream, as long as that is possible."""
         self._stream = stream
         self.encoding = stream.encoding
 
     def write(self, text: str) -> int:
+        """Write; gives how many characters there were."""
         try:
             return self._stream.write(text)
         except (OSError, ValueError):
@@ -109,15 +111,18 @@ class _Stream:
             return len(text)
 
     def flush(self) -> None:
+        """Write what is kept back."""
         try:
             self._stream.flush()
         except (OSError, ValueError):
             self._forget()
 
     def isatty(self) -> bool:
+        """Whether it is a terminal."""
         return self._stream.isatty()
 
     def fileno(self) -> int:
+        """The number of its file."""
         return self._stream.fileno()
 
     def _forget(self) -> None:

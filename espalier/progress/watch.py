@@ -15,7 +15,7 @@ from espalier.progress import logs, report
 from espalier.progress.explain import explain_output
 from espalier.progress.playbook import run_playbook
 from espalier.progress.run import Run, Stage
-from espalier.progress.screen import BAD, DIM, GOOD, Screen
+from espalier.progress.screen import DIM, Screen
 from espalier.progress.site_answer import answers
 
 
@@ -25,31 +25,39 @@ class Watcher:
     def __init__(self, stream: TextIO | None, *, only_running: bool = False) -> None:
         """Show on a stream, nowhere if it is None; `only_running`: not what has ended."""
         self.run, self.only_running = Run(), only_running
+        self._headed = ""
         self.screen = Screen(stream, lambda: report.running_line(self.run, time.time()))
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Take an event."""
         self._show(self.run.take(event))
-        lines = event.get("lines", ()) if event["event"] in ("notes", "steps") else ()
-        for line in () if self.only_running else lines:
-            self.screen.line(f"    {line}", DIM)
+        lines = event.get("lines", ())
+        if not lines or self.only_running:
+            return
+        if self._headed != self.run.stage:  # its own line comes at its end
+            self._headed = self.run.stage
+            self.screen.line(f"  {self.run.stage}:", DIM)
+        self.screen.lines([(f"    {line}", DIM) for line in lines])
 
     def close(self) -> None:
         """It has ended."""
-        self._show(self.run.end())
+        self._show(self.run.cut_off())
         self.screen.close()
 
     def _show(self, stages: Sequence[Stage]) -> None:
         for stage in () if self.only_running else stages:
-            self.screen.line(report.stage_line(stage), BAD if stage.failed else GOOD)
+            self.screen.line(*report.stage_line(stage))
 
 
-def watch(arguments: Sequence[str], environment: str, *, as_json: bool, verbosity: int) -> int:
+def watch(
+    arguments: Sequence[str], environment: str, command: str, *, as_json: bool, verbosity: int
+) -> int:
     """Run site.yml and show how it goes; gives the exit status.
 
     Args:
         arguments: of ansible-playbook.
         environment: a word for the site, for the name of the log.
+        command: what the person types to do the same again.
         as_json: print one JSON object at the end, and nothing else.
         verbosity: from 1 on Ansible's own output is shown instead.
     """
@@ -73,15 +81,12 @@ def watch(arguments: Sequence[str], environment: str, *, as_json: bool, verbosit
     if as_json:
         print(json.dumps(report.as_data(run, status, log.name)))
         return status
-    command = f"espalier site -e {environment}"
+    serves = status and run.has_touched and run.host and answers(run.address, run.host)
+    told = {"command": command, "log": path, "answers": run.url if serves else ""}
     if status == report.INTERRUPTED:
-        lines = report.interrupted_lines(run, command=command, log=path)
-    elif status:
-        serves = run.has_touched and run.host and answers(run.address, run.host)
-        still = run.url if serves else ""
-        lines = report.failure_lines(run.failures, command=command, log=path, answers=still)
+        lines = report.interrupted_lines(run, **told)
     else:
-        lines = report.summary(run)
+        lines = report.failure_lines(run.failures, **told) if status else report.summary(run)
     Screen(sys.stderr if status else sys.stdout).lines(lines)
     return status
 

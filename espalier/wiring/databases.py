@@ -14,6 +14,11 @@ PURPOSES = ("queries", "reads", "migrations")
 REPLICA_MAX_LAG = 10
 
 
+# Django's logins take turns, so that the password of one is changed while nobody uses it. Both act
+# as the owner of the database, which is also the first of them.
+LOGINS = ("first", "second")
+
+
 class Database(TypedDict):
     """A database that Django may ask: what for, on which machine, by which URL."""
 
@@ -22,19 +27,45 @@ class Database(TypedDict):
     url: str
 
 
-def databases(links: Mapping[str, Sequence[Link]], project: str, password: str) -> list[Database]:
+def database_logins(project: str) -> list[str]:
+    """Return the roles that Django may log in as, in the order of `LOGINS`.
+
+    Args:
+        project: name of the database, and of the role that owns it.
+    """
+    return [project, f"espalier_{project}"]
+
+
+def database_user(project: str, login: str) -> str:
+    """Return the role that Django logs in as.
+
+    Raises:
+        ValueError: `login` is none of `LOGINS`.
+    """
+    if login not in LOGINS:
+        raise ValueError(
+            f"database_login is {login!r}: write first or second, whichever the password is of "
+            "(vault_database_login in the inventory, or the file .secrets/database_login)."
+        )
+    return database_logins(project)[LOGINS.index(login)]
+
+
+def databases(
+    links: Mapping[str, Sequence[Link]], project: str, user: str, password: str
+) -> list[Database]:
     """Return the databases that Django on this machine may ask.
 
     Args:
         links: those that go out from Django on this machine, by purpose.
-        project: name of the database, and of the role that owns it.
+        project: name of the database.
+        user: the role that Django logs in as.
         password: of that role.
     """
     return [
         {
             "purpose": purpose,
             "machine": link["target"]["machine"],
-            "url": _url(link, project, password),
+            "url": _url(link, project, user, password),
         }
         for purpose in PURPOSES
         for link in links.get(purpose, ())
@@ -71,10 +102,10 @@ def database_environment(
     return environment
 
 
-def _url(link: Link, project: str, password: str) -> str:
+def _url(link: Link, project: str, user: str, password: str) -> str:
     """Return a URL as psycopg and Django read it; a socket's directory stands in it as the host."""
     address = link["address"]
     # Inside the machine nothing travels over a network.
     tls = "" if address.startswith("/") else "?sslmode=require"
     secret, host = quote(password, safe=""), quote(address, safe="")
-    return f"postgresql://{project}:{secret}@{host}:{link['port']}/{project}{tls}"
+    return f"postgresql://{user}:{secret}@{host}:{link['port']}/{project}{tls}"

@@ -34,6 +34,21 @@ def front(listens: Mapping[str, Sequence[Endpoint]]) -> str:
     return f"http://{listens['app_proxy'][0]['address']}:{listens['app_proxy'][0]['port']}"
 
 
+def secret_key_environment(key: str, others: Sequence[str]) -> dict[str, str]:
+    """Return the environment variables with the secret key, and with others to accept beside it.
+
+    Args:
+        key: what Django signs with.
+        others: keys whose signatures it accepts, too; empty ones count for nothing.
+    """
+    fallbacks = ",".join(filter(None, others))
+    variables = {"SECRET_KEY": key}
+    if fallbacks:
+        variables["SECRET_KEY_FALLBACKS"] = fallbacks
+    # For the overlay, and for a project that reads them itself.
+    return variables | {f"ESPALIER_{name}": value for name, value in variables.items()}
+
+
 def allowed_hosts(domains: Sequence[str]) -> str:
     """Return the names of the site as Django wants them: an IPv6 address in brackets."""
     return ",".join(f"[{domain}]" if ":" in domain else domain for domain in domains)

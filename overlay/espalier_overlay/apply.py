@@ -82,6 +82,13 @@ def _secret_key(settings: Settings, environ: Mapping[str, str]) -> None:
     unfit = not own or (isinstance(own, str) and own.startswith("django-insecure-"))
     if given and unfit:
         settings["SECRET_KEY"] = given
+    # While the machine's key is rotated, what was signed with another one stays valid. A project
+    # may read that key itself.
+    if given and settings["SECRET_KEY"] == given:
+        fallbacks = _split(environ.get("ESPALIER_SECRET_KEY_FALLBACKS"))
+        own_fallbacks = settings.get("SECRET_KEY_FALLBACKS") or ()
+        if fallbacks:
+            settings["SECRET_KEY_FALLBACKS"] = _unique([*own_fallbacks, *fallbacks])
 
 
 def _hosts(settings: Settings, environ: Mapping[str, str]) -> None:

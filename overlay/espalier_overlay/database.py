@@ -181,8 +181,8 @@ def pooled(database: Mapping[str, Any], *, prepared: bool) -> dict[str, Any]:
             raise ImproperlyConfigured(
                 f"DATABASES['default']['OPTIONS'][{option!r}] of the project's settings sets up "
                 "each session, but with the tier pgbouncer transactions share sessions. Give it to "
-                "the role instead (ALTER ROLE … SET search_path = …) and take it out of the "
-                "settings, or take pgbouncer out of `tiers` in hosts.yml."
+                "the database instead (ALTER DATABASE … SET search_path = …) and take it out of "
+                "the settings, or take pgbouncer out of `tiers` in hosts.yml."
             )
     if not prepared:
         options.pop("prepare_threshold", None)  # Django's own default then, which is never

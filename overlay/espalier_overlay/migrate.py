@@ -169,6 +169,9 @@ def _exclusive(connection: BaseDatabaseWrapper, wait: float) -> Iterator[None]:
     keeper = connection.copy()
     try:
         with keeper.cursor() as cursor:
+            # As the role that has logged in, which sees its own sessions; another one acts as the
+            # owner, who does not see them.
+            cursor.execute("SET ROLE NONE")
             deadline = time.monotonic() + wait
             told = False
             while not scalar(cursor, "SELECT pg_try_advisory_lock(%s)", [LOCK_KEY]):
@@ -199,7 +202,8 @@ def _exclusive(connection: BaseDatabaseWrapper, wait: float) -> Iterator[None]:
 def _holder(cursor: Any) -> str:
     """Say who holds the lock, for a person: PostgreSQL's process, its client, since when."""
     cursor.execute(
-        "SELECT a.pid, coalesce(host(a.client_addr), 'this machine'), a.backend_start"
+        "SELECT a.pid, coalesce(host(a.client_addr), 'this machine'),"
+        " to_char(a.backend_start, 'HH24:MI:SS TZ')"
         " FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
         " WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1"
         " AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())"
@@ -209,7 +213,7 @@ def _holder(cursor: Any) -> str:
     row = cursor.fetchone()
     if row is None:
         return "it has just ended"
-    return f"PostgreSQL process {row[0]}, from {row[1]}, since {row[2]:%H:%M:%S %Z}".rstrip()
+    return f"PostgreSQL process {row[0]}, from {row[1]}, since {row[2] or 'before'}".rstrip()
 
 
 @contextlib.contextmanager

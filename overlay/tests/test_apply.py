@@ -49,6 +49,17 @@ def test_secret_key(own: dict, runs: str):
     assert applied(own, SECRET_KEY="from-machine")["SECRET_KEY"] == runs
 
 
+def test_signatures_of_other_keys_stay_valid_while_the_machine_s_key_is_rotated():
+    machine = {"SECRET_KEY": "new", "SECRET_KEY_FALLBACKS": "next,old"}
+    assert applied({}, **machine)["SECRET_KEY_FALLBACKS"] == ["next", "old"]
+    # A project may read the machine's key itself, and have keys of its own that it accepts.
+    own = {"SECRET_KEY": "new", "SECRET_KEY_FALLBACKS": ["older", "old"]}
+    assert applied(own, **machine)["SECRET_KEY_FALLBACKS"] == ["older", "old", "next"]
+    # What the project signs with a key of its own is no business of the machine's.
+    assert "SECRET_KEY_FALLBACKS" not in applied({"SECRET_KEY": "a real one"}, **machine)
+    assert "SECRET_KEY_FALLBACKS" not in applied({}, SECRET_KEY="new")
+
+
 def test_insecure_secret_key_stays_when_the_machine_has_none():
     assert applied({"SECRET_KEY": "django-insecure-x"})["SECRET_KEY"] == "django-insecure-x"
 
@@ -407,7 +418,7 @@ def test_behind_a_transaction_pool(tracked: str, options: dict):
 def test_session_settings_are_refused_behind_a_transaction_pool(options: dict):
     own = {"default": {"ENGINE": "django.db.backends.postgresql", "OPTIONS": options}}
     applied({"DATABASES": own}, DATABASE_URL=URL)
-    with pytest.raises(ImproperlyConfigured, match="ALTER ROLE"):
+    with pytest.raises(ImproperlyConfigured, match="ALTER DATABASE"):
         applied({"DATABASES": own}, DATABASE_URL=URL, POOLER="transaction")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible import context
 from ansible.executor.stats import AggregateStats
 from ansible.executor.task_result import CallbackTaskResult
 from ansible.playbook.play import Play
@@ -82,6 +83,12 @@ class CallbackModule(CallbackBase):
         """A machine does not answer."""
         if not result.task.ignore_unreachable:
             self.fail(result, explain_unreachable(result.result), [])
+
+    def v2_on_file_diff(self, result: CallbackTaskResult) -> None:
+        """Files have changed inside; the kit's own module keeps secrets out, others may not."""
+        if result.task.action == "files" and context.CLIARGS.get("diff"):
+            lines = self._get_diff(result.result.get("diff", [])).splitlines()
+            send("notes", lines=[line for line in lines if line])
 
     def v2_playbook_on_stats(self, stats: AggregateStats) -> None:
         """The run has ended."""

@@ -11,7 +11,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 
 try:
-    from espalier.inventory import names, services
+    from espalier.inventory import names, secret_files, services
     from espalier.wiring import (
         databases,
         debian,
@@ -53,6 +53,8 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_configured_packages": packages.configured_packages,
     "espalier_cores": machine.cores,
     "espalier_database_environment": databases.database_environment,
+    "espalier_database_logins": databases.database_logins,
+    "espalier_database_user": databases.database_user,
     "espalier_databases": databases.databases,
     "espalier_debian": debian.debian,
     "espalier_debian_names": debian.debian_names,
@@ -82,6 +84,8 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_role_default": roles.role_default,
     "espalier_roles_losing_clients": record.roles_losing_clients,
     "espalier_s3_environment": media.s3_environment,
+    "espalier_secret": secret_files.read_secret,
+    "espalier_secret_key_environment": django.secret_key_environment,
     "espalier_services_leaving": record.services_leaving,
     "espalier_shared_media_environment": media.shared_media_environment,
     "espalier_table": TABLES.__getitem__,

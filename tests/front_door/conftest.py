@@ -13,10 +13,11 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -104,22 +105,33 @@ def vps(addresses: dict[str, str]) -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def anna(addresses: dict[str, str], vps: Callable[[str], str]) -> Person:
-    """A person with the kit, a project under git, and a key that opens the VPS."""
-    return make_person(addresses["laptop"], vps, "anna")
+    """A person with the kit's wheel in ~/kit, and a key that opens the VPS."""
+    wheel = build_wheel()
+    pip = "kit/bin/pip install --quiet --disable-pip-version-check"
+    kit = f"chmod 755 ~ && python3 -m venv kit && {pip} {wheel.name}"
+    kit += (
+        f" && {pip} --no-deps --force-reinstall {wheel.name}"  # of a run before: the same version
+    )
+    return make_person(addresses["laptop"], vps, "anna", files={wheel.name: wheel}, kit=kit)
 
 
-def make_person(address: str, vps: Callable[[str], str], name: str) -> Person:
-    """Make a user of the laptop with the kit's wheel in ~/kit and the example project in ~/shop."""
+def make_person(
+    address: str,
+    vps: Callable[[str], str],
+    name: str,
+    *,
+    kit: str,
+    files: Mapping[str, Path] = MappingProxyType({}),
+) -> Person:
+    """Make a user of the laptop, with files in the home; `kit` is what puts the kit there."""
     root = as_root(address)
     install = "apt-get install -qq -y --no-install-recommends"
     root(f"apt-get update -qq && {install} {PACKAGES} >/dev/null")
     root(f"id {name} 2>/dev/null || useradd --create-home --shell /bin/bash {name}")
     root(f"cp -r /root/.ssh /home/{name}/ && chown -R {name}: /home/{name}/.ssh")
     person = Person(address, name)
-    wheel = build_wheel()
-    send(person, {wheel.name: wheel})
-    pip = "kit/bin/pip install --quiet --disable-pip-version-check"
-    person.gets(f"python3 -m venv kit && {pip} {wheel.name}", directory="~")
+    send(person, files)
+    person.gets(kit, directory="~")
     make_key = "ssh-keygen -q -t ed25519 -N '' -f .ssh/id_ed25519"
     person.gets(f"test -e .ssh/id_ed25519 || {make_key}", directory="~")
     key = shlex.quote(person.gets("cat .ssh/id_ed25519.pub", directory="~").strip())
@@ -137,7 +149,7 @@ def build_wheel() -> Path:
     return wheel
 
 
-def send(person: Person, files: dict[str, Path]) -> None:
+def send(person: Person, files: Mapping[str, Path]) -> None:
     """Copy files and directories into a person's home, under these names."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:

@@ -88,7 +88,8 @@ def test_visitors_share_the_connections_to_the_database(
     if not is_lab:
         pytest.skip("a heavy load, so only in a lab")
     primary = machine(topology["services"]["postgresql_primary"][0])
-    sql = f"SELECT count(*) FROM pg_stat_activity WHERE usename = '{project}'"
+    logins = f"('{project}', 'espalier_{project}')"
+    sql = f"SELECT count(*) FROM pg_stat_activity WHERE usename IN {logins}"
     count = ["runuser -u postgres -- psql -X -A -t -c %s", sql]
     with traffic(visitors=100) as load:
         counted = [int(primary.check_output(*count)) for _ in range(20)]

@@ -127,13 +127,13 @@ def test_django_reads_from_replicas_under_its_own_name(
     replicas: list[Any], project: str, site: Any
 ) -> None:
     sql = (
-        "SELECT DISTINCT usename || '/' || application_name FROM pg_stat_activity "
-        f"WHERE datname = '{project}'"
+        "SELECT DISTINCT application_name FROM pg_stat_activity "
+        f"WHERE usename IN ('{project}', 'espalier_{project}')"
     )
 
     def seen() -> bool:
         site.get("/")
-        return all(f"{project}/django" in ask(r, sql).splitlines() for r in replicas)
+        return all("django" in ask(r, sql).splitlines() for r in replicas)
 
     eventually(seen)
 

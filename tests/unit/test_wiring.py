@@ -135,6 +135,25 @@ def test_secrets_of_a_tier_that_is_off_are_not_made(tmp_path: Path) -> None:
     assert made == {"secret_key", "database_password"}
 
 
+def test_rotated_secrets_are_taken_and_what_they_replace_is_accepted(tmp_path: Path) -> None:
+    inventory = write(tmp_path, HOSTS)
+    assert value(inventory, "db1", "postgresql_login") == "shop"
+    (inventory / ".secrets/database_login").write_text("second\n")
+    (inventory / ".secrets/secret_key_next").write_text("soon\n")
+    folder = inventory / "group_vars/all"
+    folder.mkdir(parents=True)
+    (folder / "vault.yml").write_text("vault_secret_key_old: before\nvault_media_token_old: m\n")
+    environment = value(inventory, "app1", "django_environment")
+    password = (inventory / ".secrets/database_password_second").read_text().strip()
+    assert f"//espalier_shop:{password}@" in environment["ESPALIER_DATABASE_URL"]
+    assert environment["ESPALIER_SECRET_KEY_FALLBACKS"] == "soon,before"
+    assert environment["SECRET_KEY_FALLBACKS"] == "soon,before"
+    assert value(inventory, "db1", "postgresql_login") == "espalier_shop"
+    assert value(inventory, "db1", "postgresql_logins") == ["shop", "espalier_shop"]
+    assert value(inventory, "db1", "postgresql_password") == password
+    assert value(inventory, "app1", "secrets_are_rotating") is True
+
+
 def test_ipv6_address_is_bracketed_for_django(inventory: Path) -> None:
     hosts = value(inventory, "app1", "django_environment")["ESPALIER_ALLOWED_HOSTS"]
     assert hosts == "shop.example,[2001:db8::1]"

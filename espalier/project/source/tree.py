@@ -19,11 +19,12 @@ SKIPPED_DIRECTORIES = word_set(
     ".git .hg .svn __pycache__ node_modules .tox .nox .mypy_cache .pytest_cache .ruff_cache"
 )
 SKIPPED_FILES = (".pyc", ".pyo", ".DS_Store")
-# Where the kit keeps passwords, beside an inventory, which may lie in the project: never packed.
+# Where the kit keeps passwords, beside an inventory: never packed.
 SECRETS = ".secrets"
-# An environment in the project: how it is deployed, and no part of what is. Another address or tier
-# there is no other release.
-ENVIRONMENT = re.compile(r"deploy/[^/]+/topology\.ya?ml")
+# What makes a directory an inventory of this kit. It may lie in the project, and is none of its
+# code: another password in its vault makes no other release.
+TOPOLOGY_FILES = ("topology.yml", "topology.yaml")
+TOPOLOGY = re.compile(r"^plugin: *topology\b", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +99,7 @@ def walk(tree: Path, *, skip: bool) -> list[str]:
 
 
 def scan(tree: Path, paths: Iterable[str], key: str) -> tuple[File, ...]:
-    """Hash every file of the tree but pipes, sockets, and what is the kit's: environments, secrets.
+    """Hash every file of the tree; pipes, sockets, inventories and secrets are left out.
 
     Args:
         tree: the directory.
@@ -110,11 +111,10 @@ def scan(tree: Path, paths: Iterable[str], key: str) -> tuple[File, ...]:
     """
     files: list[File] = []
     real_tree = os.path.realpath(tree)
-    every = sorted(set(paths))
-    ours = tuple(posixpath.dirname(path) + "/" for path in every if ENVIRONMENT.fullmatch(path))
-    for path in every:
-        is_ours = path.startswith(ours) or (ours and path == "deploy/.gitignore")
-        if SECRETS in path.split("/") or is_ours:
+    wanted = sorted(set(paths))
+    inventories = _inventories(tree, wanted)
+    for path in wanted:
+        if SECRETS in path.split("/") or path.startswith(inventories):
             continue
         full = tree / path
         try:
@@ -130,6 +130,17 @@ def scan(tree: Path, paths: Iterable[str], key: str) -> tuple[File, ...]:
         except OSError as error:
             raise ProjectError(f"{key}: {full} cannot be read: {error.strerror}.") from None
     return tuple(files)
+
+
+def _inventories(tree: Path, paths: Iterable[str]) -> tuple[str, ...]:
+    """The directories of a tree, but for the tree itself, that are inventories of this kit."""
+    found = []
+    for path in paths:
+        folder, _, name = path.rpartition("/")
+        if folder and name in TOPOLOGY_FILES and (tree / path).is_file():
+            text = (tree / path).read_text("utf-8", errors="replace")
+            found += [f"{folder}/"] if TOPOLOGY.search(text) else []
+    return tuple(found)
 
 
 def _refuse_outside(real_tree: str, path: str, target: str, key: str) -> None:

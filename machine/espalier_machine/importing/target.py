@@ -107,7 +107,7 @@ ALTER DATABASE {quoted(aside)} ALLOW_CONNECTIONS true;
     except ImportingError:
         for name in (database, aside):  # whichever it is called now
             allow = f"ALTER DATABASE {quoted(name)} ALLOW_CONNECTIONS true"
-            exists = f"SELECT FROM pg_database WHERE datname = {literal(name)}"
+            exists = f"SELECT 1 FROM pg_database WHERE datname = {literal(name)}"
             if psql(folder, "postgres", exists, "the databases"):
                 psql(folder, "postgres", allow, "the databases")
         raise
@@ -123,7 +123,7 @@ def drop(folder: Path, database: str) -> dict[str, Any]:
 
 def _copy_kit_schema(folder: Path, owner: str, database: str) -> None:
     """Copy what the kit keeps in the site's database for a connection pool, if there is one."""
-    there = f"SELECT FROM pg_namespace WHERE nspname = {literal(KIT_SCHEMA)}"
+    there = f"SELECT 1 FROM pg_namespace WHERE nspname = {literal(KIT_SCHEMA)}"
     if psql(folder, owner, there, "the site's database cannot be asked"):
         argv = ["pg_dump", f"--schema={KIT_SCHEMA}", "--dbname", owner]
         script = run(folder, argv, "the pool's function cannot be copied")

@@ -81,20 +81,15 @@ def test_secrets_beside_an_inventory_in_the_project_are_never_packed(tmp_path):
     assert source.paths == {*PLAIN, "deploy/hosts.yml"}
 
 
-def test_environments_in_the_project_are_no_part_of_it(tmp_path):
-    # An edit of hosts.yml would be another release.
-    environment = {
-        "deploy/.gitignore": "x",
-        "deploy/production/hosts.yml": "x",
-        "deploy/production/topology.yml": "x",
-        "deploy/production/group_vars/all/project.yml": "x",
-        "deploy/docker/Dockerfile": "x",
+def test_inventory_in_the_project_is_none_of_its_code(tmp_path):
+    inventory = {
+        "deploy/production/topology.yml": "---\nplugin: topology\n",
+        "deploy/production/group_vars/all/vault.yml": "$ANSIBLE_VAULT",
     }
-    _, source = fetched(write(tmp_path / "site", PLAIN | environment))
-    assert source.paths == {*PLAIN, "deploy/docker/Dockerfile"}
-    # Without an environment, the directory is the project's own.
-    _, source = fetched(write(tmp_path / "other", PLAIN | {"deploy/.gitignore": "x"}))
-    assert source.paths == {*PLAIN, "deploy/.gitignore"}
+    # A network's, perhaps; and the project may be the inventory's own directory.
+    own = {"network/topology.yml": "switches: []\n", "topology.yml": "plugin: topology\n"}
+    _, source = fetched(write(tmp_path / "plain", PLAIN | inventory | own))
+    assert source.paths == {*PLAIN, *own}
 
 
 def test_relative_directory_is_relative_to_the_base(tmp_path):

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from espalier.wiring.databases import database_environment, databases
+import pytest
+
+from espalier.wiring.databases import (
+    database_environment,
+    database_logins,
+    database_user,
+    databases,
+)
 from espalier_overlay.database import parse_url
 
 from .links import link
@@ -19,7 +26,7 @@ DIRECT = link("app1/postgresql_primary", "/run/postgresql", 5432, "migrations")
 
 
 def test_database_on_another_machine_is_reached_over_tls() -> None:
-    assert databases({"queries": [PRIMARY], "media": []}, "shop", "secret") == [
+    assert databases({"queries": [PRIMARY], "media": []}, "shop", "shop", "secret") == [
         {
             "purpose": "queries",
             "machine": "db1",
@@ -29,13 +36,22 @@ def test_database_on_another_machine_is_reached_over_tls() -> None:
 
 
 def test_password_of_the_users_own_may_hold_what_separates_the_parts_of_a_url() -> None:
-    (found,) = databases({"queries": [SOCKET]}, "shop", "p@ss/w:rd?#%20")
+    (found,) = databases({"queries": [SOCKET]}, "shop", "shop", "p@ss/w:rd?#%20")
     assert parse_url(found["url"])["PASSWORD"] == "p@ss/w:rd?#%20"
     assert urlsplit(found["url"]).path == "/shop"
 
 
+def test_either_login_leads_to_the_same_database() -> None:
+    assert database_logins("shop") == ["shop", "espalier_shop"]
+    user = database_user("shop", "second")
+    (found,) = databases({"queries": [SOCKET]}, "shop", user, "secret")
+    assert found["url"] == "postgresql://espalier_shop:secret@%2Frun%2Fpgbouncer:6432/shop"
+    with pytest.raises(ValueError, match="database_login is 'third': write first or second"):
+        database_user("shop", "third")
+
+
 def test_baseline_names_one_database_twice_and_no_tier() -> None:
-    found = databases({"queries": [PRIMARY]}, "shop", "secret")
+    found = databases({"queries": [PRIMARY]}, "shop", "shop", "secret")
     url = "postgresql://shop:secret@10.0.0.3:5432/shop?sslmode=require"
     assert database_environment(found, pooled=False, prepared_statements=False) == {
         "ESPALIER_DATABASE_URL": url,
@@ -45,7 +61,7 @@ def test_baseline_names_one_database_twice_and_no_tier() -> None:
 
 def test_pool_and_replicas_are_told_with_the_address_that_bypasses_the_pool() -> None:
     links = {"queries": [SOCKET], "reads": READS, "migrations": [DIRECT]}
-    found = databases(links, "shop", "secret")
+    found = databases(links, "shop", "shop", "secret")
     direct = "postgresql://shop:secret@%2Frun%2Fpostgresql:5432/shop"
     assert database_environment(found, pooled=True, prepared_statements=True) == {
         "ESPALIER_DATABASE_URL": "postgresql://shop:secret@%2Frun%2Fpgbouncer:6432/shop",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from espalier.wiring.django import allowed_hosts, front, worker_count
+from espalier.wiring.django import allowed_hosts, front, secret_key_environment, worker_count
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,13 @@ def test_front_is_the_proxy_where_there_is_one() -> None:
 
 def test_only_an_ipv6_address_is_bracketed() -> None:
     assert allowed_hosts(["shop.example", "2001:db8::1"]) == "shop.example,[2001:db8::1]"
+
+
+def test_keys_of_before_are_named_only_where_there_are_any() -> None:
+    assert secret_key_environment("a", ["", ""]) == {"SECRET_KEY": "a", "ESPALIER_SECRET_KEY": "a"}
+    assert secret_key_environment("a", ["b", "c"]) == {
+        "SECRET_KEY": "a",
+        "SECRET_KEY_FALLBACKS": "b,c",
+        "ESPALIER_SECRET_KEY": "a",
+        "ESPALIER_SECRET_KEY_FALLBACKS": "b,c",
+    }

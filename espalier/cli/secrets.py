@@ -1,0 +1,185 @@
+"""espalier secrets: list what the site's secrets are, show, share and rotate them."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from espalier import paths
+from espalier.cli.command import Environment, environment_command
+from espalier.cli.options import ask_passwords, json_option
+from espalier.inventory.read import Passwords, read
+from espalier.inventory.secret_files import DIRECTORY
+from espalier.inventory.site import SiteError
+from espalier.project.name import project_name
+from espalier.secrets.catalog import SECRETS
+from espalier.secrets.playbook import handed_over, run_site
+from espalier.secrets.rotate import Rotation
+from espalier.secrets.store import Store, aside, read_store
+from espalier.secrets.table import rows
+from espalier.secrets.vault import FILE
+from espalier_machine.common.text import format_table
+
+HEADER = ["SECRET", "KEPT IN", "MADE", "FOR"]
+DONE = {
+    "secret_key": "rotated; what was signed with the old one stays valid until the next rotation, "
+    "or `espalier secrets rotate secret_key --drop-old`",
+    "replication_password": "rotated; replicas that follow keep their connections",
+}
+DROPPED = "The secret key of before is accepted no longer: who signed in before it, signs in again."
+
+
+@click.group()
+def command() -> None:
+    """List the site's secrets; show, share and rotate them."""
+
+
+def _is_seen_by_git(directory: Path) -> bool:
+    """Whether git would add what is in a directory; not where there is no git or no repository."""
+    asked = ["git", "-C", str(directory.parent), "check-ignore", "-q", directory.name]
+    try:
+        return subprocess.run(asked, capture_output=True).returncode == 1
+    except FileNotFoundError:
+        return False
+
+
+def _open(environment: Environment, passwords: Passwords) -> Store:
+    return read_store(environment.inventory, passwords, environment.options["extra_vars"])
+
+
+@environment_command(name="list")
+@json_option
+def list_secrets(environment: Environment, as_json: bool) -> int:
+    """Say where each secret is kept and what it is for.
+
+    And when it was made; but never its value.
+    """
+    found = rows(_open(environment, ask_passwords(environment.options)))
+    if as_json:
+        click.echo(json.dumps([dataclasses.asdict(row) for row in found]))
+    else:
+        lines = [[row.name, row.place, row.made, row.purpose] for row in found]
+        click.echo(format_table([HEADER, *lines]))
+    return 0
+
+
+@environment_command()
+@click.argument("name")
+def show(environment: Environment, name: str) -> int:
+    """Print a secret.
+
+    NAME is one of the kit's, or a variable vault_… of your own.
+    """
+    values = _open(environment, ask_passwords(environment.options)).values_in_use
+    if name not in values:
+        known = ", ".join(values) or "none"
+        raise SiteError(f"{name} is no secret here, or not made yet; there are: {known}.", 2)
+    click.echo(values[name])
+    return 0
+
+
+@environment_command()
+def encrypt(environment: Environment) -> int:
+    """Move secrets from files into ansible-vault.
+
+    From those beside the inventory into its group_vars/all/vault.yml. Who has the vault's
+    password can then deploy from git, such as a colleague or CI. Values stay the same.
+    """
+    passwords = ask_passwords(environment.options)
+    store = _open(environment, passwords)
+    if not store.vault.password_known:
+        if not sys.stdin.isatty():
+            raise SiteError("Give the vault's password: --vault-password-file FILE.", 2)
+        typed = click.prompt(
+            "New vault password", hide_input=True, confirmation_prompt=True, err=True
+        )
+        store = dataclasses.replace(
+            store, passwords=dataclasses.replace(passwords, vault={"default": typed})
+        )
+    moved = store.encrypt()
+    click.echo(f"{FILE} has every secret, encrypted: commit it.")
+    if moved:
+        click.echo(
+            f"The files with the same values were set aside in {aside(environment.inventory)}. "
+            "Delete them once a colleague or CI has deployed."
+        )
+    if _is_seen_by_git(environment.inventory / DIRECTORY):
+        click.echo(
+            f"Git does not ignore {DIRECTORY}/ yet: write it into .gitignore first.", err=True
+        )
+    click.echo(
+        "From now on commands need the vault's password: --vault-password-file FILE, -J, or "
+        "ANSIBLE_VAULT_PASSWORD_FILE."
+    )
+    return 0
+
+
+@environment_command()
+def edit(environment: Environment) -> int:
+    """Open the vault in $EDITOR."""
+    path = environment.inventory / FILE
+    if not path.exists():
+        raise SiteError(f"{path} is not there: `espalier secrets encrypt` makes it.", 2)
+    program = str(Path(sys.executable).with_name("ansible-vault"))
+    vault_only = dataclasses.replace(
+        ask_passwords(environment.options),
+        become="",
+        become_file="",
+        connection="",
+        connection_file="",
+    )
+    with handed_over(vault_only) as (options, secrets):
+        variables = {"ANSIBLE_CONFIG": str(paths.ANSIBLE_CONFIG), **os.environ, **secrets}
+        return subprocess.run([program, "edit", *options, str(path)], env=variables).returncode
+
+
+@environment_command()
+@click.argument("name", type=click.Choice([*SECRETS, "all"]))
+@click.option("--drop-old", is_flag=True, help="Accept the secret_key of before no longer.")
+@click.option("--yes", is_flag=True, help="Go on where something is interrupted.")
+def rotate(environment: Environment, name: str, drop_old: bool, yes: bool) -> int:
+    """Give the site new secrets.
+
+    Each gets a new value, and every machine takes it by a run of site.yml. No request fails, but
+    for what the command names and asks about. One that was cut off is finished by the same
+    command.
+    """
+    if drop_old and name != "secret_key":
+        raise SiteError("--drop-old is for secret_key only.", 2)
+    passwords, extra_vars = ask_passwords(environment.options), environment.options["extra_vars"]
+    site = read(
+        environment.inventory, name_of=project_name, passwords=passwords, extra_vars=extra_vars
+    )
+    rotation = Rotation(
+        site,
+        open_store=lambda: read_store(environment.inventory, passwords, extra_vars),
+        run_site=lambda: run_site(environment.inventory, passwords, extra_vars),
+        tell=lambda words: click.echo(words, err=True),
+    )
+    names = rotation.choose(name)
+    if drop_old:
+        dropped = rotation.drop_old()
+        click.echo(DROPPED if dropped else "No secret key of before is accepted: nothing to drop.")
+        return 0
+    interruptions = rotation.interruptions(names)
+    for words in interruptions:
+        click.echo(f"This interrupts something: {words}.", err=True)
+    if interruptions and not yes:
+        if not sys.stdin.isatty():
+            raise SiteError("Say --yes if that is meant. Nothing was changed.", 2)
+        click.confirm("Go on", abort=True, err=True)
+    rotation.rotate(names)
+    for one in names:
+        click.echo(f"{one}: {DONE.get(one, 'rotated; the old one is accepted no longer')}.")
+    click.echo("Share the new values: commit group_vars/all/vault.yml, or copy .secrets/ again.")
+    return 0
+
+
+for _one in (list_secrets, show, rotate, encrypt, edit):
+    command.add_command(_one)

@@ -1,0 +1,69 @@
+"""Which secrets the kit has, and what belongs to each while it is rotated."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+PREFIX = "vault_"  # of the variable that holds a secret, in an inventory
+LETTERS = string.ascii_letters + string.digits
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A secret of the kit's.
+
+    Attributes:
+        purpose: what it is for, in a few words.
+        length: letters and digits of a new one.
+        companions: what is kept beside it, where it has been rotated.
+        interrupts: the service whose restart a rotation takes, "" for none.
+    """
+
+    purpose: str
+    length: int = 40
+    companions: tuple[str, ...] = ()
+    interrupts: str = ""
+
+
+SECRETS: Mapping[str, Secret] = {
+    "database_password": Secret(
+        "Django logs in to PostgreSQL with it",
+        companions=("database_login", "database_password_second"),
+    ),
+    "secret_key": Secret(
+        "Django signs sessions, cookies and links with it",
+        length=64,
+        companions=("secret_key_next", "secret_key_old"),
+    ),
+    "redis_password": Secret(
+        "Django logs in to the cache and the queue with it (tier redis)",
+        companions=("redis_password_old",),
+        interrupts="redis",
+    ),
+    "replication_password": Secret("replicas log in to the primary with it (tier replicas)"),
+    "media_token": Secret(
+        "machines reach uploads on another machine with it",
+        companions=("media_token_old",),
+    ),
+}
+# Every name under which the kit keeps something.
+NAMES = tuple(name for key, one in SECRETS.items() for name in (key, *one.companions))
+
+
+def generate(name: str) -> str:
+    """A new value for a secret of the kit's."""
+    return "".join(secrets.choice(LETTERS) for _ in range(SECRETS[name].length))
+
+
+def key_in_use(name: str, values: Mapping[str, str]) -> str:
+    """Under which name the value of a secret is kept that is in use: the database has two logins.
+
+    Args:
+        name: of the secret.
+        values: what is kept, by name.
+    """
+    second = name == "database_password" and values.get("database_login") == "second"
+    return "database_password_second" if second else name

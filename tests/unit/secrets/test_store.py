@@ -1,0 +1,161 @@
+"""Secrets of an inventory on the disk: in files, then in a vault that Ansible itself reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from espalier.inventory.read import Passwords
+from espalier.inventory.secret_files import read_secret
+from espalier.inventory.site import SiteError
+from espalier.secrets.store import Store, read_store
+from espalier.secrets.table import rows
+from tests.unit.inventory.run_ansible import ansible
+
+HOSTS = """\
+all:
+  vars: {tiers: []}
+  hosts: {vps1: {ansible_host: 198.18.99.1}}
+  children: {web: {hosts: {vps1: }}, app: {hosts: {vps1: }}, db: {hosts: {vps1: }}}
+"""
+KITS = {
+    "database_password",
+    "secret_key",
+    "redis_password",
+    "replication_password",
+    "media_token",
+}
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Path:
+    folder = tmp_path / "production"
+    (folder / ".secrets").mkdir(parents=True)
+    (folder / "hosts.yml").write_text(HOSTS)
+    (folder / "topology.yml").write_text("plugin: topology\n")
+    (folder / ".secrets/database_password").write_text("first one\n")
+    # As Ansible's lookup writes it with a salt.
+    (folder / ".secrets/secret_key").write_text("b-word salt=abc\n")
+    (folder / ".secrets/redis_password").write_text("\n")
+    return folder
+
+
+@pytest.fixture
+def passwords(tmp_path: Path) -> Passwords:
+    (tmp_path / "word").write_text("of the vault\n")
+    return Passwords(vault_password_files=(str(tmp_path / "word"),))
+
+
+def debug(inventory: Path, tmp_path: Path, variable: str) -> str:
+    arguments = ("vps1", "-i", str(inventory), "--vault-password-file", str(tmp_path / "word"))
+    words = ("-m", "debug", "-a", f"var={variable}", "-c", "local")
+    return ansible("ansible", *arguments, *words, cwd=tmp_path).stdout
+
+
+def test_list_names_places_and_days_and_no_value(inventory: Path) -> None:
+    found = rows(read_store(inventory, Passwords()))
+    assert [(row.name, row.place) for row in found] == [
+        ("database_password", ".secrets/database_password"),
+        ("secret_key", ".secrets/secret_key"),
+        ("redis_password", "not made yet"),
+        ("replication_password", "not made yet"),
+        ("media_token", "not made yet"),
+    ]
+    assert [len(row.made) for row in found] == [10, 10, 0, 0, 0]
+    assert not any(word in str(found) for word in ("first one", "b-word"))
+
+
+def test_encrypt_moves_what_there_is_unchanged_and_makes_the_rest(
+    inventory: Path, passwords: Passwords, tmp_path: Path
+) -> None:
+    folder = inventory / "group_vars/all"
+    folder.mkdir(parents=True)
+    (folder / "vault.yml").write_text("# mine\nvault_mail: m@il\n")
+    assert read_store(inventory, passwords).encrypt() == ["database_password", "secret_key"]
+    text = (folder / "vault.yml").read_text()
+    assert text.startswith("$ANSIBLE_VAULT")
+    assert (folder / "vault.yml").stat().st_mode & 0o077 == 0o044  # as its user had it
+    assert "b-word" in debug(inventory, tmp_path, "vault_secret_key")
+    store = read_store(inventory, passwords)
+    assert store.vault.text and store.vault.text.startswith("# mine\nvault_mail: m@il\n")
+    assert store.values_in_use.keys() == KITS | {"vault_mail"}
+    assert store.values["database_password"] == "first one"
+    assert {row.place for row in rows(store)} == {"group_vars/all/vault.yml"}
+    aside = inventory / ".secrets/moved-to-vault"
+    assert (aside / "secret_key").read_text() == "b-word salt=abc\n"
+    assert {p.name for p in aside.iterdir()} == {"database_password", "secret_key"}
+    # Once more: nothing is to be done, and nothing is.
+    assert store.encrypt() == []
+    assert (folder / "vault.yml").read_text() == text
+
+
+def test_new_vault_is_for_its_owner_only(inventory: Path, passwords: Passwords) -> None:
+    read_store(inventory, passwords).encrypt()
+    assert (inventory / "group_vars/all/vault.yml").stat().st_mode & 0o777 == 0o600
+
+
+def test_files_stay_where_the_vault_reads_back_as_something_else(
+    inventory: Path, passwords: Passwords
+) -> None:
+    store = read_store(inventory, passwords)
+    # What goes before group_vars/all.
+    (inventory / "host_vars").mkdir()
+    (inventory / "host_vars/vps1.yml").write_text("vault_secret_key: another\n")
+    with pytest.raises(SiteError, match="does not read back"):
+        store.encrypt()
+    assert read_secret(inventory / ".secrets", "secret_key") == "b-word"
+
+
+def test_write_goes_to_where_the_secret_is_kept(inventory: Path, passwords: Passwords) -> None:
+    changes = {"secret_key": "b", "secret_key_old": "b-word"}
+    read_store(inventory, passwords).write("secret_key", changes)
+    path = inventory / ".secrets/secret_key_old"
+    assert (path.read_text(), path.stat().st_mode & 0o777) == ("b-word\n", 0o600)
+    read_store(inventory, passwords).encrypt()
+    before = read_store(inventory, passwords)
+    assert (before.values["secret_key"], before.values["secret_key_old"]) == ("b", "b-word")
+    before.write("secret_key", {"secret_key": "c", "secret_key_old": None})
+    after = read_store(inventory, passwords)
+    assert after.values["secret_key"] == "c"
+    assert "secret_key_old" not in after.values
+    assert after.values["database_password"] == "first one"
+    assert not list((inventory / ".secrets").glob("*_old"))
+
+
+def test_what_the_user_keeps_elsewhere_is_not_written(
+    inventory: Path, passwords: Passwords
+) -> None:
+    (inventory / "host_vars").mkdir()
+    (inventory / "host_vars/vps1.yml").write_text("vault_secret_key: another\n")
+    with pytest.raises(SiteError, match=r"not in group_vars/all/vault.yml: move it there"):
+        read_store(inventory, passwords).check_writable("secret_key")
+
+
+def test_template_in_the_vault_is_not_replaced(inventory: Path, passwords: Passwords) -> None:
+    read_store(inventory, passwords).encrypt()
+    store = read_store(inventory, passwords)
+    store.write("secret_key", {"secret_key": "{{ 'from' }} elsewhere"})
+    with pytest.raises(SiteError, match="template"):
+        read_store(inventory, passwords).check_writable("secret_key")
+
+
+def test_wrong_or_missing_vault_password_is_told(
+    inventory: Path, passwords: Passwords, tmp_path: Path
+) -> None:
+    read_store(inventory, passwords).encrypt()
+    with pytest.raises(SiteError, match="needs the password"):
+        read_store(inventory, Passwords())
+    with pytest.raises(SiteError, match="is another one"):
+        read_store(inventory, Passwords(vault={"default": "wrong"}))
+
+
+def test_typed_password_and_vault_id_of_the_user_are_kept(inventory: Path) -> None:
+    store: Store = read_store(inventory, Passwords(vault={"team": "typed"}))
+    store.encrypt()
+    text = (inventory / "group_vars/all/vault.yml").read_text()
+    assert text.startswith("$ANSIBLE_VAULT;1.2;AES256;team\n")
+    again = read_store(inventory, Passwords(vault={"team": "typed"}))
+    again.write("secret_key", {"secret_key": "b"})
+    text = (inventory / "group_vars/all/vault.yml").read_text()
+    assert text.startswith("$ANSIBLE_VAULT;1.2;AES256;team\n")
