@@ -3,8 +3,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 BIN := .venv/bin
-ENV ?= lab
-INVENTORY := inventories/$(ENV)
+# The lab, unless the clone has an inventory of somebody's own: then a command wants to know which is meant.
+OWN := $(filter-out example lab,$(patsubst inventories/%/topology.yml,%,$(wildcard inventories/*/topology.yml)))
+NAMED = $(or $(ENV),$(if $(OWN),$(error say which environment is meant: make $@ ENV=$(firstword $(OWN)), or ENV=lab),lab))
+INVENTORY = inventories/$(NAMED)
 OUT ?= topology.svg
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 export PATH := $(CURDIR)/$(BIN):$(PATH):/usr/sbin:/sbin
@@ -15,38 +17,36 @@ export ANSIBLE_CONFIG := $(CURDIR)/ansible.cfg
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
-.PHONY: prerequisites test-prerequisites
-prerequisites: .venv/.installed
-	@espalier/lab/prerequisites up $(SUDO)
+.PHONY: test-prerequisites
 test-prerequisites: .venv/.installed
 	@espalier/lab/prerequisites test $(SUDO)
 
 .venv/.installed: requirements.txt pyproject.toml
-	@espalier/lab/prerequisites up $(SUDO)
+	@python3 -c 'import ensurepip, venv' 2> /dev/null || espalier/lab/prerequisites python $(SUDO)
 	@echo "set-up: Python packages into .venv …"
 	@python3 -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	@touch $@
 
 .PHONY: up
-up: prerequisites  ## make a local machine and deploy PROJECT on it (a directory, git URL or package; default: the example)
-	@espalier/lab/up "$(PROJECT)"
+up: .venv/.installed  ## make a local machine and deploy PROJECT on it (a directory, git URL or package; default: the example)
+	@espalier up $(if $(PROJECT),"$(PROJECT)") $(OPTIONS)
 
 .PHONY: down
 down: .venv/.installed  ## remove what `make up` made
-	@$(BIN)/python -m espalier.lab down -i inventories/lab
+	@espalier down
 
 .PHONY: clean
 clean: .venv/.installed  ## remove every lab of the kit on this machine, images included
 	@$(BIN)/python -m espalier.lab clean
 
 .PHONY: site
-site: .venv/.installed  ## converge the machines of ENV=<inventory> (ansible-playbook site.yml)
-	@ansible-playbook site.yml -i $(INVENTORY) $(OPTIONS)
+site: .venv/.installed  ## converge the machines of ENV=<inventory> (espalier site)
+	@espalier site -i $(INVENTORY) $(OPTIONS)
 
 .PHONY: plan
 plan: .venv/.installed  ## say what `make site` would change where, and what that interrupts; DIFF=1 shows files
-	@ANSIBLE_STDOUT_CALLBACK=plan ansible-playbook site.yml -i $(INVENTORY) $(OPTIONS) --check $(if $(DIFF),--diff)
+	@espalier plan -i $(INVENTORY) $(OPTIONS) $(if $(DIFF),--diff)
 
 .PHONY: release rollback status log
 release: .venv/.installed  ## ship what project.yml of ENV declares, or VERSION, to every machine

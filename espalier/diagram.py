@@ -186,7 +186,7 @@ def render(source: str) -> str:
         done = subprocess.run(["dot", "-Tsvg"], input=source, capture_output=True, text=True)
     except FileNotFoundError as error:
         raise DiagramError(
-            "Graphviz is not installed: `espalier/lab/prerequisites diagram` installs it."
+            "Graphviz is not installed: its program `dot` draws the picture. Install graphviz."
         ) from error
     if done.returncode:
         raise DiagramError(done.stderr.strip())

@@ -19,6 +19,8 @@ PLAYBOOKS = KIT / "playbooks"
 ROLES = KIT / "roles"
 DEPLOYS = KIT / "deploys"
 OVERLAY = KIT / "overlay"
+VAULT_PASSWORD = KIT / "plugins" / "vault-password"  # a program: that of the environment
+SITE_TESTS = KIT / "tests" / "infra"
 INVENTORIES = KIT / "inventories"
 # The directory of the package espalier_machine, which is a package beside this one in a wheel.
 MACHINE = KIT / "machine" if IS_CLONE else _PACKAGE.parent

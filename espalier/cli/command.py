@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import click
 
-from espalier.cli.options import OPTIONS, SHARED, ask_passwords
+from espalier import paths
+from espalier.cli.options import NONE_GIVEN, OPTIONS, SHARED, ask_passwords
 from espalier.inventory.environments import select
 from espalier.inventory.read import read
 from espalier.inventory.site import Site, SiteError
@@ -22,17 +24,26 @@ from espalier.project.name import project_name
 PASS_ON = {"allow_interspersed_args": False}
 
 
+VAULT = ("ask_vault_pass", "vault_password_file", "vault_id")
+
+
 @dataclass(frozen=True)
 class Environment:
     """What a command is for: an inventory, and what the shared options say about reaching it."""
 
     inventory: Path
-    options: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=lambda: NONE_GIVEN)
 
     @property
     def name(self) -> str:
         """A word for it: the name of its directory."""
         return self.inventory.name
+
+    @property
+    def words(self) -> str:
+        """How the person named it, to be typed again; "" where it was the only one."""
+        name, path = self.options.get("environment"), self.options.get("inventory")
+        return f"-e {name}" if name else f"-i {path}" if path else ""
 
     def read(self) -> Site:
         """Read the site; asks for the passwords that are to be typed."""
@@ -153,11 +164,14 @@ def selected(options: Mapping[str, Any]) -> Environment:
     if name and inventory:
         raise SiteError("Both -e and -i name an inventory: give one of them.", 2)
     if inventory is None:
-        inventory = select(name, Path.cwd(), _ask_environment if _is_terminal() else None)
+        inventory = select(name, Path.cwd(), _ask_environment if is_terminal() else None)
+    if os.environ.get("ESPALIER_VAULT_PASSWORD") and not any(options[name] for name in VAULT):
+        options = {**options, "vault_password_file": (str(paths.VAULT_PASSWORD),)}
     return Environment(inventory.resolve(), options)
 
 
-def _is_terminal() -> bool:
+def is_terminal() -> bool:
+    """Whether there is somebody who can be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 

@@ -8,16 +8,29 @@ import click
 
 # In the order in which --help lists them.
 COMMANDS = (
+    "init",
+    "check",
+    "plan",
+    "site",
     "release",
     "rollback",
     "status",
     "log",
     "manage",
+    "shell",
     "logs",
     "psql",
     "maintenance",
+    "verify",
+    "diagram",
     "secrets",
+    "import",
+    "remove",
+    "up",
+    "down",
 )
+# `import` is a word of Python.
+MODULES = {"import": "import_site"}
 
 
 class Commands(click.Group):
@@ -31,7 +44,8 @@ class Commands(click.Group):
         """The command of a name, or None."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"espalier.cli.{cmd_name}").command
+        module = MODULES.get(cmd_name, cmd_name)
+        command: click.Command = import_module(f"espalier.cli.{module}").command
         return command
 
 
@@ -40,5 +54,6 @@ class Commands(click.Group):
 def main() -> None:
     """What a person does with a site, many times a day. Each COMMAND has its own --help.
 
-    The exit status is 0, 1 where something failed, 2 for wrong use, 3 where the site is locked.
+    Exit status: 0 done, 1 failed, 2 wrong use or refused before anything was touched, 3 locked by
+    another run, 130 interrupted.
     """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from espalier.cli.command import PASS_ON, site_command
@@ -14,10 +16,15 @@ from espalier.inventory.site import Site, SiteError
 def command(site: Site, words: tuple[str, ...]) -> int:
     """Run manage.py in the live release, on the first machine that runs Django.
 
-    For example: espalier manage -i inventories/production createsuperuser
+    For example: espalier manage -e production -- createsuperuser --username anna
     """
     if not words:
-        raise SiteError('Say what to run: make manage ENV=… CMD="createsuperuser".', 2)
+        raise SiteError("Say what to run: espalier manage -- createsuperuser.", 2)
+    return manage(site, words)
+
+
+def manage(site: Site, words: Sequence[str]) -> int:
+    """Run manage.py with this terminal; gives its exit status."""
     with reach(site) as remote:
         return remote.attach(
             site.app_machines[0], ["release", "--project", site.name, "manage", "--", *words]

@@ -67,7 +67,8 @@ OPTIONS = (
         "--vault-pass-file",
         multiple=True,
         metavar="FILE",
-        help="A file with that password. [env: ANSIBLE_VAULT_PASSWORD_FILE]",
+        help="A file with that password. [env: ANSIBLE_VAULT_PASSWORD_FILE; or "
+        "ESPALIER_VAULT_PASSWORD, the password itself]",
     ),
     click.option(
         "--vault-id",
@@ -93,6 +94,10 @@ SHARED = (
     "vault_password_file",
     "vault_id",
     "extra_vars",
+)
+# For who has no options of a person's: no password is typed, and none is in a file.
+NONE_GIVEN: Mapping[str, Any] = dict.fromkeys(SHARED, "") | dict.fromkeys(
+    ("vault_password_file", "vault_id", "extra_vars"), ()
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 import click
 
 from espalier.inventory.site import Site, SiteError
+from espalier.progress import logs
+from espalier.progress.screen import BAD, DIM, Screen
 from espalier.rollout.process import run
 
 if TYPE_CHECKING:
@@ -24,14 +27,23 @@ def perform(runner: subprocess.Popen[str], site: Site, request: Request, *, as_j
     Raises:
         SiteError: it ended before a machine was asked for anything.
     """
+    command = "release" if request.rollback_to is None else "rollback"
+    with logs.create(site.inventory.name, command) as log:
+        path = log.name
     with _interruptible(runner):
-        report = run(runner, site, request, quiet=as_json)
+        report = run(runner, site, request, quiet=as_json, log=path)
     if not report.result:
         raise SiteError(report.sentence, report.status, report.detail)
     if as_json:
-        click.echo(json.dumps(report.result))
-    else:
-        click.echo(report.sentence, err=report.result["error"] is not None)
+        click.echo(json.dumps(report.result | {"log": path}))
+        return report.status
+    failed = report.result["error"] is not None
+    screen = Screen(sys.stderr if failed else sys.stdout)
+    sentence, *more = report.sentence.splitlines()
+    screen.line(sentence, BAD if failed else "")
+    screen.lines([(line, "") for line in more])
+    if report.status == 1:
+        screen.line(f"The whole log: {logs.shown(path)}", DIM)
     return report.status
 
 

@@ -34,18 +34,25 @@ def limits() -> list[str]:
     return options
 
 
+def sizes(machine: Machine) -> list[str]:
+    """Give the podman options for a machine's size, which may change while it runs."""
+    options = []
+    if machine.memory_mb:
+        swap = 2 * machine.memory_mb  # podman's own default, which an update does not repeat
+        options += ["--memory", f"{machine.memory_mb}m", "--memory-swap", f"{swap}m"]
+    if machine.cores:
+        options += ["--cpus", str(machine.cores)]
+    return options
+
+
 def specification(lab: Lab, machine: Machine, image: str) -> list[str]:
-    """Give the ``podman run`` options that make up a machine."""
+    """Give the ``podman run`` options that make up a machine, but for its size."""
     options = [
         *("--hostname", machine.name),
         *("--network", lab.network_name, "--ip", machine.address),
         *("--systemd", "always", "--cap-add", "SYS_ADMIN,NET_ADMIN,SYS_PTRACE"),
         *limits(),
     ]
-    if machine.memory_mb:
-        options += ["--memory", f"{machine.memory_mb}m"]
-    if machine.cores:
-        options += ["--cpus", str(machine.cores)]
     for where, size in machine.tmpfs.items():
         options += ["--tmpfs", f"{where}:rw,exec,mode=755,size={size}"]
     return [*options, image, "/sbin/init"]
@@ -77,28 +84,46 @@ def answers(machine: Machine) -> bool:
 
 
 def ensure_machine(lab: Lab, machine: Machine, image: str) -> None:
-    """Start the machine; replace a left-over that differs from what is wanted or does not start."""
+    """Start the machine; replace a left-over that differs from what is wanted or does not start.
+
+    One that differs only in its size is given the new one, and keeps what it holds.
+    """
     name = lab.container(machine)
     options = specification(lab, machine, image)
-    digest = hashlib.sha256(json.dumps(options).encode()).hexdigest()[:12]
+    digest = _digest(options)
     key = SSH_KEY.with_suffix(".pub").read_text()
     known = podman("container", "inspect", name, check=False)
     if known.startswith("[") and (entries := json.loads(known)):
-        same = entries[0]["Config"]["Labels"].get("espalier.spec") == digest
+        made_from = entries[0]["Config"]["Labels"].get("espalier.spec")
+        same = made_from in (digest, _digest(_options_before_0_11(machine, options)))
         if same and not entries[0]["State"]["Running"]:
             podman("start", name, check=False)
+        if same and (size := sizes(machine)):
+            podman("update", *size, name, check=False)  # lasts as long as it runs
         if same and authorise(name, key) and wait_for(machine, 15):
             return
         podman("rm", "--force", "--time", "0", "--volumes", name)
     with step(f"start {machine.name} ({machine.image}, {machine.address})"):
         labels = ["--label", f"{LABEL}={lab.name}", "--label", f"espalier.spec={digest}"]
-        podman("run", "--detach", "--name", name, *labels, *options)
+        podman("run", "--detach", "--name", name, *labels, *sizes(machine), *options)
         authorise(name, key)
         # Fresh from the image, the package lists are empty but look new; a VPS's are old.
         podman("exec", name, "touch", "--date", "2000-01-01", "/var/lib/apt/lists")
         if not wait_for(machine, 60):
             journal = podman("exec", name, "journalctl", "-n", "30", "--no-pager", check=False)
             raise LabError(f"{machine.name} does not answer over SSH after 60 s:\n{journal}")
+
+
+def _digest(options: list[str]) -> str:
+    return hashlib.sha256(json.dumps(options).encode()).hexdigest()[:12]
+
+
+def _options_before_0_11(machine: Machine, options: list[str]) -> list[str]:
+    """What the label of a machine stands for that an earlier version of the kit has made."""
+    size = ["--memory", f"{machine.memory_mb}m"] if machine.memory_mb else []
+    size += ["--cpus", str(machine.cores)] if machine.cores else []
+    place = options.index("--tmpfs") if "--tmpfs" in options else len(options) - 2
+    return options[:place] + size + options[place:]
 
 
 def authorise(container: str, key: str) -> bool:

@@ -17,6 +17,7 @@ from gevent import monkey  # noqa: E402
 monkey.patch_all()
 
 import json  # noqa: E402
+import os  # noqa: E402
 import sys  # noqa: E402
 
 import gevent  # noqa: E402
@@ -48,7 +49,9 @@ def main() -> int:
         gevent.signal_handler(signal.SIGINT, interrupt)
     asked = json.loads(text)
     site, request = Site.from_json(asked["site"]), Request.from_data(asked["request"])
-    display = Display(sys.stderr if asked["show"] else None)
+    # Open for as long as this process lives.
+    log = open(asked.get("log") or os.devnull, "a")  # noqa: SIM115
+    display = Display(sys.stderr if asked["show"] else None, log)
     outcome = None
     try:
         # Under --limit, a machine that is left out need not answer.
@@ -67,6 +70,7 @@ def main() -> int:
     finally:
         display.close()
     assert outcome
+    print(outcome.sentence(), outcome.log, sep="\n\n", file=log)
     print(
         json.dumps(
             {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -28,9 +29,16 @@ STEPS = {
 # allows it was asked before (`check`), and a way back must not be refused.
 LEAVE = ("rollback", "{release}", "--accept", "all")
 
+# Which variable says who pushed: docs.github.com "Variables reference", docs.gitlab.com "Predefined
+# CI/CD variables".
+CI_USERS = {"GITHUB_ACTOR": "GitHub", "GITLAB_USER_LOGIN": "GitLab"}
+
 
 def current_user() -> str:
-    """Who is at this terminal, for the log of a machine."""
+    """Who is at this terminal, or who pushed to a CI system; for the log of a machine."""
+    for name, system in CI_USERS.items():
+        if user := os.environ.get(name):
+            return f"{user}@{system}"
     return f"{getpass.getuser()}@{socket.gethostname()}"
 
 

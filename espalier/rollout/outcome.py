@@ -18,6 +18,7 @@ from espalier.rollout.order import (
     releases,
     warnings,
 )
+from espalier_machine.common.excerpt import excerpt, indented
 
 INTERRUPTED = 130  # exit status of what Ctrl-C ended
 
@@ -125,8 +126,17 @@ class Outcome:
         text = f"{release} is live on {', '.join(self.order.machines)} after {took}."
         return "\n".join([text, *(f"But {_words(one)}" for one in warnings(self.done))])
 
+    @property
+    def log(self) -> str:
+        """All that tools printed in the steps that failed."""
+        failed = [one for one in self.done if one.answer.failed]
+        return "\n".join(
+            f"{one.task.machine}: {one.task.step}: {one.answer.error}\n{one.answer.detail}"
+            for one in failed
+        )
+
     def _failure_text(self, failed: Done) -> str:
-        lines = [f"{failed.task.machine}: {failed.answer.error}", failed.answer.detail.strip()]
+        lines = [f"{failed.task.machine}: {_words(failed)}"]
         live, served = self.live, before(self.done)
         # Where nothing was live, a machine takes a failed switch back itself.
         changed = [
@@ -194,8 +204,9 @@ class Outcome:
 
 
 def _words(one: Done) -> str:
-    """What a task that failed told."""
-    return f"{one.answer.error}\n{one.answer.detail}".strip()
+    """What a task that failed told: its sentence, and the lines that matter of a tool's output."""
+    lines = indented(excerpt(one.answer.detail, one.answer.error))
+    return "\n".join([one.answer.error, *lines])
 
 
 def plan_text(outcome: Outcome, release: str) -> str:

@@ -61,6 +61,7 @@ def run(
     *,
     show: Callable[[str], None] = lambda line: None,
     quiet: bool = False,
+    log: str = "",
 ) -> Report:
     """Release, or roll back.
 
@@ -70,8 +71,11 @@ def run(
         request: what is wanted.
         show: gets each line that tells of a step, where they come through a pipe.
         quiet: show no steps at all.
+        log: a file that gets the steps, and all that tools printed in those that failed.
     """
-    asked = json.dumps({"site": site.to_json(), "request": request.to_data(), "show": not quiet})
+    asked = json.dumps(
+        {"site": site.to_json(), "request": request.to_data(), "show": not quiet, "log": log}
+    )
     assert runner.stdin and runner.stdout
     runner.stdin.write(asked)
     runner.stdin.close()

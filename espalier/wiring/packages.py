@@ -14,6 +14,19 @@ from espalier.wiring.roles import role_defaults
 # Beside the packages of its role, those that one of the role's services needs.
 OF_SERVICE = {"app_proxy": "nginx_proxy_packages"}
 
+# By role: the package whose own configuration file the kit writes over.
+CONFIGURED = {
+    "nginx": "nginx-common",
+    "pgbouncer": "pgbouncer",
+    "postgresql": "postgresql-common",
+    "redis": "redis-server",
+}
+
+
+def configured_packages(roles: Iterable[str]) -> list[str]:
+    """Return the packages that have to be installed again once the kit's configuration is gone."""
+    return [CONFIGURED[role] for role in dict.fromkeys(roles) if role in CONFIGURED]
+
 
 def packages(
     services: Iterable[str],

@@ -15,6 +15,7 @@ class Record(TypedDict, total=False):
     """The record of a machine; empty before the first run.
 
     Attributes:
+        site: whose it is: the name of the project, also where no Django runs.
         services: what runs on it.
         projects: the Django projects on it.
         clients: access -> who is allowed to use it (see `PlacedMachine`).
@@ -22,6 +23,7 @@ class Record(TypedDict, total=False):
         uploads: the machine with the uploads, "" with an object store.
     """
 
+    site: str
     services: list[str]
     projects: list[str]
     clients: dict[str, list[str]]
@@ -71,9 +73,11 @@ def services_leaving(planned: Sequence[str], recorded: Sequence[str]) -> list[st
 def record_during_run(planned: Record, recorded: Record) -> Record:
     """Return what is recorded until the run has retired what leaves.
 
-    Old and new together, so that a run that was cut off is finished by the next one.
+    Old and new together, so that a run that was cut off is finished by the next one. The machine is
+    the old site's until then, so that its own inventory may have it back.
     """
     return {
+        "site": recorded.get("site") or planned["site"],
         "services": sorted({*planned["services"], *recorded.get("services", ())}),
         "projects": sorted({*planned["projects"], *recorded.get("projects", ())}),
         "clients": allowed_clients(planned["clients"], recorded.get("clients", {})),

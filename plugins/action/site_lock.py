@@ -13,8 +13,8 @@
 
 The lock is taken on every machine that runs Django, under `--limit` too, by a process of its own
 that ends with this run. A release, or another run, that holds it already is a failure with a
-sentence. Returns `tokens` (machine -> token), `pid` (of the process that holds the lock) and
-`socket` (where that process is told to unlock).
+sentence, and an `exit_status`. Returns `tokens` (machine -> token), `pid` (of the process that
+holds the lock) and `socket` (where that process is told to unlock).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ansible.plugins.action import ActionBase
 
 try:
     from espalier.inventory.site import SiteError
+    from espalier.progress.events import send
     from espalier.rollout import from_ansible, holder
 except ModuleNotFoundError as missing:
     if missing.name not in ("espalier", "pydantic"):
@@ -69,7 +70,9 @@ class ActionModule(ActionBase):
         try:
             held = holder.start(site, from_ansible.by(), run=RUN.readers)
         except SiteError as error:
-            raise AnsibleActionFail("\n".join(filter(None, [str(error), error.detail]))) from None
+            text = "\n".join(filter(None, [str(error), error.detail]))
+            return result | {"failed": True, "msg": text, "exit_status": error.status}
         for note in held.pop("notes"):
             self._display.display(f"  {note}")
+            send("notes", lines=[note])
         return result | {"changed": False} | held

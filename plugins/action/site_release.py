@@ -12,7 +12,8 @@ the release of all, in a process of its own and over connections of its own. Arg
 (its name), `archive` and `identity` (of what should be live), `statuses` (what `release status
 --json` printed, by machine of the play; "" where there is no such command yet), `settings_change`
 (whether this machine's are about to change, which check mode does not see), `accept` (migrations
-that are unsafe and wanted), `tokens` (of the task `site_lock`). Returns `release`: how it went.
+that are unsafe and wanted), `tokens` (of the task `site_lock`). Returns `release` (how it went) and
+`live` (the release of each machine); where it failed `exit_status`.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ class ActionModule(ActionBase):
         if self._task.check_mode or name != next(iter(statuses)):
             return result | {"changed": changes}
         if _is_live(statuses, identity):
-            return result | {"changed": False}
+            live = {machine: status["live"]["id"] for machine, status in statuses.items()}
+            return result | {"changed": False, "live": live}
         request = Request(
             accept=tuple(arguments.get("accept") or ()),
             by=from_ansible.by(),
@@ -77,10 +79,12 @@ class ActionModule(ActionBase):
         with process.start(pipe_steps=True) as runner:
             report = process.run(runner, site, request, show=self._display.display)
         text = "\n".join(filter(None, [report.sentence, report.detail]))
+        result["release"] = report.result
         if report.status:
-            return result | {"failed": True, "msg": text, "release": report.result}
+            return result | {"failed": True, "msg": text, "exit_status": report.status}
         self._display.display(f"  {text}")
-        return result | {"changed": changes, "release": report.result}
+        live = {machine: ids["release"] for machine, ids in report.result["machines"].items()}
+        return result | {"changed": changes, "live": live}
 
 
 def _status(text: str) -> dict[str, Any]:

@@ -50,6 +50,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_argument_spec": roles.argument_spec,
     "espalier_certificate_names": nginx.certificate_names,
     "espalier_changed_settings": postgresql.changed_settings,
+    "espalier_configured_packages": packages.configured_packages,
     "espalier_cores": machine.cores,
     "espalier_database_environment": databases.database_environment,
     "espalier_database_logins": databases.database_logins,

@@ -24,12 +24,14 @@ ansible_facts:
       C(processor_vcpus), C(mounts) (only C(/), with C(size_total)), C(virtualization_role),
       C(virtualization_type), C(virtualization_tech_guest) (C(container) is in it in a container
       of any kind, and nowhere else), C(all_ipv4_addresses), C(all_ipv6_addresses), the kit's own
-      record of the machine as C(ansible_local.espalier), C(clock) (seconds since 1970) and
-      C(data_free) (bytes that are free where a database's data is, or would be).
+      record of the machine as C(ansible_local.espalier), which always says in C(site) whose it is,
+      C(clock) (seconds since 1970) and C(data_free) (bytes that are free where a database's data
+      is, or would be).
   type: dict
   returned: always
 """
 
+import glob
 import json
 import os
 import re
@@ -41,6 +43,15 @@ from ansible.module_utils.basic import AnsibleModule
 
 DATA = ("/var/lib/postgresql", "/var/lib", "/")
 RECORD = "/etc/ansible/facts.d/espalier.fact"
+# The record of versions before 0.11 does not say whose the machine is. By service: a file that the
+# kit has written for it, and where the site's name stands in there.
+NAMED_IN = {
+    "postgresql_primary": ("/etc/postgresql/*/main/pg_hba.conf", r"^local +(\S+) +\1 +scram"),
+    "postgresql_replica": ("/etc/postgresql/*/main/pg_hba.conf", r"^local +(\S+) +\1 +scram"),
+    "redis": ("/etc/redis/redis.conf", r"^user (\S+) reset on "),
+    "queue": ("/etc/redis/redis-queue.conf", r"^user (\S+) reset on "),
+    "nginx": ("/etc/nginx/nginx.conf", r"^ +alias /srv/([^/]+)/media/;"),
+}
 
 
 def read(path: str) -> str:
@@ -72,6 +83,18 @@ def virtualization(container: str) -> dict[str, Any]:
     }
 
 
+def named_site(record: dict[str, Any]) -> str:
+    """Give the name of the site that a record is of, "" where nothing says it."""
+    if record.get("site") or record.get("projects"):
+        return str(record.get("site") or record["projects"][0])
+    for service in record.get("services", []):
+        pattern, name = NAMED_IN.get(service, ("", ""))
+        for path in glob.glob(pattern):
+            if found := re.search(name, read(path), re.MULTILINE):
+                return found[1]
+    return ""
+
+
 def addresses(listed: str) -> dict[str, list[str]]:
     """Sort the addresses that `hostname -I` lists into both kinds."""
     words = listed.split()
@@ -89,7 +112,8 @@ def main() -> None:
     data = os.statvfs(next(path for path in DATA if os.path.exists(path)))
     record = read(RECORD)
     try:
-        local: dict[str, Any] = {"espalier": json.loads(record)} if record else {}
+        known = json.loads(record) if record else {}
+        local = {"espalier": known | {"site": named_site(known)}} if record else {}
     except ValueError as error:
         module.fail_json(
             msg=f"{RECORD} says what is on this machine, and cannot be read ({error})."

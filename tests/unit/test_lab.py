@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import resource
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,11 +59,74 @@ def test_limits_stay_within_this_machine_s_own(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_changed_specification_is_another_machine() -> None:
-    small = parse_lab(listing(memory_mb=512))
-    large = parse_lab(listing(memory_mb=1024))
-    assert machines.specification(small, small.machines[0], "image") != machines.specification(
-        large, large.machines[0], "image"
+    one = parse_lab(listing(lab_tmpfs={"/data": "10m"}))
+    other = parse_lab(listing(lab_tmpfs={"/data": "20m"}))
+    assert machines.specification(one, one.machines[0], "image") != machines.specification(
+        other, other.machines[0], "image"
     )
+
+
+class Podman:
+    """A stand-in for podman, which knows one container."""
+
+    def __init__(self, label: str) -> None:
+        """Know a running container with a label."""
+        self.label, self.asked = label, list[tuple[str, ...]]()
+
+    def __call__(self, *arguments: str, check: bool = True) -> str:
+        """Note what is asked for; answer an inspection."""
+        self.asked.append(arguments)
+        labels = {"espalier.spec": self.label}
+        container = {"Config": {"Labels": labels}, "State": {"Running": True}}
+        return json.dumps([container]) if arguments[1:2] == ("inspect",) else ""
+
+    def commands(self) -> list[str]:
+        """What it was asked to do, without the questions."""
+        return [words[0] for words in self.asked if words[0] != "container"]
+
+
+@pytest.fixture
+def ensure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Podman]:
+    """Ensure a machine of so many MiB where a container with a label runs."""
+    monkeypatch.setattr(machines, "SSH_KEY", tmp_path / "key")
+    (tmp_path / "key.pub").write_text("ssh-ed25519 AAAA")
+    monkeypatch.setattr(machines, "authorise", lambda name, key: True)
+    monkeypatch.setattr(machines, "wait_for", lambda machine, seconds: True)
+
+    def run(label: str, **size: Any) -> Podman:
+        lab = parse_lab(listing(**size))
+        podman = Podman(label)
+        monkeypatch.setattr(machines, "podman", podman)
+        machines.ensure_machine(lab, lab.machines[0], "image")
+        return podman
+
+    return run
+
+
+def label_of(podman: Podman) -> str:
+    """The label of the machine that was started."""
+    started = next(words for words in podman.asked if words[0] == "run")
+    return next(word for word in started if word.startswith("espalier.spec=")).partition("=")[2]
+
+
+def test_machine_keeps_what_it_holds_when_its_size_changes(ensure: Callable[..., Podman]) -> None:
+    label = label_of(ensure("another", memory_mb=1024, cores=2))
+    resized = ensure(label, memory_mb=3072, cores=2)
+    assert resized.commands() == ["update"]
+    update = next(words for words in resized.asked if words[0] == "update")
+    assert update[1:5] == ("--memory", "3072m", "--memory-swap", "6144m")
+    other = ensure(label, lab_tmpfs={"/data": "20m"})
+    assert other.commands() == ["rm", "run", "exec"]
+
+
+def test_machine_of_the_version_before_is_kept(ensure: Callable[..., Podman]) -> None:
+    tmpfs = {"/data": "10m"}
+    lab = parse_lab(listing(memory_mb=1024, cores=2, lab_tmpfs=tmpfs))
+    options = machines.specification(lab, lab.machines[0], "image")
+    place = options.index("--tmpfs")
+    before = [*options[:place], "--memory", "1024m", "--cpus", "2", *options[place:]]
+    label = hashlib.sha256(json.dumps(before).encode()).hexdigest()[:12]
+    assert ensure(label, memory_mb=1024, cores=2, lab_tmpfs=tmpfs).commands() == ["update"]
 
 
 def test_sources_are_for_the_wanted_release_from_this_machine_s_mirrors(

@@ -61,6 +61,43 @@ def test_machines_get_swap_whoever_gathers_the_facts() -> None:
     assert makes_swap({})
 
 
+PG_HBA = """# Administration only as the system user postgres
+local    all       postgres                      peer
+local    shop  shop  scram-sha-256
+local    shop  espalier_pooler  peer map=espalier
+local    postgres  espalier_replication  scram-sha-256
+"""
+NGINX = """        location /media/ {
+            alias /srv/shop/media/;
+"""
+REDIS = "user default reset off\nuser shop reset on #5e88 ~* resetchannels -@all\n"
+
+
+def test_record_says_whose_the_machine_is() -> None:
+    assert facts.named_site({"site": "till", "projects": ["shop"]}) == "till"
+    assert facts.named_site({"projects": ["shop"], "services": ["django"]}) == "shop"
+    assert facts.named_site({"projects": [], "services": ["etcd"]}) == ""
+
+
+@pytest.mark.parametrize(
+    ("service", "text"),
+    [
+        ("postgresql_primary", PG_HBA),
+        ("postgresql_replica", PG_HBA),
+        ("nginx", NGINX),
+        ("redis", REDIS),
+        ("queue", REDIS),
+    ],
+)
+def test_record_of_a_version_before_is_completed_from_its_files(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, service: str, text: str
+) -> None:
+    (tmp_path / "file").write_text(text)
+    pattern = facts.NAMED_IN[service][1]
+    monkeypatch.setitem(facts.NAMED_IN, service, (str(tmp_path / "fi*"), pattern))
+    assert facts.named_site({"projects": [], "services": [service]}) == "shop"
+
+
 def test_addresses_are_sorted() -> None:
     assert facts.addresses("10.0.0.4 203.0.113.7 2001:db8::7 \n") == {
         "all_ipv4_addresses": ["10.0.0.4", "203.0.113.7"],

@@ -41,6 +41,7 @@ def test_there_are_such_plugins() -> None:
         "plugins.action.site_lock",
         "plugins.action.site_release",
         "plugins.callback.plan",
+        "plugins.callback.progress",
         "plugins.filter.espalier",
         "plugins.inventory.topology",
     ]
@@ -61,6 +62,7 @@ def test_a_bug_inside_the_package_is_not_called_a_missing_package(plugin: str) -
     parts = {
         "action.project": "espalier.project",
         "callback.plan": "espalier.plan_report",
+        "callback.progress": "espalier.progress",
         "filter.espalier": "espalier.wiring",
         "inventory.topology": "espalier.inventory",
     }

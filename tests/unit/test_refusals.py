@@ -282,6 +282,35 @@ def test_database_machine_that_was_taken_out_of_the_inventory(tmp_path: Path) ->
     assert_refused(done, "The database of this site is on db1", "Put db1 back into hosts.yml")
 
 
+@pytest.mark.parametrize(
+    ("carries", "word", "is_refused"),
+    [
+        ("orchard", "", False),  # a colleague's copy of the inventory
+        ("", "", False),  # of a version before, on a machine that does not say it
+        ("shop", "", True),
+        ("shop", "till", True),
+        ("shop", "shop", False),
+        ("shop", "*", False),
+    ],
+)
+def test_machine_that_carries_another_site(
+    tmp_path: Path, carries: str, word: str, is_refused: bool
+) -> None:
+    # No Django here: the database of the other site is on it, and a cache.
+    record = {"services": ["redis"], "projects": [], "site": carries, "primary": "db0"}
+    machine = HERE | {"recorded": record} | ({"replace_site": word} if word else {})
+    if not is_refused and carries != "shop":
+        record["primary"] = "vps1"
+        record["services"] = ["postgresql_primary"]
+    write_inventory(tmp_path / "inventory", machines={"vps1": machine})
+    done = check_this_machine(tmp_path / "inventory")
+    if is_refused:
+        sentence = "vps1 carries the site shop, and this inventory is of orchard"
+        assert_refused(done, sentence, "--replace-site shop", "Nothing was changed.")
+    else:
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_uploads_that_would_stay_behind_on_a_machine_that_is_gone(tmp_path: Path) -> None:
     record = {"services": ["django", "nginx"], "projects": ["orchard"], "uploads": "web0"}
     write_inventory(tmp_path / "inventory", machines={"vps1": HERE | {"recorded": record}})

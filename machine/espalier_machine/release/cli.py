@@ -33,6 +33,8 @@ from espalier_machine.release.machine import Machine
 from espalier_machine.release.progress import Progress
 from espalier_machine.release.several_machines import refuse_one_of_several
 
+DETAIL_SHOWN = 40  # lines of what a tool printed, on this machine's own terminal
+
 
 def fail_on_signal(number: int, frame: object) -> None:
     """Make a signal fail the running step, which undoes what the run made."""
@@ -95,7 +97,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if status == 1:
             name = f"The release {live['id']}" if live else "No release"
             serving = f"{name} is {'still serving' if live else 'live'}."
-            text = "\n".join(filter(None, [text, detail, serving]))
+            shown = detail.splitlines()[-DETAIL_SHOWN:]
+            text = "\n".join([text, *shown, serving])
     if args.json:
         print(json.dumps(result))
     else:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from espalier_machine.common.excerpt import error_line
 from espalier_machine.common.text import last_line
 from espalier_machine.release.disk import disk_full
 
@@ -37,7 +38,7 @@ def explain_django(what: str) -> Callable[[str], str]:
     """Make the function that turns a traceback into a sentence beginning with `what`."""
 
     def explain(output: str) -> str:
-        cause, hint = last_line(output), ""
+        cause, hint = error_line(output), ""
         if "ModuleNotFoundError" in cause:
             hint = (
                 " (add the package to the requirements, or to `extra_requirements:` in project.yml)"
@@ -50,13 +51,13 @@ def explain_django(what: str) -> Callable[[str], str]:
 
 
 def explain_start(log: str) -> tuple[str, str]:
-    """What matters of a unit's log (40 lines at most), and the cause as the end of a sentence.
+    """What matters of a unit's log, and the cause as the end of a sentence.
 
     A worker's traceback is the project's; what gunicorn's master prints after it hides it.
     """
     parts = log.split("Exception in worker process\n")
     if len(parts) == 1:
-        return "\n".join(log.splitlines()[-40:]), ""
+        return log.strip(), ""
     own = re.split(r"^\[", parts[1], maxsplit=1, flags=re.MULTILINE)[0].rstrip()
     # The line after the last frame; below it the worker repeats the message alone.
     errors = re.findall(r"^[A-Za-z_][\w.]*: .+", own, re.MULTILINE)
@@ -67,4 +68,4 @@ def explain_start(log: str) -> tuple[str, str]:
             f" (it cannot write to {where}: have the project write to a directory outside of the "
             "release, and name that under `writable:` in project.yml)"
         )
-    return "\n".join(own.splitlines()[-40:]), cause
+    return own, cause

@@ -22,6 +22,7 @@ from espalier_machine.release.progress import Progress
 from espalier_machine.release.record import Release, valid_id
 
 SLOTS = ("blue", "green")
+OUTPUT_KEPT = 400  # lines of what a tool printed, for the log of whoever asked
 
 
 class Machine:
@@ -123,7 +124,8 @@ class Machine:
             raise
         if process.returncode:
             output = out + err
-            raise ReleaseError(step, explain(output), "\n".join(output.splitlines()[-40:]))
+            tail = "\n".join(output.splitlines()[-OUTPUT_KEPT:])
+            raise ReleaseError(step, explain(output), tail)
         return out
 
     # slots

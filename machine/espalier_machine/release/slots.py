@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 from espalier_machine.common import system
+from espalier_machine.common.excerpt import error_line
 from espalier_machine.release.errors import ReleaseError
 from espalier_machine.release.explain import explain_start
 from espalier_machine.release.machine import SLOTS, Machine, point
@@ -53,9 +54,9 @@ def wait_until_ready(machine: Machine, slot: str, release: Release, since: int) 
     """Probe until the release answers; raises ReleaseError with the unit's log when it does not."""
     unit, limit = machine.unit(slot), machine.config.probe_timeout
     deadline = time.monotonic() + limit
-    sentence = f"{unit} did not become ready within {limit:g} s"
     while True:
         answer = probe(machine, slot, release)
+        sentence = f"{unit} did not become ready within {limit:g} s; its last answer was {answer}"
         if answer.is_good(release):
             return
         if has_failed(unit_state(unit)):
@@ -65,8 +66,7 @@ def wait_until_ready(machine: Machine, slot: str, release: Release, since: int) 
             break
         time.sleep(0.2)
     log, cause = explain_start(unit_log(unit, since))
-    detail = f"{log}\nlast answer to the probe: {answer}"
-    raise ReleaseError("switch", f"{sentence}{cause}; its log and last answer follow.", detail)
+    raise ReleaseError("switch", f"{sentence}{cause}", log)
 
 
 def warm_up(machine: Machine, slot: str, since: int) -> None:
@@ -79,10 +79,9 @@ def warm_up(machine: Machine, slot: str, since: int) -> None:
         broken = [page.status for page in pages if page.status >= 500]
     if broken:
         time.sleep(0.5)  # the journal is a moment behind
-        log = "\n".join(unit_log(machine.unit(slot), since).splitlines()[-40:])
-        sentence = (
-            f"the front page answers {broken[0]}, though the release is ready; its log follows."
-        )
+        log = unit_log(machine.unit(slot), since)
+        cause = f": {error_line(log)}" if "Traceback" in log else "."
+        sentence = f"the front page answers {broken[0]}, though the release is ready{cause}"
         raise ReleaseError("switch", sentence, log)
 
 

@@ -55,7 +55,7 @@ def test_result_has_the_durations_and_the_releases_of_each_machine() -> None:
         (SWITCHED, "id-new is live on vps1 after 3.0 s."),
         (
             (*PLANNED, Done(Task("build", "vps1", "id-new"), Answer(error="no", detail="E: x"))),
-            "vps1: no\nE: x\nVisitors are served as before.",
+            "vps1: no\n    E: x\nVisitors are served as before.",
         ),
         (
             (

@@ -53,6 +53,7 @@ def test_role_leaves_with_the_last_of_its_services() -> None:
 
 def test_record_of_a_run_under_way_has_old_and_new() -> None:
     planned: Record = {
+        "site": "shop",
         "services": ["nginx", "redis"],
         "projects": ["shop"],
         "clients": {"redis": ["10.0.0.1"]},
@@ -60,6 +61,7 @@ def test_record_of_a_run_under_way_has_old_and_new() -> None:
         "uploads": "web1",
     }
     recorded: Record = {
+        "site": "old",
         "services": ["nginx", "django"],
         "projects": ["old"],
         "clients": {"redis": ["10.0.0.9"], "queue": []},
@@ -67,6 +69,7 @@ def test_record_of_a_run_under_way_has_old_and_new() -> None:
         "uploads": "",
     }
     assert record_during_run(planned, recorded) == {
+        "site": "old",
         "services": ["django", "nginx", "redis"],
         "projects": ["old", "shop"],
         "clients": {"redis": ["10.0.0.1", "10.0.0.9"]},

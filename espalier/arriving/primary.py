@@ -1,0 +1,178 @@
+"""The machine with the site's primary: the program `importing` there, and what it is sent."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import IO, Any
+
+from espalier.arriving.url import SourceUrl
+from espalier.inventory.remote import Remote, explain, root_command
+from espalier.inventory.site import SiteError
+from espalier.wiring.programs import program
+
+# Beside the data, so that there is as much room; removed at the end, and by the next import.
+FOLDER = "/var/lib/postgresql/espalier-import"
+AS_POSTGRES = ("runuser", "-u", "postgres", "--")
+PROGRAM = f"{FOLDER}/importing.pyz"
+CHUNK = 1 << 20  # bytes
+ALLOCATED = re.compile(r"Allocated port (\d+)")
+TUNNEL_TIMEOUT = 20  # seconds
+
+
+class Primary:
+    """The primary's machine while an import goes on."""
+
+    def __init__(self, remote: Remote, machine: str) -> None:
+        """Take how the site's machines are reached, and which one it is."""
+        self.remote, self.machine = remote, machine
+
+    def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        """Run a command of the program `importing`; gives its result.
+
+        Raises:
+            SiteError: it failed, with its sentence and what a tool printed.
+        """
+        words = [*AS_POSTGRES, "python3", "-I", "-S", PROGRAM, command]
+        status, out, errors = self.send(words, [json.dumps(arguments).encode()])
+        try:
+            result: dict[str, Any] = json.loads(out)
+        except ValueError:
+            raise SiteError(f"{self.machine}: {explain(errors)}", 1, errors) from None
+        if status:
+            raise SiteError(f"{self.machine}: {result['error']}", 1, result["detail"])
+        return result
+
+    def store(self, name: str, content: Iterable[bytes]) -> None:
+        """Write a file into the import's directory, for nobody but postgres to read.
+
+        Raises:
+            SiteError: the machine does not take it.
+        """
+        script = f"umask 077; cat > {FOLDER}/{name}"
+        status, _, errors = self.send([*AS_POSTGRES, "sh", "-c", script], content)
+        if status:
+            raise SiteError(f"{self.machine}: {name} cannot be sent: {explain(errors)}", 1, errors)
+
+    def send(self, words: Sequence[str], content: Iterable[bytes]) -> tuple[int, str, str]:
+        """Run a command as root with an input; gives exit status, output and error output."""
+        line, password = root_command(self.remote.site.variables[self.machine], words)
+        job = subprocess.Popen(
+            [*self.remote.command(self.machine, ["-C"]), line],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **self.remote.environment},
+        )
+        assert job.stdin
+        feeder = threading.Thread(target=_feed, args=(job.stdin, password, content), daemon=True)
+        feeder.start()
+        assert job.stdout and job.stderr
+        errors: list[bytes] = []
+        reader = threading.Thread(target=lambda: errors.append(job.stderr.read()))  # type: ignore[union-attr]
+        reader.start()
+        out = job.stdout.read()
+        reader.join()
+        status = job.wait()
+        feeder.join()
+        return status, out.decode(errors="replace"), errors[0].decode(errors="replace")
+
+    @contextmanager
+    def prepared(self) -> Iterator[None]:
+        """Have the program there, in an empty directory; both are gone at the end."""
+        script = f"rm -rf {FOLDER} && umask 077 && mkdir {FOLDER}"
+        status, _, errors = self.send([*AS_POSTGRES, "sh", "-c", script], [])
+        if status:
+            raise SiteError(f"{self.machine}: {explain(errors)}", 1, errors)
+        try:
+            self.store("importing.pyz", [program("importing").content])
+            yield
+        finally:
+            self.send(["rm", "-rf", FOLDER], [])
+
+    @contextmanager
+    def reaching(self, source: SourceUrl) -> Iterator[str]:
+        """Tell the machine how to reach the source; gives how it does, in words.
+
+        By itself, or else through a tunnel of this connection: some databases are to be reached
+        from here only.
+
+        Raises:
+            SiteError: neither way leads there, or the source does not let us in.
+        """
+        self.store("service", [source.service().encode()])
+        try:
+            self.ask("source")
+        except SiteError as error:
+            if not _is_unreachable(error):
+                raise
+            with self._tunnel(source) as port:
+                self.store("service", [source.service(port).encode()])
+                yield "through this machine"
+                return
+        yield "directly"
+
+    @contextmanager
+    def _tunnel(self, source: SourceUrl) -> Iterator[int]:
+        """Lead a port of the machine's own to the source, through here; gives its number."""
+        way = f"127.0.0.1:0:[{source.host}]:{source.port}"
+        options = ["-N", "-o", "LogLevel=INFO", "-o", "ExitOnForwardFailure=yes", "-R", way]
+        options += ["-o", "ControlMaster=no", "-o", "ControlPath=none"]
+        job = subprocess.Popen(
+            self.remote.command(self.machine, options),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **self.remote.environment},
+        )
+        try:
+            yield _allocated(job, self.machine)
+        finally:
+            job.terminate()
+            job.wait()
+
+
+def _allocated(job: subprocess.Popen[str], machine: str) -> int:
+    """The port that sshd has chosen, as ssh tells."""
+    timer = threading.Timer(TUNNEL_TIMEOUT, job.kill)
+    timer.start()
+    lines: list[str] = []
+    try:
+        assert job.stderr
+        for line in job.stderr:
+            lines.append(line)
+            if found := ALLOCATED.search(line):
+                return int(found[1])
+    finally:
+        timer.cancel()
+    raise SiteError(
+        f"{machine} does not reach the source, and allows no tunnel through this machine either: "
+        f"{explain(''.join(lines))}",
+        1,
+        "".join(lines),
+    )
+
+
+def _is_unreachable(error: SiteError) -> bool:
+    """Whether no PostgreSQL answered, as against one that does not let us in."""
+    words = ("could not translate", "timeout expired", "refused", "unreachable", "No route")
+    return any(word in error.detail for word in words)
+
+
+def _feed(stream: IO[bytes], password: str, content: Iterable[bytes]) -> None:
+    with suppress(BrokenPipeError), stream:  # where ssh has ended, it says why
+        stream.write(password.encode())
+        for chunk in content:
+            stream.write(chunk)
+
+
+def chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    """Yield a file in pieces."""
+    while chunk := stream.read(CHUNK):
+        yield chunk

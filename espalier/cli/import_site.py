@@ -1,0 +1,123 @@
+"""espalier import: bring a database and uploads from elsewhere into a site."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from espalier.arriving import compare
+from espalier.arriving.dumpfile import read_dump
+from espalier.arriving.order import Import, Report, Request
+from espalier.arriving.url import SourceUrl, parse
+from espalier.cli.command import site_command
+from espalier.cli.options import json_option
+from espalier.inventory.remote import reach
+from espalier.inventory.site import Site, SiteError
+
+VARIABLE = "PGPASSWORD"  # libpq's own
+
+
+@site_command(name="import")
+@click.option(
+    "--database",
+    default="",
+    metavar="URL",
+    help="The source: postgres://USER@HOST/DATABASE, or - to read the URL from standard input. Its "
+    "password is asked for, or taken from PGPASSWORD.",
+)
+@click.option(
+    "--dump",
+    type=click.Path(path_type=Path),
+    help="In place of a URL: a file that pg_dump wrote, custom format or SQL; .gz too.",
+)
+@click.option("--media", type=click.Path(path_type=Path), help="A directory with uploads.")
+@click.option("--replace", is_flag=True, help="The site may have data: it is kept aside.")
+@json_option
+def command(
+    site: Site, database: str, dump: Path | None, media: Path | None, replace: bool, as_json: bool
+) -> int:
+    """Bring a database and uploads from elsewhere into a site.
+
+    The database that the site has is renamed, and kept. The site is closed for maintenance while
+    the new one is loaded, and opens with it, migrated to the live release.
+    """
+    if not (database or dump or media) or (database and dump):
+        raise SiteError("Say what to import: --database URL or --dump FILE, --media DIR.", 2)
+    request = Request(
+        source=_source(database) if database else None,
+        dump=read_dump(dump) if dump else None,
+        media=media,
+        replace=replace,
+    )
+
+    def say(line: str) -> None:
+        click.echo(f"  {line}", err=as_json)
+
+    with reach(site) as remote:
+        report = Import(site, remote, request, say).run()
+    if as_json:
+        click.echo(json.dumps(_as_json(report)))
+    else:
+        _show(site, report)
+    return 0
+
+
+def _source(url: str) -> SourceUrl:
+    """The source, with its password from where no process list shows it."""
+    typed = url != "-"
+    source = parse(url if typed else sys.stdin.readline())
+    if typed and source.password:
+        raise SiteError(
+            "The URL has its password in it, and every user of this machine sees what a command "
+            "is called with. Give the URL on standard input (`--database -`), or without the "
+            f"password, which is then asked for, or taken from {VARIABLE}. And the shell may have "
+            "noted it in its history.",
+            2,
+        )
+    if not source.password and (known := os.environ.get(VARIABLE)):
+        return dataclasses.replace(source, password=known)
+    if not source.password and sys.stdin.isatty():
+        asked: str = click.prompt(
+            f"Password of {source.user} on {source.host}",
+            hide_input=True,
+            default="",
+            show_default=False,
+            err=True,
+        )
+        return dataclasses.replace(source, password=asked)
+    return source
+
+
+def _as_json(report: Report) -> dict[str, object]:
+    uploads = report.uploads
+    return {
+        "ok": True,
+        "before": report.before,
+        "after": report.after,
+        "database_aside": report.database_aside,
+        "uploads": uploads.files if uploads else 0,
+        "uploads_aside": uploads.aside if uploads else "",
+        "notes": report.notes,
+    }
+
+
+def _show(site: Site, report: Report) -> None:
+    for note in report.notes:
+        click.echo(f"  {note}")
+    if report.database_aside:
+        click.echo(compare.table(report.before, report.after))
+        machine = site.machines("postgresql_primary")[0]
+        click.echo(
+            f"The database that was there is kept on {machine} as {report.database_aside}. When "
+            "you do not need it any more: espalier psql -c 'DROP DATABASE "
+            f"{report.database_aside}'"
+        )
+    if uploads := report.uploads:
+        click.echo(f"{uploads.files} uploads, {uploads.size} bytes, are on {uploads.machine}.")
+        if uploads.aside:
+            click.echo(f"Those that they replaced are there in {uploads.aside}.")

@@ -1,0 +1,33 @@
+"""espalier verify: tests of how the site behaves, against what its topology promises."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from espalier import paths
+from espalier.cli.command import Environment, environment_command
+
+
+@environment_command(context_settings={"ignore_unknown_options": True})
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGUMENTS OF pytest]")
+def command(environment: Environment, words: tuple[str, ...]) -> int:
+    """Test how the site behaves: its pages, its services, who may connect to what.
+
+    Breaks nothing: tests that stop something on purpose are for labs, and run by `pytest`.
+    """
+    # Nothing of a project's own settings for pytest, and no files in it.
+    pytest = [sys.executable, "-P", "-m", "pytest", "-c", os.devnull, "--rootdir", str(paths.KIT)]
+    pytest += ["--import-mode=importlib", "-p", "no:cacheprovider", "--break-nothing", "--quiet"]
+    pytest += ["--ansible-inventory", str(environment.inventory), str(paths.SITE_TESTS), *words]
+    changes = {"ANSIBLE_CONFIG": str(paths.ANSIBLE_CONFIG)}
+    # testinfra asks the `ansible-inventory` that it finds, which is to be the kit's.
+    programs = str(Path(sys.executable).parent)
+    changes["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", os.defpath)])
+    for file in environment.options["vault_password_file"]:
+        changes["ANSIBLE_VAULT_PASSWORD_FILE"] = str(Path(file).resolve())
+    return subprocess.run(pytest, cwd=paths.KIT, env=os.environ | changes).returncode

@@ -1,0 +1,27 @@
+"""The stages of a run of site.yml: the words that a person sees for its plays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+PREFLIGHT = "preflight"  # whatever it refuses, nothing was changed yet
+
+
+def stage_of(tags: Sequence[str], action: str, args: Mapping[str, Any], in_role: bool) -> str:
+    """The stage that a task belongs to; "" for what nobody has to see.
+
+    Args:
+        tags: of the play. The first one names it, and `always` is what is checked before.
+        action: the task's module.
+        args: the task's arguments.
+        in_role: whether the task belongs to a role.
+    """
+    if action == "site_lock" and "unlock" in args:
+        return ""
+    name = tags[0] if tags else ""
+    if name == "always":
+        return PREFLIGHT
+    if name == "django" and not in_role and action != "site_lock":
+        return "release"
+    return name

@@ -1,0 +1,59 @@
+"""project.yml of an environment, for another use of the same project: the lab."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from espalier.inventory.environments import project_root
+from espalier.project.errors import ProjectError
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads what Ansible's tags (`!vault`, `!unsafe`) mark as text that is not for here."""
+
+
+class _Secret(str):
+    """A value that only the environment can decrypt."""
+
+
+_Loader.add_multi_constructor("!", lambda loader, suffix, node: _Secret())
+
+
+def for_the_lab(inventory: Path) -> tuple[dict[str, Any], str]:
+    """What an environment's project.yml says of the project, without what is the environment's own.
+
+    Domains are left out, as the lab is reached by its address, and so are variables of
+    `environment` with a template or a secret: the lab does not have what they stand for.
+
+    Returns:
+        The mapping `project`, its directory absolute; and the names of the variables left out.
+
+    Raises:
+        ProjectError: it cannot be read, or has no project.
+    """
+    file = inventory / "group_vars" / "all" / "project.yml"
+    try:
+        found = yaml.load(file.read_text(), _Loader)["project"]
+        project = {key: value for key, value in found.items() if key not in ("domains", "media_s3")}
+        environment = project.get("environment") or {}
+        kept = {key: value for key, value in environment.items() if not _is_own(value)}
+    except (OSError, yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
+        raise ProjectError(f"{file} cannot be read, or has no `project:`: {error}") from error
+    if kept:
+        project["environment"] = kept
+    else:
+        project.pop("environment", None)
+    for key in ("directory", "git"):
+        place = project_root(inventory) / Path(str(project.get(key, ""))).expanduser()
+        if key in project and place.exists():  # not a URL
+            project[key] = str(place.resolve())
+    left_out = [f"environment.{key}" for key in environment if key not in kept]
+    left_out += [key for key in ("media_s3",) if found.get(key)]
+    return project, ", ".join(left_out)
+
+
+def _is_own(value: Any) -> bool:
+    return isinstance(value, _Secret) or "{{" in str(value)

@@ -1,0 +1,114 @@
+"""PostgreSQL's own programs: they ask the site's database, or the source by its service file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from espalier_machine.importing.errors import ImportingError
+
+SOURCE = "service=source"
+# No line of a query has it in it.
+SEPARATOR = "\x1f"
+# Tables with rows of somebody: not those of extensions, nor the kit's own.
+TABLES = """
+SELECT n.nspname AS schema, c.relname AS name
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND c.relpersistence <> 't'
+AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'espalier_pooler', '_heroku')
+AND NOT EXISTS (
+  SELECT FROM pg_depend d
+  WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+)
+ORDER BY 1, 2
+"""
+COUNT = f"""
+SELECT format('SELECT %L, %L, count(*) FROM %I.%I', schema, name, schema, name)
+FROM ({TABLES}) tables \\gexec
+"""
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """What the programs need: the site's socket, and the source's service file."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    return kept | {
+        "PGHOST": "/run/postgresql",
+        "PGPORT": "5432",
+        "PGSERVICEFILE": str(folder / "service"),
+        "PGCONNECT_TIMEOUT": "10",
+        "PGCLIENTENCODING": "UTF8",
+        "PGAPPNAME": "espalier import",
+    }
+
+
+def run(folder: Path, argv: Sequence[str], what: str, stdin: str | None = None) -> str:
+    """Run a program in the import's directory; gives its output.
+
+    Raises:
+        ImportingError: it failed; `what` begins the sentence.
+    """
+    done = subprocess.run(
+        argv,
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        env=environment(folder),
+        cwd=folder,
+    )
+    if done.returncode:
+        lines = done.stderr.strip().splitlines() or ["no output"]
+        errors = [line for line in lines if "error" in line.lower()] or lines
+        raise ImportingError(f"{what}: {errors[0]}", done.stderr)
+    return done.stdout
+
+
+def psql(folder: Path, database: str, script: str, what: str) -> list[list[str]]:
+    """Run a script of psql; gives the rows that it returned.
+
+    Args:
+        folder: the import's directory.
+        database: a name of the site's cluster, or SOURCE.
+        script: SQL, and psql's own commands.
+        what: begins the sentence of an error.
+
+    Raises:
+        ImportingError: a statement failed, or the database does not let us in.
+    """
+    argv = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-F", SEPARATOR, "-d", connection(database)]
+    out = run(folder, argv, what, script)
+    return [line.split(SEPARATOR) for line in out.splitlines()]
+
+
+def connection(database: str) -> str:
+    """A connection string for a database's name, which could look like one itself."""
+    if database == SOURCE:
+        return SOURCE
+    escaped = database.replace("\\", "\\\\").replace("'", "\\'")
+    return f"dbname='{escaped}'"
+
+
+def quoted(name: str) -> str:
+    """A name as SQL has it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as SQL has it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def counts(rows: Sequence[Sequence[str]]) -> dict[str, int]:
+    """What the query COUNT returned, as table -> rows."""
+    return {f"{schema}.{name}": int(count) for schema, name, count in rows}
+
+
+def server(folder: Path, database: str) -> Mapping[str, str]:
+    """A server's version, as `number` (170006) and `name` (17.6)."""
+    script = "SELECT current_setting('server_version_num'), current_setting('server_version')"
+    what = "the source cannot be asked" if database == SOURCE else "the database cannot be asked"
+    number, name = psql(folder, database, script, what)[0]
+    return {"number": number, "name": name.split()[0]}

@@ -1,0 +1,124 @@
+"""A dump as SQL, as `pg_dump` without a format writes it: its rows, and what of it is loaded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from espalier_machine.importing.errors import ImportingError
+
+NAME = rb'(?:"(?:[^"]|"")+"|[^\s".(]+)'
+COPY = re.compile(rb"^COPY (?P<schema>" + NAME + rb")\.(?P<table>" + NAME + rb") .*FROM stdin;$")
+INSERT = re.compile(rb"^INSERT INTO (?P<schema>" + NAME + rb")\.(?P<table>" + NAME + rb") ")
+CREATE_TABLE = re.compile(
+    rb"^CREATE (?:UNLOGGED )?TABLE (?P<schema>" + NAME + rb")\.(?P<table>" + NAME + rb") "
+)
+EXTENSION = re.compile(
+    r'^CREATE EXTENSION (?:IF NOT EXISTS )?(?P<name>"[^"]+"|\S+?)'
+    r'(?: WITH SCHEMA (?P<schema>"[^"]+"|\S+?))?;$'
+)
+DOLLAR = re.compile(rb"\$(?:[A-Za-z_]\w*)?\$")
+# Owners, privileges and what belongs to the server; each is one line in a dump.
+SKIPPED = re.compile(
+    rb"^(?:ALTER [A-Z ]+ .+ OWNER TO .+;$|GRANT |REVOKE |ALTER DEFAULT PRIVILEGES |"
+    rb"CREATE EXTENSION |COMMENT ON EXTENSION |CREATE SCHEMA public;|COMMENT ON SCHEMA public |"
+    rb"SET SESSION AUTHORIZATION |SET default_tablespace |SECURITY LABEL |"
+    rb"\\restrict |\\unrestrict )"
+)
+# Of several lines, up to the semicolon.
+SKIPPED_STATEMENT = re.compile(
+    rb"^(?:CREATE EVENT TRIGGER|CREATE PUBLICATION|CREATE SUBSCRIPTION) "
+)
+WHOLE_CLUSTER = re.compile(rb"^(?:\\connect |CREATE DATABASE |CREATE ROLE )")
+
+
+@dataclass
+class Dump:
+    """What is known of a dump once it has been read to its end."""
+
+    rows: dict[str, int] = field(default_factory=dict)
+    extensions: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+
+
+def extension_of(line: str) -> dict[str, str] | None:
+    """The `name` and `schema` ("" for none) of a statement that makes an extension; else None."""
+    found = EXTENSION.match(line)
+    return {k: (v or "").strip('"') for k, v in found.groupdict().items()} if found else None
+
+
+def table_of(found: re.Match[bytes]) -> str:
+    """The table that a statement names, as `schema.table` without quotes."""
+    names = (found["schema"], found["table"])
+    plain = [n[1:-1].replace(b'""', b'"') if n.startswith(b'"') else n for n in names]
+    return b".".join(plain).decode(errors="replace")
+
+
+def count_rows(lines: Iterable[bytes]) -> dict[str, int]:
+    """The rows by table, from lines of SQL."""
+    dump = Dump()
+    for _ in clean(lines, dump):
+        pass
+    return dump.rows
+
+
+def clean(lines: Iterable[bytes], dump: Dump) -> Iterator[bytes]:
+    """Yield what is loaded, and note in `dump` what else there is.
+
+    Raises:
+        ImportingError: it is a dump of a whole cluster, or has a command of psql in it.
+    """
+    table, text, statement = "", b"", False
+    for line in lines:
+        bare = line.rstrip(b"\r\n")
+        if table:  # rows of COPY, a line each
+            if bare == b"\\.":
+                table = ""
+            else:
+                dump.rows[table] += 1
+            yield line
+        elif text:  # the body of a function
+            text = _open_text(bare, text)
+            yield line
+        elif statement:
+            statement = not bare.endswith(b";")
+        elif SKIPPED_STATEMENT.match(bare):
+            dump.left_out.append(bare.decode(errors="replace"))
+            statement = not bare.endswith(b";")
+        elif WHOLE_CLUSTER.match(bare):
+            raise ImportingError(
+                "the dump is of a whole server, or makes its database itself. Make one of the "
+                "database alone: pg_dump --format=custom --no-owner --no-privileges DATABASE."
+            )
+        elif SKIPPED.match(bare):
+            if extension_of(bare.decode(errors="replace")):
+                dump.extensions.append(bare.decode())
+        elif bare.startswith(b"\\"):
+            raise ImportingError(f"the dump has a command of psql in it, {bare[:40]!r}.")
+        else:
+            if copied := COPY.match(bare):
+                table = table_of(copied)
+                dump.rows.setdefault(table, 0)
+            elif inserted := INSERT.match(bare):
+                name = table_of(inserted)
+                dump.rows[name] = dump.rows.get(name, 0) + 1
+            elif created := CREATE_TABLE.match(bare):
+                dump.rows.setdefault(table_of(created), 0)
+            text = _open_text(bare, b"")
+            # That of an extension is there already.
+            yield (
+                line.replace(b"CREATE SCHEMA ", b"CREATE SCHEMA IF NOT EXISTS ")
+                if (bare.startswith(b"CREATE SCHEMA ") and b"IF NOT EXISTS" not in bare)
+                else line
+            )
+
+
+def _open_text(line: bytes, tag: bytes) -> bytes:
+    """The dollar quote that is open at the end of a line; `tag` is the one at its beginning."""
+    for found in DOLLAR.findall(line):
+        if not tag:
+            tag = found
+        elif found == tag:
+            tag = b""
+    return tag

@@ -1,0 +1,165 @@
+"""What of a dump is loaded, what is counted, and what is left out."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from espalier_machine.importing import archive, sql, uploads
+from espalier_machine.importing.errors import ImportingError
+
+PLAIN = rb"""--
+-- PostgreSQL database dump
+--
+\restrict abc
+SET statement_timeout = 0;
+CREATE SCHEMA heroku_ext;
+ALTER SCHEMA heroku_ext OWNER TO uabc;
+CREATE EXTENSION IF NOT EXISTS citext WITH SCHEMA heroku_ext;
+COMMENT ON EXTENSION citext IS 'case-insensitive';
+CREATE FUNCTION public.f() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+GRANT SELECT ON t TO public;
+END;
+$$;
+ALTER FUNCTION public.f() OWNER TO uabc;
+CREATE EVENT TRIGGER watch ON ddl_command_end
+   EXECUTE FUNCTION _heroku.watch();
+CREATE TABLE public."user" (
+    id integer
+);
+ALTER TABLE public."user" OWNER TO uabc;
+COPY public."user" (id, name) FROM stdin;
+1	GRANT
+2	\\connect
+\.
+COPY public."we ""are"" here" (id) FROM stdin;
+\.
+INSERT INTO public.log VALUES (1, 'a');
+SELECT pg_catalog.setval('public.user_id_seq', 2, true);
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+\unrestrict abc
+"""
+CLEANED = rb"""--
+-- PostgreSQL database dump
+--
+SET statement_timeout = 0;
+CREATE SCHEMA IF NOT EXISTS heroku_ext;
+CREATE FUNCTION public.f() RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+GRANT SELECT ON t TO public;
+END;
+$$;
+CREATE TABLE public."user" (
+    id integer
+);
+COPY public."user" (id, name) FROM stdin;
+1	GRANT
+2	\\connect
+\.
+COPY public."we ""are"" here" (id) FROM stdin;
+\.
+INSERT INTO public.log VALUES (1, 'a');
+SELECT pg_catalog.setval('public.user_id_seq', 2, true);
+"""
+
+
+def test_sql_is_cleaned_of_owners_and_of_what_a_superuser_makes() -> None:
+    dump = sql.Dump()
+    assert b"".join(sql.clean(PLAIN.splitlines(keepends=True), dump)) == CLEANED
+    assert dump.rows == {"public.user": 2, 'public.we "are" here': 0, "public.log": 1}
+    assert dump.extensions == ["CREATE EXTENSION IF NOT EXISTS citext WITH SCHEMA heroku_ext;"]
+    assert dump.left_out == ["CREATE EVENT TRIGGER watch ON ddl_command_end"]
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (b"\\connect shop\n", "of a whole server"),
+        (b"CREATE DATABASE shop WITH TEMPLATE = template0;\n", "of a whole server"),
+        (b"\\! rm -rf /\n", "a command of psql"),
+    ],
+)
+def test_sql_that_would_do_more_than_fill_a_database_is_refused(line: bytes, sentence: str) -> None:
+    with pytest.raises(ImportingError, match=sentence):
+        list(sql.clean([line], sql.Dump()))
+
+
+def test_extension_is_read_from_its_statement() -> None:
+    read = sql.extension_of
+    assert read("CREATE EXTENSION IF NOT EXISTS hstore WITH SCHEMA public;") == {
+        "name": "hstore",
+        "schema": "public",
+    }
+    assert read('CREATE EXTENSION IF NOT EXISTS "uuid-ossp" WITH SCHEMA "My ext";') == {
+        "name": "uuid-ossp",
+        "schema": "My ext",
+    }
+    assert read("CREATE EXTENSION plpgsql;") == {"name": "plpgsql", "schema": ""}
+    assert read("CREATE TABLE x ();") is None
+
+
+LISTING = """;
+; Archive created at 2026-11-28
+;     dbname: d9f
+;
+8; 2615 16500 SCHEMA - heroku_ext uabc
+9; 2615 16501 SCHEMA - _heroku heroku_admin
+2; 3079 16400 EXTENSION - citext
+4100; 0 0 COMMENT - EXTENSION citext
+10; 1255 16502 FUNCTION _heroku watch() heroku_admin
+217; 1259 16386 TABLE public garden_tree uabc
+3900; 3466 16503 EVENT TRIGGER - watch heroku_admin
+3800; 2613 16600 BLOB - 16600 uabc
+4101; 0 0 SEQUENCE SET public garden_tree_id_seq uabc
+4102; 0 0 COMMENT - SCHEMA public postgres
+"""
+
+
+def test_entries_of_a_dump_are_divided() -> None:
+    load, extensions, mentioned = archive.choose(LISTING)
+    assert [line.split(" ", 3)[3] for line in load] == [
+        "SCHEMA - heroku_ext uabc",
+        "TABLE public garden_tree uabc",
+        "BLOB - 16600 uabc",
+        "SEQUENCE SET public garden_tree_id_seq uabc",
+    ]
+    assert extensions == ["2; 3079 16400 EXTENSION - citext"]
+    assert mentioned == ["EVENT TRIGGER - watch heroku_admin"]
+
+
+def stream(**files: bytes) -> io.BytesIO:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w|") as archive_:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive_.addfile(member, io.BytesIO(content))
+    packed.seek(0)
+    return packed
+
+
+def test_uploads_take_their_place_and_what_was_there_goes_aside(tmp_path: Path) -> None:
+    media, staging, aside = (tmp_path / name for name in ("media", "staging", "aside"))
+    for directory in (media, staging, aside):
+        directory.mkdir()
+    (media / "cat.jpg").write_bytes(b"old")
+    names = uploads.receive(stream(**{"cat.jpg": b"new", "2026/dog.jpg": b"dog"}), staging)
+    assert (media / "cat.jpg").read_bytes() == b"old"
+    assert uploads.merge(names, media, staging, aside) == 1
+    assert (media / "cat.jpg").read_bytes() == b"new"
+    assert (media / "2026/dog.jpg").read_bytes() == b"dog"
+    assert (aside / "cat.jpg").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("name", ["../passwd", "/etc/passwd", "a/../../b"])
+def test_upload_that_leads_out_of_the_directory_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="no file below"):
+        uploads.receive(stream(**{name: b"x"}), tmp_path)

@@ -1,0 +1,65 @@
+"""The module that keeps what must outlive the kit, and names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from plugins.modules import leaving
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine's disk below a directory: the places of the module are looked for there."""
+    places = tuple((what, f"{tmp_path}{pattern}") for what, pattern in leaving.PLACES)
+    monkeypatch.setattr(leaving, "PLACES", places)
+    monkeypatch.setattr(leaving, "MEDIA", f"{tmp_path}{leaving.MEDIA}")
+    return tmp_path
+
+
+def write(path: Path, size: int = 10) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x" * size)
+
+
+def test_what_is_there_is_named_once(machine: Path) -> None:
+    write(machine / "srv/shop/media/cat.jpg")
+    write(machine / "srv/shop/releases/1/manage.py")
+    (machine / "srv/shop/current").symlink_to("releases/1")
+    write(machine / "srv/till/media/other-site.jpg")
+    write(machine / "var/lib/espalier-kept/20260101-000000-shop.dump")
+    found = [
+        (one["path"].removeprefix(str(machine)), one["size"].split(",")[0])
+        for one in leaving.kept("shop")
+    ]
+    assert found == [
+        ("/var/lib/espalier-kept/20260101-000000-shop.dump", "1 file"),
+        ("/srv/shop/media", "1 file"),
+        ("/srv/shop", "1 file"),
+    ]
+
+
+def test_uploads_are_named_even_where_there_are_none(machine: Path) -> None:
+    (machine / "srv/shop/media").mkdir(parents=True)
+    assert [one["size"] for one in leaving.kept("shop")] == ["0 files, 0 bytes"]
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "words"),
+    [
+        (1, 999, "1 file, 999 bytes"),
+        (2, 1500, "2 files, 1.5 kB"),
+        (3, 2_340_000_000, "3 files, 2.3 GB"),
+    ],
+)
+def test_size_is_told_in_words(count: int, size: int, words: str) -> None:
+    assert leaving.in_words(count, size) == words
+
+
+def test_readme_names_every_place_and_the_way_back(machine: Path) -> None:
+    write(machine / "srv/shop/media/cat.jpg")
+    text = leaving.readme("shop", ["nginx", "postgresql"], "2026-11-28")
+    assert f"{machine}/srv/shop/media\n    uploads: 1 file" in text
+    assert "espalier import --dump FILE" in text
+    assert "nginx postgresql" in text
