@@ -170,7 +170,8 @@ def rotate(environment: Environment, name: str, drop_old: bool, yes: bool, verbo
     )
 
     def run_site() -> int:
-        again = f"espalier secrets rotate {name} {environment.words}".strip()
+        flags = [flag for flag, given in (("--drop-old", drop_old), ("--yes", yes)) if given]
+        again = " ".join(["espalier secrets rotate", name, *flags, environment.words]).strip()
         with _handed_over(environment, passwords) as silent:
             arguments = silent.ansible_arguments()
             return watch(arguments, environment.name, again, as_json=False, verbosity=verbose)

@@ -100,7 +100,7 @@ class Rotation:
             raise SiteError(
                 "the machines have not all taken what was written; nothing that they use was "
                 "closed. Mend what failed, and run the same command again, or `espalier site`.",
-                130 if status == 130 else 1,
+                status,
             )
 
     def _is_unfinished(self, store: Store) -> bool:

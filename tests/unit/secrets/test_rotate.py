@@ -91,11 +91,11 @@ def test_run_that_fails_leaves_both_valid_and_is_finished_by_the_same_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inventory = Inventory(tmp_path, redis_password="a")
-    inventory.statuses = [2]
+    inventory.statuses = [3]
     rotation = inventory.rotation(monkeypatch)
     with pytest.raises(SiteError, match="run the same command again") as failed:
         rotation.rotate(["redis_password"])
-    assert failed.value.status == 1
+    assert failed.value.status == 3
     rotation.rotate(["redis_password"])
     one, two, three = inventory.seen
     assert one == two
