@@ -11,13 +11,13 @@ import click
 
 from espalier.cli.command import Environment, environment_command, is_terminal
 from espalier.cli.options import ask_passwords, json_option
+from espalier.inventory.hand_over import handed_over
 from espalier.inventory.host_keys import Compared
 from espalier.inventory.read import read
 from espalier.inventory.site import Site, SiteError
 from espalier.project.name import project_name
 from espalier.readiness import keys, names, playbook, ports
 from espalier.readiness.findings import Finding, as_json_object, failed, lines, ok
-from espalier.readiness.hand_over import handed_over
 from espalier.readiness.judge import judge
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from espalier.cli.options import NONE_GIVEN
+from espalier.inventory.hand_over import handed_over
 from espalier.inventory.host_keys import Compared, HostKey
 from espalier.inventory.read import Passwords
 from espalier.readiness import keys, names, ports
 from espalier.readiness.findings import note, ok
-from espalier.readiness.hand_over import handed_over
 
 KEY, OTHER = HostKey("ssh-ed25519", "AAAA"), HostKey("ssh-ed25519", "BBBB")
 
