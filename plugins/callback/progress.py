@@ -63,6 +63,8 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
         """A task went well."""
+        if not self.stage(result.task):
+            return
         send("result", machine=result.host.name, changed=result.is_changed())
         found = result.result
         if build := found.get("project_build"):
