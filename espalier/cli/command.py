@@ -164,13 +164,14 @@ def selected(options: Mapping[str, Any]) -> Environment:
     if name and inventory:
         raise SiteError("Both -e and -i name an inventory: give one of them.", 2)
     if inventory is None:
-        inventory = select(name, Path.cwd(), _ask_environment if _is_terminal() else None)
+        inventory = select(name, Path.cwd(), _ask_environment if is_terminal() else None)
     if os.environ.get("ESPALIER_VAULT_PASSWORD") and not any(options[name] for name in VAULT):
         options = {**options, "vault_password_file": (str(paths.VAULT_PASSWORD),)}
     return Environment(inventory.resolve(), options)
 
 
-def _is_terminal() -> bool:
+def is_terminal() -> bool:
+    """Whether there is somebody who can be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 

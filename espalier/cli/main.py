@@ -8,6 +8,8 @@ import click
 
 # In the order in which --help lists them.
 COMMANDS = (
+    "init",
+    "check",
     "plan",
     "site",
     "release",

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from espalier.inventory import askpass, terminal
+from espalier.inventory import askpass, known_hosts, terminal
 from espalier.inventory.connection import BECOME_PASSWORD
 from espalier.inventory.site import Site
 from espalier.inventory.ssh_config import (
@@ -27,6 +27,7 @@ from espalier.inventory.ssh_config import (
     destinations,
     option,
 )
+from espalier.inventory.unreachable import host_key_refusal
 
 NONE = "sudo: a password is required"  # sudo's words
 MISSING = "sudo needs a password there: add -K, or set ansible_become_password in the inventory."
@@ -83,6 +84,8 @@ def password_input(password: str) -> str:
 def explain(errors: str) -> str:
     """Why a command has no output: the last line that it wrote, or what to do about it."""
     lines = errors.strip().splitlines() or ["no answer"]
+    if refused := host_key_refusal("the machine", errors):
+        return refused
     return MISSING if lines[-1] == NONE else lines[-1]
 
 
@@ -109,6 +112,10 @@ def connection_data(site_variables: Variables, machine: str, config: Path) -> di
     # pyinfra has a default of its own, which goes before the configuration's.
     if checking := option(variables, "StrictHostKeyChecking", machine):
         data["ssh_strict_host_key_checking"] = checking
+    # pyinfra splits the configuration's value at spaces, quoted or not.
+    files = known_hosts.paths(option(variables, "UserKnownHostsFile", machine))
+    if len(files) == 1:
+        data["ssh_known_hosts_file"] = files[0]
     if password := variables.get("ansible_password"):
         data["ssh_password"] = password
     # Not `_sudo_password`: pyinfra writes it into a command line, which others on the machine see.

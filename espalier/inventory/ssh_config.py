@@ -184,15 +184,23 @@ def command(config: Path, destination: str, options: Sequence[str] = ()) -> list
     return ["ssh", "-F", str(config), *options, destination]
 
 
-def direct_address(config: Path, destination: str) -> tuple[str, int] | None:
-    """The host and port at which a machine's SSH answers; None where it is behind a bastion.
+def settings(config: Path, destination: str) -> dict[str, str]:
+    """What ssh would use for a machine, as `ssh -G` lists it: option in lower case -> value.
 
     ssh itself is asked, as a person's own configuration has a say too.
     """
     asked = subprocess.run(
         [*command(config, destination), "-G"], capture_output=True, text=True, check=True
     )
-    found = dict(line.partition(" ")[::2] for line in asked.stdout.splitlines())
-    if {found.get("proxyjump", "none"), found.get("proxycommand", "none")} != {"none"}:
-        return None
-    return found["hostname"], int(found["port"])
+    return dict(line.partition(" ")[::2] for line in asked.stdout.splitlines())
+
+
+def is_direct(found: Mapping[str, str]) -> bool:
+    """Whether a machine with these settings is reached without a bastion."""
+    return {found.get("proxyjump", "none"), found.get("proxycommand", "none")} == {"none"}
+
+
+def direct_address(config: Path, destination: str) -> tuple[str, int] | None:
+    """The host and port at which a machine's SSH answers; None where it is behind a bastion."""
+    found = settings(config, destination)
+    return (found["hostname"], int(found["port"])) if is_direct(found) else None

@@ -158,7 +158,7 @@ class Project(BaseModel):
     @model_validator(mode="after")
     def _name_from_the_source(self) -> Self:
         if not self.name:
-            name = _name_of(self.directory or self.git or self.package)
+            name = name_of(self.directory or self.git or self.package)
             # Frozen for everybody else.
             object.__setattr__(self, "name", name)
         return self
@@ -220,8 +220,8 @@ def first_sentence(error: ValidationError, keys: Sequence[str]) -> str:
     return f"project.{'.'.join(map(str, first['loc']))}: {sentence}" if first["loc"] else sentence
 
 
-def _name_of(source: str) -> str:
-    """The default of `name`, from the last part of the source."""
+def name_of(source: str) -> str:
+    """The default of `name`, from the last part of the source; InvalidValue where it is none."""
     last = re.split(r"[/:]", re.sub(r"(/|\.git)+$", "", source))[-1].split("[")[0]
     name = re.sub(r"[^a-z0-9]+", "_", last.lower()).strip("_")[:31]
     try:

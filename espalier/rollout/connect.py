@@ -16,9 +16,11 @@ from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, StateStage
 
+from espalier.inventory.host_keys import compare
 from espalier.inventory.remote import Remote, connection_data
 from espalier.inventory.site import SiteError
 from espalier.inventory.ssh_config import destinations, direct_address
+from espalier.inventory.unreachable import host_key_refusal
 
 CONNECT_TIMEOUT = 10  # seconds
 CHECK_TIMEOUT = 5  # seconds, to see whether a machine still answers
@@ -52,16 +54,28 @@ def connected(remote: Remote, machines: Sequence[str]) -> Iterator[Mapping[str, 
     try:
         connect_all(state)
     except PyinfraError as error:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in errors.by_machine.items())
-        raise SiteError(
-            f"Not every machine can be reached, so nothing was changed. {reasons or error}. Check "
-            "that they are on, and `ansible_host` and `ansible_user` in hosts.yml."
-        ) from error
+        raise SiteError(_refusal(remote, errors.by_machine)) from error
     state.set_stage(StateStage.Execute)
     try:
         yield {host.name: host for host in state.inventory}
     finally:
         disconnect_all(state)
+
+
+def _refusal(remote: Remote, errors: Mapping[str, str]) -> str:
+    """Why machines cannot be reached, and what to check."""
+    variables = remote.site.variables
+    refused: dict[str, str] = {}
+    for name, words in errors.items():
+        if host_key_refusal(name, words):
+            compared = compare(remote.config, destinations(variables)[name], variables[name])
+            refused[name] = host_key_refusal(name, words, compared)
+    sentences = ["Not every machine can be reached, so nothing was changed.", *refused.values()]
+    others = [f"{name}: {words}" for name, words in errors.items() if name not in refused]
+    if others:
+        what = "that they are on, and `ansible_host` and `ansible_user` in hosts.yml"
+        sentences.append(f"{'; '.join(others)}. Check {what}.")
+    return " ".join(sentences)
 
 
 def reachability(remote: Remote) -> Callable[[str], None]:

@@ -3,6 +3,8 @@
 It reads hosts.yml, after its text and its schema were checked, as Ansible would. Then topology.yml
 makes it compute the map: every service becomes a real Ansible group, and the map is the variable
 `topology` of the group `all`. An inventory that is refused ends the process with one sentence.
+
+Where a file `known_hosts` lies beside them, ssh compares the machines' keys with it and no other.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from ansible.vars.plugins import get_vars_from_inventory_sources
 
 try:
     from espalier.inventory.errors import InventoryError
+    from espalier.inventory.known_hosts import FILE, ssh_arguments
     from espalier.inventory.model import Machine
     from espalier.inventory.names import check_names
     from espalier.inventory.placement import unique
@@ -62,6 +65,8 @@ plugin: topology
 """
 
 HOSTS = ("hosts.yml", "hosts.yaml")
+# Of the variables for ssh's arguments, the one that Ansible takes last and people use least.
+SSH_ARGUMENTS = "ansible_ssh_extra_args"
 
 
 class InventoryModule(BaseInventoryPlugin):
@@ -70,8 +75,8 @@ class InventoryModule(BaseInventoryPlugin):
     NAME = "topology"
 
     def verify_file(self, path: str) -> bool:
-        """Return whether this plugin reads the file: hosts.yml, or topology.yml."""
-        return super().verify_file(path) and Path(path).name in HOSTS + TOPOLOGY_FILES
+        """Return whether the file is the kit's: hosts.yml, topology.yml, or known_hosts."""
+        return super().verify_file(path) and Path(path).name in (*HOSTS, *TOPOLOGY_FILES, FILE)
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         """Add the machines of hosts.yml, or the service groups and the variable `topology`.
@@ -86,7 +91,7 @@ class InventoryModule(BaseInventoryPlugin):
         try:
             if file.name in HOSTS:
                 self._read_hosts(file)
-            else:
+            elif file.name in TOPOLOGY_FILES:
                 self._add_topology(file)
         except InventoryError as refusal:
             raise SystemExit(str(refusal)) from None
@@ -130,6 +135,11 @@ class InventoryModule(BaseInventoryPlugin):
             for name in names:
                 self.inventory.add_host(name, group=service)
         self.inventory.set_variable("all", "topology", _trusted(topology))
+        known_hosts = file.with_name(FILE)
+        if known_hosts.is_file() and not self._sets(SSH_ARGUMENTS):
+            self.inventory.set_variable(
+                "all", SSH_ARGUMENTS, _trusted(ssh_arguments(known_hosts.absolute()))
+            )
 
     def _load(self, file: Path, instead: str) -> Any:
         """Return what a YAML file says, after its text was checked."""
@@ -178,11 +188,15 @@ class InventoryModule(BaseInventoryPlugin):
                     f"`{variable}` is given on the command line (-e), where the topology does not "
                     "look. Write `tiers` in hosts.yml under `all: vars:`, and leave out the -e."
                 )
-        if "topology" in self._variables([self.inventory.groups["all"]]):
+        if self._sets("topology"):
             raise InventoryError(
                 "The variable `topology` is there already. If hosts.yml sets it, remove it: it is "
                 "computed. If several inventories were given (-i twice), give one at a time."
             )
+
+    def _sets(self, variable: str) -> bool:
+        """Return whether the user sets a variable for all machines."""
+        return variable in self._variables([self.inventory.groups["all"]])
 
     def _read(self) -> tuple[dict[str, Machine], dict[str, list[str]], Any]:
         """Return machines, the user's groups and `tiers`, as plain data."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from espalier import paths
+from espalier.inventory.known_hosts import ssh_arguments
 from espalier.inventory.topology import compute
 from tests.unit.inventory.examples import running
 from tests.unit.inventory.run_ansible import ansible
@@ -167,3 +168,28 @@ def test_the_example_inventory_is_the_baseline(tmp_path: Path) -> None:
         "django": ["vps1"],
         "postgresql_primary": ["vps1"],
     }
+
+
+def variables_of(directory: Path, cwd: Path) -> dict[str, Any]:
+    """What Ansible is told about a machine."""
+    run = ansible("ansible-inventory", "-i", str(directory), "--list", cwd=cwd)
+    assert run.returncode == 0, run.stderr
+    found: dict[str, Any] = json.loads(run.stdout)["_meta"]["hostvars"]["zeta"]
+    return found
+
+
+def test_known_hosts_beside_hosts_yml_are_the_only_ones(tmp_path: Path) -> None:
+    directory = inventory(tmp_path, "[]")
+    assert "ansible_ssh_extra_args" not in variables_of(directory, tmp_path)
+    file = directory / "known_hosts"
+    file.write_text("203.0.113.1 ssh-ed25519 AAAA\n")
+    found = variables_of(directory, tmp_path)
+    assert found["ansible_ssh_extra_args"] == ssh_arguments(file)
+    # What the person writes there goes before it.
+    (directory / "group_vars").mkdir()
+    (directory / "group_vars/all.yml").write_text("ansible_ssh_extra_args: -o LogLevel=ERROR\n")
+    assert variables_of(directory, tmp_path)["ansible_ssh_extra_args"] == "-o LogLevel=ERROR"
+    (directory / "group_vars/all.yml").unlink()
+    hosts = directory / "hosts.yml"
+    hosts.write_text(hosts.read_text().replace("vars: {", "vars: {ansible_ssh_extra_args: -4, "))
+    assert variables_of(directory, tmp_path)["ansible_ssh_extra_args"] in (-4, "-4")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from espalier.inventory import askpass
+from espalier.inventory.known_hosts import ssh_arguments
 from espalier.inventory.remote import (
     MISSING,
     as_root,
@@ -224,3 +225,15 @@ def test_sudo_is_answered_on_a_terminal_and_nobody_else(machine: dict[str, str])
         assert ("sudo got the answer" in output) == is_asked
         assert "\ngot typed" in output
         assert "\x1e" not in output
+
+
+def test_pyinfra_is_told_a_file_with_a_space_in_its_path() -> None:
+    of = {"ansible_ssh_extra_args": ssh_arguments(Path("/my shop/known_hosts"))}
+    data = connection_data({"vps1": of}, "vps1", Path("/x/config"))
+    assert data["ssh_known_hosts_file"] == "/my shop/known_hosts"
+    assert data["ssh_strict_host_key_checking"] == "yes"
+
+
+def test_refused_host_key_is_explained() -> None:
+    words = "No ED25519 host key is known for h and you have requested strict checking.\r\n"
+    assert "`espalier check` shows it" in explain(f"{words}Host key verification failed.\r\n")

@@ -1,0 +1,82 @@
+"""Where domains lead to, as the control machine sees it."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor, TimeoutError, wait
+
+from espalier.readiness.findings import Finding, note, ok
+
+CHECK = "domain"
+TIMEOUT = 5  # seconds
+
+
+def resolve(names: Iterable[str]) -> dict[str, frozenset[str]]:
+    """The addresses of names, asked all at once; none where there is no answer in time."""
+    wanted = list(dict.fromkeys(names))
+    pool = ThreadPoolExecutor(max_workers=max(len(wanted), 1))
+    jobs = {name: pool.submit(_addresses, name) for name in wanted}
+    wait(jobs.values(), TIMEOUT)
+    pool.shutdown(wait=False, cancel_futures=True)
+    found = {}
+    for name, job in jobs.items():
+        try:
+            found[name] = job.result(0)
+        except (OSError, UnicodeError, TimeoutError):
+            found[name] = frozenset()
+    return found
+
+
+def _addresses(name: str) -> frozenset[str]:
+    return frozenset(str(one[4][0]) for one in socket.getaddrinfo(name, None))
+
+
+def domain(name: str, found: Collection[str], wanted: Collection[str]) -> Finding:
+    """Whether a domain leads to the site.
+
+    Args:
+        name: the domain.
+        found: the addresses that it resolves to.
+        wanted: the addresses of the machines that take traffic.
+    """
+    there = ", ".join(sorted(wanted))
+    if found and not wanted:
+        return ok(CHECK, f"{name} leads to {', '.join(sorted(found))}")
+    if not found:
+        kind = "AAAA" if wanted and all(":" in one for one in wanted) else "A"
+        record = f"{kind} record with {there or 'the address of the site'}"
+        return note(
+            CHECK, f"{name} does not resolve yet: where you manage its zone, add an {record}"
+        )
+    if set(found) & set(wanted):
+        return ok(CHECK, f"{name} leads to {there}")
+    return note(
+        CHECK,
+        f"{name} leads to {', '.join(sorted(found))}, and the site is at {there}: change the "
+        "record, unless a proxy in front of the site is meant",
+    )
+
+
+def domains(names: Iterable[str], hosts: Iterable[str]) -> list[Finding]:
+    """Whether domains lead to the machines that take traffic.
+
+    Args:
+        names: the domains; an address among them is none.
+        hosts: the addresses of the machines, or names of theirs; none where they are not public.
+    """
+    asked, hosts = [name for name in names if not _is_address(name)], tuple(hosts)
+    if not asked:
+        return []
+    found = resolve([*asked, *hosts])
+    wanted = frozenset().union(*(found[host] for host in hosts))
+    return [domain(name, found[name], wanted or set(hosts)) for name in asked]
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,88 @@
+"""What the project says by itself: what runs it, a name for it, where its repository is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from espalier.inventory.site import SiteError
+from espalier.project.cache import CACHE
+from espalier.project.detection.detect import detect
+from espalier.project.errors import ProjectError
+from espalier.project.rules.basics import InvalidValue
+from espalier.project.schema import check, name_of
+from espalier.project.source.fetch import fetch
+from espalier.project.source.process import Runner, run
+from espalier.scaffold.answers import Source, without_login
+
+WHERE = "project.yml"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was found in a project.
+
+    Attributes:
+        notes: what was detected, in lines for people.
+        missing: a sentence for what project.yml has to say beside it; "" for nothing.
+    """
+
+    notes: Sequence[str]
+    missing: str = ""
+
+
+def look(source: Source, root: Path, cache: Path = CACHE, run: Runner = run) -> Seen:
+    """Fetch a project and look what runs it.
+
+    Args:
+        source: where it is.
+        root: what a relative directory is relative to.
+        cache: where mirrors and downloads are kept.
+        run: starts git and pip.
+
+    Raises:
+        SiteError: there is no Django project, or it cannot be fetched.
+    """
+    stated: dict[str, Any] = {source.key: source.value, "name": "site_to_be"}
+    if source.version:
+        stated["version"] = source.version
+    in_root = source.key == "directory"
+    if in_root and not any(one.name not in (".git", "deploy") for one in root.iterdir()):
+        raise _no_project(root)
+    try:
+        project = check(stated, WHERE)
+        found = fetch(project, root, cache.expanduser(), run, WHERE)
+    except ProjectError as error:
+        raise SiteError(str(error), 2) from error
+    if in_root and not any(path.rpartition("/")[2] == "manage.py" for path in found.paths):
+        raise _no_project(root)
+    try:
+        return Seen(detect(project, found, WHERE).notes)
+    except ProjectError as error:
+        return Seen(found.notes, str(error))
+
+
+def _no_project(root: Path) -> SiteError:
+    return SiteError(
+        f"{root} holds no Django project: there is no manage.py in it or below it. Go to your "
+        "project's directory first, or say where the code is: `--git URL` or `--package NAME`.",
+        2,
+    )
+
+
+def suggest_name(source: Source, root: Path, origin: str) -> str:
+    """A name for the project, from its source; "" where none of them can be one."""
+    for one in (str(root), origin) if source.key == "directory" else (source.value,):
+        try:
+            return name_of(one)
+        except InvalidValue:
+            continue
+    return ""
+
+
+def origin(root: Path, run: Runner = run) -> str:
+    """The URL of the project's git repository, without any password; "" for none."""
+    done = run(["git", "-C", str(root), "remote", "get-url", "origin"])
+    return without_login(done.stdout.strip()) if done.returncode == 0 else ""
