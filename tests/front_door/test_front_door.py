@@ -64,8 +64,8 @@ def test_init_asks_and_writes_what_git_may_see(
 ) -> None:
     typed = anna.types("espalier init < /dev/null")
     assert typed.status == 2
-    told_once(typed, "--host", 4)
-    answers = f"{addresses['vps1']}\nroot\n{DOMAIN}\ny\n"
+    told_once(typed, "--host", 8)
+    answers = f"{addresses['vps1']}\nroot\n{DOMAIN}\n\ny\n"  # the name as it is offered
     said = anna.gets("espalier init", answers=answers, terminal=True)
     fingerprint = vps("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub").split()[1]
     assert fingerprint in said
@@ -137,7 +137,7 @@ def test_failing_release_is_told_once_and_the_old_one_serves(
     with visitors():
         typed = anna.types("espalier release")
     assert typed.status == 1
-    told_once(typed, "no-such-package-of-anybody", 30)
+    told_once(typed, "you require no-such-package-of-anybody", 12)
     assert "as before" in typed.output
     log = re.search(r"\S+-release\.log", typed.output)
     assert log and "no-such-package-of-anybody" in anna.gets(f"cat {log[0]}")
