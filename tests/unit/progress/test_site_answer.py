@@ -18,23 +18,21 @@ class Site(http.server.BaseHTTPRequestHandler):
     """Serves one domain well, and every other one badly."""
 
     def do_GET(self) -> None:
+        """Answer."""
         self.send_response(404 if self.headers["Host"] == "shop.example" else 502)
         self.end_headers()
 
     def log_message(self, *words: object) -> None:
-        pass
+        """Write nothing."""
 
 
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[int]:
     """Give the port of a site with a certificate that nobody has signed."""
     key, certificate = tmp_path / "key", tmp_path / "certificate"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-        + ["-nodes", "-subj", "/CN=x", "-keyout", str(key), "-out", str(certificate)],
-        check=True,
-        capture_output=True,
-    )
+    request = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=x"
+    files = ["-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*request.split(), *files], check=True, capture_output=True)
     server = http.server.HTTPServer(("127.0.0.1", 0), Site)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
