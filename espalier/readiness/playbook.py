@@ -23,6 +23,7 @@ PROJECT = "Find the project and what it needs"
 STATE = "Look at the machine"
 SHARES = "Tell what the topology gives the machine"
 WISHES = "Tell what the project asks for"
+SECRETS = "Tell where the secrets are"
 # What a task says by failing is for people where it is one of these actions.
 REFUSING = ("ansible.builtin.assert", "ansible.builtin.fail", "project", "unreachable")
 

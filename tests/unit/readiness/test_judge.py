@@ -12,7 +12,16 @@ import yaml
 from espalier import paths
 from espalier.readiness.findings import Finding, as_json_object, failed, lines, note, ok
 from espalier.readiness.judge import SUBJECTS, judge
-from espalier.readiness.playbook import PROJECT, REACH, SHARES, STATE, WISHES, Results, parse
+from espalier.readiness.playbook import (
+    PROJECT,
+    REACH,
+    SECRETS,
+    SHARES,
+    STATE,
+    WISHES,
+    Results,
+    parse,
+)
 
 GIB = 1024**3
 TOPOLOGY = {
@@ -269,7 +278,7 @@ def test_tasks_have_the_names_by_which_they_are_known() -> None:
     for file in ("preflight.yml", "check.yml"):
         for play in yaml.safe_load((paths.PLAYBOOKS / file).read_text()):
             names |= {task["name"] for task in play.get("tasks", [])}
-    assert names >= {*SUBJECTS, REACH, STATE, SHARES, WISHES}
+    assert names >= {*SUBJECTS, REACH, STATE, SHARES, WISHES, SECRETS}
 
 
 def test_lines_are_a_table_and_json_has_the_same() -> None:

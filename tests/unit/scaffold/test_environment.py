@@ -109,7 +109,7 @@ def test_what_is_there_is_not_touched_and_the_rest_is_written(tmp_path: Path) ->
 def test_git_ignores_secrets_and_nothing_else(tmp_path: Path) -> None:
     root = repository(tmp_path / "shop", PLAIN)
     write(root / "deploy/production", contents(ANSWERS, [KEY]))
-    for secret in (".secrets/secret_key", ".secrets-before-vault/secret_key"):
+    for secret in (".secrets/secret_key", ".secrets/moved-to-vault/secret_key"):
         write_files(root / "deploy/production", {secret: "x"})
     seen = subprocess.run(
         ["git", "ls-files", "--others", "--exclude-standard"],
