@@ -22,6 +22,8 @@ OTHER_VERSION = "  # version: main"
 IGNORED = """\
 # Passwords of the environments below, which `espalier` makes and keeps: for no repository.
 .secrets/
+# What ssh-keygen leaves behind.
+known_hosts.old
 """
 
 
