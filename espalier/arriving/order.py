@@ -72,6 +72,11 @@ class Import:
         media = uploads.find_uploads(self.request.media) if self.request.media else None
         media_machine = uploads.uploads_machine(self.site) if media else ""
         files = uploads.count_there(self.remote, self.site, media_machine) if media else 0
+        if not self._release(self.site.app_machines[0], ["status"], {})["live"]:
+            raise SiteError(
+                "No release is live yet. Deploy the project first, on an empty database: "
+                "`espalier site`. Nothing was changed."
+            )
         if not (self.request.source or self.request.dump):
             refusals.check_new({}, files, replace=self.request.replace)
             self._send_uploads(media, media_machine)
@@ -172,15 +177,14 @@ class Import:
         """Migrate the new database to the live release, and have every process see it."""
         first = self.site.app_machines[0]
         live = self._release(first, ["status"], tokens)["live"]
-        if live:
-            with self._step("migrate it to the live release"):
-                self._release(first, ["migrate", live["id"]], tokens)
-        for machine in self.site.app_machines if live else []:
+        with self._step("migrate it to the live release"):
+            self._release(first, ["migrate", live["id"]], tokens)
+        for machine in self.site.app_machines:
             with self._step(f"restart Django on {machine}"):
                 self._release(machine, ["restart"], tokens)
                 units = f"{self.site.name}-process@*.service"
                 self.remote.run(machine, ["systemctl", "restart", units])
-        if live and self.site.machines("redis"):
+        if self.site.machines("redis"):
             words = ["release", "--project", self.site.name, "manage", "--", "shell", "-c"]
             status, _, errors = self.remote.run(first, [*words, CLEAR_CACHE])
             if status:

@@ -42,7 +42,7 @@ def perform(runner: subprocess.Popen[str], site: Site, request: Request, *, as_j
     sentence, *more = report.sentence.splitlines()
     screen.line(sentence, BAD if failed else "")
     screen.lines([(line, "") for line in more])
-    if failed:
+    if report.status == 1:
         screen.line(f"The whole log: {logs.shown(path)}", DIM)
     return report.status
 

@@ -13,8 +13,12 @@ import click
 
 from espalier import paths
 from espalier.cli.command import Environment, environment_command
+from espalier.cli.options import ask_passwords
 from espalier.environment import plain_environment
+from espalier.inventory.read import read
 from espalier.inventory.site import SiteError
+from espalier.project.name import project_name
+from espalier.secrets.playbook import ASKING, handed_over
 from espalier_machine.common.text import format_table
 
 PLAYBOOK = paths.PLAYBOOKS / "remove.yml"
@@ -31,19 +35,24 @@ def command(environment: Environment, yes: str) -> int:
     PostgreSQL stops; dumps, the data itself, uploads and releases are kept, and named at the end.
     A removal that was cut off is finished by the same command.
     """
-    name = environment.read().name
-    found = _play(environment, name, "--tags", "survey")
-    click.echo("\n".join(announcement(name, found)))
-    _confirm(name, yes)
-    status = subprocess.run(
-        _command(environment, name), env=plain_environment(), cwd=paths.KIT
-    ).returncode
-    if status:
-        raise SiteError(
-            "the removal did not end; what Ansible wrote above says where. Whatever is kept is "
-            "kept: run the same command again to finish it."
-        )
-    click.echo("\n".join(farewell(name, _play(environment, name, "--tags", "survey"))))
+    passwords = ask_passwords(environment.options)
+    extra_vars = environment.options["extra_vars"]
+    site = read(
+        environment.inventory, name_of=project_name, passwords=passwords, extra_vars=extra_vars
+    )
+    name = site.name
+    with handed_over(passwords) as (options, secrets):
+        variables = [*extra_vars, json.dumps({"remove_site": name})]
+        extra = [word for one in variables for word in ("--extra-vars", one)]
+        arguments = [str(PLAYBOOK), "-i", str(environment.inventory), *options, *extra]
+        click.echo("\n".join(announcement(name, _survey(arguments, secrets))))
+        _confirm(name, yes)
+        if _ansible(arguments, secrets).returncode:
+            raise SiteError(
+                "the removal did not end; what Ansible wrote above says where. Whatever is kept "
+                "is kept: run the same command again to finish it."
+            )
+        click.echo("\n".join(farewell(name, _survey(arguments, secrets))))
     return 0
 
 
@@ -104,30 +113,26 @@ def _confirm(name: str, yes: str) -> None:
         raise SiteError("That is not the site's name. Nothing was changed.", 1)
 
 
-def _command(environment: Environment, name: str, *options: str) -> list[str]:
+def _ansible(
+    arguments: Sequence[str], secrets: Mapping[str, str], **settings: Any
+) -> subprocess.CompletedProcess[str]:
     program = str(Path(sys.executable).with_name("ansible-playbook"))
-    word = json.dumps({"remove_site": name})
-    return [
-        program,
-        str(PLAYBOOK),
-        *environment.ansible_arguments(),
-        *("--extra-vars", word),
-        *options,
-    ]
+    environment = {n: v for n, v in plain_environment().items() if n not in ASKING}
+    environment |= secrets | settings.pop("env", {})
+    return subprocess.run([program, *arguments], text=True, env=environment, **settings)
 
 
-def _play(environment: Environment, name: str, *options: str) -> Found:
-    """Run a part of the playbook that changes nothing; gives what each machine said.
+def _survey(arguments: Sequence[str], secrets: Mapping[str, str]) -> Found:
+    """Look at every machine, which changes nothing.
 
     Raises:
         SiteError: a machine does not answer, or carries another site.
     """
-    done = subprocess.run(
-        _command(environment, name, *options),
+    done = _ansible(
+        [*arguments, "--tags", "survey"],
+        secrets,
         stdout=subprocess.PIPE,
-        text=True,
-        cwd=paths.KIT,
-        env=plain_environment(ANSIBLE_STDOUT_CALLBACK="ansible.posix.json"),
+        env={"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
     )
     try:
         plays = json.loads(done.stdout[done.stdout.index("{\n") :])["plays"]

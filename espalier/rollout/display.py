@@ -29,7 +29,7 @@ class Display:
         self.running.pop((step, machine), None)
         text = f"  {step:<9} {machine:<12} {seconds:6.1f} s  {note}".rstrip()
         self.line(text, BAD if note == "FAILED" else GOOD)
-        send("steps", lines=[text])
+        send("steps", lines=[text.strip()])
         send("running", what=self.doing())
 
     def doing(self) -> str:

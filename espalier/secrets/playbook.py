@@ -28,11 +28,12 @@ def run_site(inventory: Path, passwords: Passwords, extra_vars: tuple[str, ...])
         environment = {name: value for name, value in os.environ.items() if name not in ASKING}
         environment = {"ANSIBLE_CONFIG": str(paths.ANSIBLE_CONFIG), **environment, **secrets}
         playbook = [str(paths.SITE_PLAYBOOK), "-i", str(inventory)]
+        process = subprocess.Popen([program, *playbook, *options, *extra], env=environment)
         try:
-            return subprocess.run(
-                [program, *playbook, *options, *extra], env=environment
-            ).returncode
+            return process.wait()
         except KeyboardInterrupt:
+            # The terminal has told it too: it unlocks the site and ends.
+            process.wait()
             return 130
 
 

@@ -139,7 +139,7 @@ tells how to load a dump without the kit, and how to run a release by hand.
 
 The system user {project} is kept, as the uploads belong to it.
 
-These Debian packages stay installed, and their services stopped:
+Debian's packages stay installed, and their services are stopped:
     {" ".join(packages)}
 `apt purge` of PostgreSQL asks whether to delete its data, which is the data named above.
 """

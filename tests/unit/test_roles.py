@@ -54,7 +54,7 @@ def test_readme_names_each_input(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_role_can_retire_and_knows_no_group_and_no_other_host(role: str) -> None:
+def test_role_can_retire_and_be_removed_and_knows_no_group_and_no_other_host(role: str) -> None:
     files = [p for p in (ROOT / "roles" / role).rglob("*.yml")]
     files += list((ROOT / "templates" / role).iterdir())
     for path in files:
@@ -63,6 +63,7 @@ def test_role_can_retire_and_knows_no_group_and_no_other_host(role: str) -> None
         assert not re.search(r"\bgroups\b", text), path
     if role != "base":  # which every machine of the inventory keeps
         assert (ROOT / "roles" / role / "tasks/retire.yml").exists()
+    assert (ROOT / "roles" / role / "tasks/remove.yml").exists()
 
 
 def test_each_template_says_who_wrote_it_and_stays_short() -> None:

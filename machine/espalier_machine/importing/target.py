@@ -27,6 +27,24 @@ from espalier_machine.importing.sql import extension_of
 KIT_EXTENSION = "pg_stat_statements"
 KIT_SCHEMA = "espalier_pooler"
 AVAILABLE = "SELECT name FROM pg_available_extensions ORDER BY 1"
+# What somebody has set for the database, or for a role in it; both belong to its number.
+COPY_SETTINGS = """
+DO $$ DECLARE one record; setting text; BEGIN
+  FOR one IN
+    SELECT r.rolname, unnest(s.setconfig) AS pair
+    FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase
+    LEFT JOIN pg_roles r ON r.oid = s.setrole
+    WHERE d.datname = {old}
+  LOOP
+    setting := split_part(one.pair, '=', 1);
+    PERFORM set_config(setting, substr(one.pair, length(setting) + 2), true);
+    EXECUTE CASE WHEN one.rolname IS NULL
+      THEN format('ALTER DATABASE %I SET %s FROM CURRENT', {new}, setting)
+      ELSE format('ALTER ROLE %I IN DATABASE %I SET %s FROM CURRENT', one.rolname, {new}, setting)
+    END;
+  END LOOP;
+END $$
+"""
 TERMINATE = """
 SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
 WHERE datname = {} AND pid <> pg_backend_pid();
@@ -83,6 +101,8 @@ def load(
         argv = ["psql", "-Xq", "-1", "-v", "ON_ERROR_STOP=1", "-o", os.devnull, "-d", database]
         run(folder, argv, "the dump cannot be loaded", script)
     _copy_kit_schema(folder, owner, database)
+    settings = COPY_SETTINGS.format(old=literal(owner), new=literal(database))
+    psql(folder, "postgres", settings, "the database's settings cannot be copied")
     psql(folder, database, "ANALYZE", "the new database cannot be analysed")
     return {"rows": counts(psql(folder, database, COUNT, "the rows cannot be counted"))}
 

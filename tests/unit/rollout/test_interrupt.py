@@ -127,8 +127,9 @@ def test_runner_that_is_asked_for_nothing_yet_just_ends() -> None:
 
 
 def test_command_ends_with_the_status_and_the_sentence_of_its_runner(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     job = start(RUNNER)
     steps = job.stderr
 
@@ -147,4 +148,6 @@ def test_command_ends_with_the_status_and_the_sentence_of_its_runner(
         signal.signal(signal.SIGINT, before)
     pressing.join()
     assert status == 130
-    assert "the same command finishes it." in capsys.readouterr().err
+    assert "the same command finishes it." in capsys.readouterr().err.replace("\n", " ")
+    (log,) = tmp_path.glob("espalier/logs/x-*-rollback.log")
+    assert "switch    app1" in log.read_text()

@@ -81,6 +81,7 @@ def test_encrypt_moves_what_there_is_unchanged_and_makes_the_rest(
     assert store.vault.text and store.vault.text.startswith("# mine\nvault_mail: m@il\n")
     assert store.values_in_use.keys() == KITS | {"vault_mail"}
     assert store.values["database_password"] == "first one"
+    assert store.values["secret_key"] == "b-word"
     assert {row.place for row in rows(store)} == {"group_vars/all/vault.yml"}
     aside = inventory / ".secrets/moved-to-vault"
     assert (aside / "secret_key").read_text() == "b-word salt=abc\n"
@@ -155,7 +156,8 @@ def test_typed_password_and_vault_id_of_the_user_are_kept(inventory: Path) -> No
     store.encrypt()
     text = (inventory / "group_vars/all/vault.yml").read_text()
     assert text.startswith("$ANSIBLE_VAULT;1.2;AES256;team\n")
-    again = read_store(inventory, Passwords(vault={"team": "typed"}))
+    # Another password that is known as well, and comes first.
+    again = read_store(inventory, Passwords(vault={"other": "x", "team": "typed"}))
     again.write("secret_key", {"secret_key": "b"})
     text = (inventory / "group_vars/all/vault.yml").read_text()
     assert text.startswith("$ANSIBLE_VAULT;1.2;AES256;team\n")

@@ -1,0 +1,110 @@
+"""`espalier import`: where the password comes from, and the way back. No machine is touched."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from espalier.arriving.dumpfile import DumpFile
+from espalier.arriving.order import Import, Request
+from espalier.cli import import_site
+from espalier.inventory.site import SiteError
+
+URL = "postgres://me:secret@db.example.com/shop"
+
+
+def test_password_in_an_argument_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SiteError, match="every user of this machine sees") as refused:
+        import_site._source(URL)
+    assert "secret" not in str(refused.value)
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{URL}\n"))
+    assert import_site._source("-").password == "secret"
+
+
+def test_password_comes_from_the_environment_of_libpq(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPASSWORD", "known")
+    assert import_site._source("postgres://me@db.example.com/shop").password == "known"
+
+
+class Fake(Import):
+    """An import whose machines only note what they are asked."""
+
+    def __init__(self, before: Mapping[str, int], after: Mapping[str, int], fails: str) -> None:
+        """Take the rows of the dump and of what was loaded, and what fails on the machines."""
+        site = SimpleNamespace(
+            name="shop",
+            project={},
+            app_machines=["app1"],
+            machines=lambda service: {"postgresql_primary": ["db1"]}.get(service, []),
+        )
+        dump = DumpFile(Path(__file__), "sql", "15.3", "15.3")
+        super().__init__(site, SimpleNamespace(), Request(dump=dump), lambda line: None)  # type: ignore[arg-type]
+        self.asked: list[str] = []
+        self.answers: dict[str, Any] = {
+            "look": {
+                "version": {"name": "15.3"},
+                "extensions": [],
+                "rows": {},
+                "free": 10**9,
+            },
+            "inspect": {"extensions": [], "left_out": [], "rows": before},
+            "load": {"rows": after},
+        }
+        self.fails = fails
+        self.primary = SimpleNamespace(  # type: ignore[assignment]
+            prepared=self._closed, store=lambda name, content: None, ask=self._ask
+        )
+
+    def _ask(self, command: str, **arguments: Any) -> dict[str, Any]:
+        self.asked.append(
+            " ".join([command, *(str(arguments[n]) for n in ("new",) if n in arguments)])
+        )
+        return self.answers.get(command, {})
+
+    def _release(
+        self, machine: str, arguments: list[str], tokens: Mapping[str, str]
+    ) -> dict[str, Any]:
+        self.asked.append(arguments[0])
+        if arguments[0] == self.fails:
+            raise SiteError("it failed")
+        return {"live": {"id": "r1"}}
+
+    @contextmanager
+    def _closed(self) -> Iterator[None]:
+        yield
+
+    @contextmanager
+    def _locked(self) -> Iterator[Mapping[str, str]]:
+        yield {}
+
+
+def test_databases_are_exchanged_once_the_rows_are_the_same() -> None:
+    work = Fake({"public.a": 2}, {"public.a": 2, "public.b": 0}, fails="")
+    work.remote.run = lambda machine, words: (0, "", "")  # type: ignore[attr-defined]
+    assert work.run().database_aside.startswith("shop_before_")
+    assert work.asked == [
+        *("status", "look", "inspect", "load", "swap shop_import"),
+        *("status", "migrate", "restart"),
+    ]
+
+
+def test_rows_that_are_missing_leave_the_site_as_it_was() -> None:
+    work = Fake({"public.a": 2}, {"public.a": 1}, fails="")
+    with pytest.raises(SiteError, match=r"public\.a are not as many") as refused:
+        work.run()
+    assert "a      2            1      differs" in refused.value.detail
+    assert work.asked == ["status", "look", "inspect", "load", "drop"]
+
+
+def test_database_of_before_comes_back_where_migrations_fail() -> None:
+    work = Fake({"public.a": 2}, {"public.a": 2}, fails="migrate")
+    with pytest.raises(SiteError, match="it failed"):
+        work.run()
+    assert work.asked[-3:-1] == ["status", "migrate"]
+    assert work.asked[-1].startswith("swap shop_before_")
