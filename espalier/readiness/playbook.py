@@ -17,7 +17,7 @@ from espalier.environment import plain_environment
 from espalier.inventory.site import SiteError
 from espalier.paths import PLAYBOOKS
 
-# The tasks whose results are read, by their names in preflight.yml and check.yml.
+# The tasks whose results are read, by their names in playbooks/tasks/ and check.yml.
 REACH = "Reach the machine"
 PROJECT = "Find the project and what it needs"
 STATE = "Look at the machine"

@@ -24,7 +24,7 @@ PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 VPS = {"ansible_host": "198.18.99.9"}
 OTHER = {"ansible_host": "198.18.99.10"}
 THIRD = {"ansible_host": "198.18.99.11"}
-EXAMPLE = {"directory": "examples/orchard"}
+EXAMPLE = {"directory": str(ROOT / "examples/orchard")}
 # This machine in place of one behind SSH: only for `check_this_machine`.
 HERE = {"ansible_host": "localhost", "ansible_become": False}
 
