@@ -115,7 +115,7 @@ def encrypt(environment: Environment) -> int:
         )
     click.echo(
         "From now on commands need the vault's password: --vault-password-file FILE, -J, or "
-        "ANSIBLE_VAULT_PASSWORD_FILE."
+        "ESPALIER_VAULT_PASSWORD in the environment."
     )
     return 0
 

@@ -22,7 +22,8 @@ from espalier.inventory.site import TOPOLOGY_FILES, Site, SiteError
 # Ansible's words, somewhere between warnings: what to write instead.
 VAULT_ERRORS = {
     "no vault secrets found": "needs the password of ansible-vault. Add --vault-password-file "
-    "FILE, --ask-vault-pass, or ANSIBLE_VAULT_PASSWORD_FILE in the environment.",
+    "FILE or --ask-vault-pass; or set, in the environment, ANSIBLE_VAULT_PASSWORD_FILE or "
+    "ESPALIER_VAULT_PASSWORD, which is the password itself.",
     "no vault secrets were found that could decrypt": "cannot be decrypted: the password of "
     "ansible-vault that was given is another one.",
 }
@@ -94,7 +95,7 @@ def refused(inventory: Path, errors: str) -> SiteError:
     """The error for what Ansible wrote."""
     for words, sentence in VAULT_ERRORS.items():
         if words in errors:
-            return SiteError(f"{inventory} {sentence}", 2, errors)
+            return SiteError(f"{inventory} {sentence}", 2)
     return SiteError(errors, 2)
 
 

@@ -162,6 +162,7 @@ def send(person: Person, files: Mapping[str, Path]) -> None:
 @pytest.fixture(scope="session")
 def shop(anna: Person) -> str:
     """The project in ~/shop: the example, as if it were hers, committed."""
+    anna.gets("rm -rf shop", directory="~")  # of a run before
     send(anna, {"shop": KIT / "examples" / "orchard"})
     anna.gets(
         "git init -q -b main && git config user.email anna@example.com && git config user.name Anna"
