@@ -40,7 +40,9 @@ def command(environment: Environment, keep_host_keys: bool, as_json: bool) -> in
     for line in lines(found):
         click.echo(line)
     if good:
-        click.echo(f"Ready: `espalier site -e {environment.name}` makes the site.")
+        given = environment.options["inventory"]
+        option = f"-i {given}" if given else f"-e {environment.name}"
+        click.echo(f"Ready: `espalier site {option}` makes the site.")
     else:
         click.echo("Not ready: mend what is FAILED, and check again.")
     return 0 if good else 1

@@ -72,7 +72,7 @@ def test_ready(inventory: Path) -> None:
         f"vps1  host key   ok  {KEY}, as in {inventory}/known_hosts",
         "vps1  ssh        ok  logs in",
         "vps1  reach      ok  ports 80 and 443: can be reached, nothing listens yet",
-        f"Ready: `espalier site -e {name}` makes the site.",
+        f"Ready: `espalier site -i {inventory}` makes the site.",
     ]
 
 
