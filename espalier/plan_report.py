@@ -1,4 +1,4 @@
-"""What a run would change and what each change interrupts: the words of `make plan`.
+"""What a run would change and what each change interrupts: the words of `espalier plan`.
 
 plugins/callback/plan.py collects the results of a run in check mode and shows them in these words.
 """

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from tempfile import TemporaryDirectory
 
 import click
 
 from espalier.cli.command import Environment, environment_command, is_terminal
 from espalier.cli.options import ask_passwords, json_option
+from espalier.inventory.hand_over import handed_over
 from espalier.inventory.host_keys import Compared
-from espalier.inventory.read import read
+from espalier.inventory.read import Passwords, read
 from espalier.inventory.site import Site, SiteError
 from espalier.project.name import project_name
-from espalier.readiness import keys, names, playbook, ports
+from espalier.readiness import keys, names, playbook, ports, secrets
 from espalier.readiness.findings import Finding, as_json_object, failed, lines, ok
-from espalier.readiness.hand_over import handed_over
 from espalier.readiness.judge import judge
 
 
@@ -39,7 +40,9 @@ def command(environment: Environment, keep_host_keys: bool, as_json: bool) -> in
     for line in lines(found):
         click.echo(line)
     if good:
-        click.echo(f"Ready: `espalier site -e {environment.name}` makes the site.")
+        given = environment.options["inventory"]
+        option = f"-i {given}" if given else f"-e {environment.name}"
+        click.echo(f"Ready: `espalier site {option}` makes the site.")
     else:
         click.echo("Not ready: mend what is FAILED, and check again.")
     return 0 if good else 1
@@ -63,25 +66,9 @@ def _findings(environment: Environment, keep_new: bool, ask: bool) -> Iterator[F
     kept = _keep(site, compared, keep_new, ask)
     by_key = {name: keys.finding(name, one, kept) for name, one in compared.items()}
     refused = {name for name, finding in by_key.items() if finding and finding.is_failed}
-    web = site.machines("nginx")
     # Behind a bastion, the address is no public one.
-    hosts = {m: site.topology["machines"][m]["public_address"] for m in web if compared[m].direct}
-    with (
-        ThreadPoolExecutor() as pool,
-        handed_over(environment.options, passwords) as (
-            options,
-            variables,
-        ),
-    ):
-        answers = pool.submit(ports.ask, hosts.values())
-        leads = pool.submit(names.domains, site.project.get("domains") or (), hosts.values())
-        arguments = replace(environment, options=options).ansible_arguments()
-        results = playbook.run(arguments, variables, may_ask=ask and not refused, share=not refused)
-    found = [*judge(results, site.topology), *leads.result()]
-    for machine, host in hosts.items():
-        of_machine = {port: answers.result()[host, port] for port in ports.PORTS}
-        state = results.value(playbook.STATE, "state", machine)
-        found += ports.reach(machine, of_machine, state and state["listening"])
+    direct = [machine for machine in site.machines("nginx") if compared[machine].direct]
+    found = _look(environment, site, passwords, direct, ask=ask and not refused, share=not refused)
     yield from (one for one in found if not one.machine)
     for machine, finding in by_key.items():
         if finding:
@@ -89,6 +76,41 @@ def _findings(environment: Environment, keep_new: bool, ask: bool) -> Iterator[F
         # A key that is refused has said why nobody can log in.
         own = [one for one in found if one.machine == machine]
         yield from (one for one in own if not (machine in refused and one.check == "ssh"))
+
+
+def _look(
+    environment: Environment,
+    site: Site,
+    passwords: Passwords,
+    direct: Sequence[str],
+    *,
+    ask: bool,
+    share: bool,
+) -> list[Finding]:
+    """Have Ansible look at the machines, and look from here at names and ports meanwhile."""
+    hosts = {machine: site.topology["machines"][machine]["public_address"] for machine in direct}
+    has_secrets = secrets.are_here(site.inventory)
+    with (
+        ThreadPoolExecutor() as pool,
+        TemporaryDirectory(prefix="espalier-") as elsewhere,
+        handed_over(environment.options, passwords) as (options, variables),
+    ):
+        answers = pool.submit(ports.ask, hosts.values())
+        leads = pool.submit(names.domains, site.project.get("domains") or (), hosts.values())
+        arguments = replace(environment, options=options).ansible_arguments()
+        if not has_secrets:  # what is not there is made where it is looked for
+            arguments += ["--extra-vars", json.dumps({"secrets_directory": elsewhere})]
+        results = playbook.run(arguments, variables, may_ask=ask, share=share)
+    shares = {m: results.value(playbook.SHARES, "msg", m) or {} for m in site.app_machines}
+    is_made = any("django" in one.get("recorded", ()) for one in shares.values())
+    in_vault = (results.value(playbook.SECRETS, "msg") or {}).get("in_vault") is True
+    found = [*judge(results, site.topology), secrets.finding(has_secrets, in_vault, is_made)]
+    found += leads.result()
+    for machine, host in hosts.items():
+        of_machine = {port: answers.result()[host, port] for port in ports.PORTS}
+        state = results.value(playbook.STATE, "state", machine)
+        found += ports.reach(machine, of_machine, state and state["listening"])
+    return found
 
 
 def _inventory(environment: Environment, site: Site) -> Finding:

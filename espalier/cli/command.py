@@ -62,9 +62,14 @@ class Environment:
             given += [_flag(name)] if options[name] else []
         for name in ("become_password_file", "connection_password_file"):
             given += [_flag(name), options[name]] if options[name] else []
-        for name in ("vault_password_file", "vault_id", "extra_vars"):
-            given += [word for value in options[name] for word in (_flag(name), value)]
-        return given
+        given += self.vault_arguments()
+        return given + [word for one in options["extra_vars"] for word in ("--extra-vars", one)]
+
+    def vault_arguments(self) -> list[str]:
+        """Where the passwords of ansible-vault are, for any program of Ansible's."""
+        names = ("vault_password_file", "vault_id")
+        pairs = [(_flag(name), value) for name in names for value in self.options[name]]
+        return [word for pair in pairs for word in pair]
 
 
 def _flag(name: str) -> str:

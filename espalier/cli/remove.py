@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,10 @@ from espalier import paths
 from espalier.cli.command import Environment, environment_command
 from espalier.cli.options import ask_passwords
 from espalier.environment import plain_environment
+from espalier.inventory.hand_over import handed_over
 from espalier.inventory.read import read
 from espalier.inventory.site import SiteError
 from espalier.project.name import project_name
-from espalier.secrets.playbook import ASKING, handed_over
 from espalier_machine.common.text import format_table
 
 PLAYBOOK = paths.PLAYBOOKS / "remove.yml"
@@ -41,10 +42,9 @@ def command(environment: Environment, yes: str) -> int:
         environment.inventory, name_of=project_name, passwords=passwords, extra_vars=extra_vars
     )
     name = site.name
-    with handed_over(passwords) as (options, secrets):
-        variables = [*extra_vars, json.dumps({"remove_site": name})]
-        extra = [word for one in variables for word in ("--extra-vars", one)]
-        arguments = [str(PLAYBOOK), "-i", str(environment.inventory), *options, *extra]
+    with handed_over(environment.options, passwords) as (options, secrets):
+        arguments = [str(PLAYBOOK), *replace(environment, options=options).ansible_arguments()]
+        arguments += ["--extra-vars", json.dumps({"remove_site": name})]
         click.echo("\n".join(announcement(name, _survey(arguments, secrets))))
         _confirm(name, yes)
         if _ansible(arguments, secrets).returncode:
@@ -117,8 +117,7 @@ def _ansible(
     arguments: Sequence[str], secrets: Mapping[str, str], **settings: Any
 ) -> subprocess.CompletedProcess[str]:
     program = str(Path(sys.executable).with_name("ansible-playbook"))
-    environment = {n: v for n, v in plain_environment().items() if n not in ASKING}
-    environment |= secrets | settings.pop("env", {})
+    environment = {**plain_environment(), **secrets, **settings.pop("env", {})}
     return subprocess.run([program, *arguments], text=True, env=environment, **settings)
 
 

@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -14,12 +16,14 @@ import click
 from espalier import paths
 from espalier.cli.command import Environment, environment_command
 from espalier.cli.options import ask_passwords, json_option
+from espalier.cli.site import verbose_option
+from espalier.inventory.hand_over import handed_over
 from espalier.inventory.read import Passwords, read
 from espalier.inventory.secret_files import DIRECTORY
 from espalier.inventory.site import SiteError
+from espalier.progress.watch import watch
 from espalier.project.name import project_name
 from espalier.secrets.catalog import SECRETS
-from espalier.secrets.playbook import handed_over, run_site
 from espalier.secrets.rotate import Rotation
 from espalier.secrets.store import Store, aside, read_store
 from espalier.secrets.table import rows
@@ -47,6 +51,18 @@ def _is_seen_by_git(directory: Path) -> bool:
         return subprocess.run(asked, capture_output=True).returncode == 1
     except FileNotFoundError:
         return False
+
+
+@contextmanager
+def _handed_over(environment: Environment, passwords: Passwords) -> Iterator[Environment]:
+    """The environment for programs of Ansible's, which do not ask again for what was typed."""
+    with handed_over(environment.options, passwords) as (options, variables):
+        os.environ.update(variables)
+        try:
+            yield dataclasses.replace(environment, options=options)
+        finally:
+            for name in variables:
+                del os.environ[name]
 
 
 def _open(environment: Environment, passwords: Passwords) -> Store:
@@ -127,23 +143,19 @@ def edit(environment: Environment) -> int:
     if not path.exists():
         raise SiteError(f"{path} is not there: `espalier secrets encrypt` makes it.", 2)
     program = str(Path(sys.executable).with_name("ansible-vault"))
-    vault_only = dataclasses.replace(
-        ask_passwords(environment.options),
-        become="",
-        become_file="",
-        connection="",
-        connection_file="",
-    )
-    with handed_over(vault_only) as (options, secrets):
-        variables = {"ANSIBLE_CONFIG": str(paths.ANSIBLE_CONFIG), **os.environ, **secrets}
-        return subprocess.run([program, "edit", *options, str(path)], env=variables).returncode
+    passwords = ask_passwords(environment.options)
+    with _handed_over(environment, passwords) as silent:
+        words = [program, "edit", *silent.vault_arguments(), str(path)]
+        variables = {"ANSIBLE_CONFIG": str(paths.ANSIBLE_CONFIG), **os.environ}
+        return subprocess.run(words, env=variables).returncode
 
 
 @environment_command()
 @click.argument("name", type=click.Choice([*SECRETS, "all"]))
 @click.option("--drop-old", is_flag=True, help="Accept the secret_key of before no longer.")
 @click.option("--yes", is_flag=True, help="Go on where something is interrupted.")
-def rotate(environment: Environment, name: str, drop_old: bool, yes: bool) -> int:
+@verbose_option
+def rotate(environment: Environment, name: str, drop_old: bool, yes: bool, verbose: int) -> int:
     """Give the site new secrets.
 
     Each gets a new value, and every machine takes it by a run of site.yml. No request fails, but
@@ -156,10 +168,18 @@ def rotate(environment: Environment, name: str, drop_old: bool, yes: bool) -> in
     site = read(
         environment.inventory, name_of=project_name, passwords=passwords, extra_vars=extra_vars
     )
+
+    def run_site() -> int:
+        flags = [flag for flag, given in (("--drop-old", drop_old), ("--yes", yes)) if given]
+        again = " ".join(["espalier secrets rotate", name, *flags, environment.words]).strip()
+        with _handed_over(environment, passwords) as silent:
+            arguments = silent.ansible_arguments()
+            return watch(arguments, environment.name, again, as_json=False, verbosity=verbose)
+
     rotation = Rotation(
         site,
         open_store=lambda: read_store(environment.inventory, passwords, extra_vars),
-        run_site=lambda: run_site(environment.inventory, passwords, extra_vars),
+        run_site=run_site,
         tell=lambda words: click.echo(words, err=True),
     )
     names = rotation.choose(name)

@@ -47,8 +47,8 @@ def command(site: Site, as_json: bool) -> int:
     lives = {(answer.get("live") or {}).get("identity") for answer in answers.values()}
     if len(lives) > 1:
         click.echo(
-            "The machines serve different releases: `make release ENV=…` or "
-            "`make rollback ENV=…` ends that."
+            "The machines serve different releases: `espalier release` or `espalier rollback` "
+            "ends that."
         )
     good = all(a["ok"] and a["live"] and a["live"]["healthy"] for a in answers.values())
     return 0 if good and len(lives) == 1 else 1

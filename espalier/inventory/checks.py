@@ -19,7 +19,7 @@ def check_machines(machines: Mapping[str, Machine]) -> None:
     if not machines:
         raise InventoryError(
             "No machine is known. Write the machines in hosts.yml under `all: hosts:`, and give "
-            "Ansible the inventory's directory (`-i inventories/production`), not one file of it."
+            "Ansible the inventory's directory (`-i deploy/production`), not one file of it."
         )
     seen: dict[tuple[str, str], str] = {}
     for name, machine in machines.items():

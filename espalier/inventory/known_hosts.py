@@ -9,6 +9,7 @@ import shlex
 from pathlib import Path
 
 FILE = "known_hosts"
+BACKUP = "known_hosts.old"  # ssh-keygen leaves it where it has removed a key
 
 
 def ssh_arguments(file: Path) -> str:

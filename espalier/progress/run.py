@@ -100,7 +100,8 @@ class Run:
         return self._end()
 
     def _end(self) -> list[Stage]:
-        ended = list(self.running.values())
+        # In the order of names, whichever answered first.
+        ended = [self.running[name] for name in sorted(self.running)]
         self.running.clear()
         self.stages += ended
         return ended
@@ -145,7 +146,7 @@ class Run:
                 continue
             key = (one.stage, one.task, one.sentence, one.detail)
             before = found[key].machines if key in found else ()
-            found[key] = replace(one, machines=tuple(dict.fromkeys((*before, *one.machines))))
+            found[key] = replace(one, machines=tuple(sorted({*before, *one.machines})))
         return list(found.values())
 
     @property

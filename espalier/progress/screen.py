@@ -26,11 +26,16 @@ class Screen:
     """Shows lines on a stream; nowhere if it is None."""
 
     def __init__(self, stream: TextIO | None, running: Callable[[], str] | None = None) -> None:
-        """Show on a stream; `running` gives what runs now in a line, "" for nothing."""
+        """Show on a stream; `running` gives what runs now in a line, once `watch` was called."""
         self._stream = Stream(stream) if stream else None
         self._running = running or str
         self._console = _console(self._stream) if self._stream else None
-        self._live = self._start() if self._console and running else None
+        self._live: Live | None = None
+
+    def watch(self) -> None:
+        """Show what runs from now on: before that, a password may be asked for on the terminal."""
+        if self._console and not self._live:
+            self._live = self._start(self._console)
 
     def line(self, text: str, look: str = "") -> None:
         """Show a line; on a terminal a sign (GOOD, BAD) takes the place of its first two spaces."""
@@ -53,8 +58,9 @@ class Screen:
         """Nothing runs any more."""
         if self._live:
             self._live.stop()
+            self._live = None
 
-    def _start(self) -> Live:
+    def _start(self, console: Console) -> Live:
         from rich.live import Live
         from rich.spinner import Spinner
         from rich.text import Text
@@ -68,7 +74,7 @@ class Screen:
             return Text("")
 
         live = Live(
-            console=self._console,
+            console=console,
             get_renderable=render,
             refresh_per_second=8,
             transient=True,

@@ -12,14 +12,14 @@ def stage_of(tags: Sequence[str], action: str, args: Mapping[str, Any], in_role:
     """The stage that a task belongs to; "" for what nobody has to see.
 
     Args:
-        tags: of the play. The first one names it, and `always` is what is checked before.
+        tags: of the play, in any order: one names it, and `always` is what is checked before.
         action: the task's module.
         args: the task's arguments.
         in_role: whether the task belongs to a role.
     """
     if action == "site_lock" and "unlock" in args:
         return ""
-    name = tags[0] if tags else ""
+    name = next((tag for tag in tags if tag != "django"), "django" if tags else "")
     if name == "always":
         return PREFLIGHT
     if name == "django" and not in_role and action != "site_lock":

@@ -30,6 +30,7 @@ class Watcher:
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Take an event."""
+        self.screen.watch()
         self._show(self.run.take(event))
         lines = event.get("lines", ())
         if not lines or self.only_running:

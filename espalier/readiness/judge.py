@@ -9,7 +9,7 @@ from espalier.readiness import machine_state as look
 from espalier.readiness.findings import Finding, failed, note, ok
 from espalier.readiness.playbook import PROJECT, REACH, SHARES, STATE, WISHES, Result, Results
 
-# What preflight.yml's refusals are about, by the task's name; another one is about the inventory.
+# What the refusals of playbooks/tasks/ are about, by the task's name; others, about the inventory.
 SUBJECTS = {
     "Refuse a machine that cannot be reached": "ssh",
     "Refuse a machine where sudo or Python does not work": "sudo",

@@ -17,12 +17,13 @@ from espalier.environment import plain_environment
 from espalier.inventory.site import SiteError
 from espalier.paths import PLAYBOOKS
 
-# The tasks whose results are read, by their names in preflight.yml and check.yml.
+# The tasks whose results are read, by their names in playbooks/tasks/ and check.yml.
 REACH = "Reach the machine"
 PROJECT = "Find the project and what it needs"
 STATE = "Look at the machine"
 SHARES = "Tell what the topology gives the machine"
 WISHES = "Tell what the project asks for"
+SECRETS = "Tell where the secrets are"
 # What a task says by failing is for people where it is one of these actions.
 REFUSING = ("ansible.builtin.assert", "ansible.builtin.fail", "project", "unreachable")
 

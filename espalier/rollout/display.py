@@ -21,6 +21,7 @@ class Display:
 
     def begin(self, step: str, machine: str) -> None:
         """A machine begins a step."""
+        self._screen.watch()
         self.running[step, machine] = time.monotonic()
         send("running", what=self.doing())
 

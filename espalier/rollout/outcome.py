@@ -152,7 +152,7 @@ class Outcome:
         if changed:
             lines.append(f"Live now: {self._live_text('; ')}.")
         elif attempted(self.done, "rollback"):
-            lines.append("The machines that had switched went back.")
+            lines.append("The machines that had switched went back: visitors are served as before.")
         elif failed.answer.status == 1 or (failed.answer.status == 3 and live):
             lines.append("Visitors are served as before.")
         return "\n".join(line for line in lines if line)

@@ -21,7 +21,9 @@ OTHER_GIT = "  # git: https://git.example.com/you/shop.git"
 OTHER_VERSION = "  # version: main"
 IGNORED = """\
 # Passwords of the environments below, which `espalier` makes and keeps: for no repository.
-.secrets*/
+.secrets/
+# What ssh-keygen leaves behind.
+known_hosts.old
 """
 
 

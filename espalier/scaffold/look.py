@@ -48,28 +48,29 @@ def look(source: Source, root: Path, cache: Path = CACHE, run: Runner = run) -> 
     stated: dict[str, Any] = {source.key: source.value, "name": "site_to_be"}
     if source.version:
         stated["version"] = source.version
-    in_root = source.key == "directory"
-    if in_root and not any(one.name not in (".git", "deploy") for one in root.iterdir()):
-        raise _no_project(root)
+    if source.key == "directory" and not _may_be_a_project(root):
+        raise SiteError(
+            f"{root} holds no Django project: there is no manage.py in it, or up to three "
+            "directories below. Go to your project's directory first, or say where the code is: "
+            "`--git URL` or `--package NAME`.",
+            2,
+        )
     try:
         project = check(stated, WHERE)
         found = fetch(project, root, cache.expanduser(), run, WHERE)
     except ProjectError as error:
         raise SiteError(str(error), 2) from error
-    if in_root and not any(path.rpartition("/")[2] == "manage.py" for path in found.paths):
-        raise _no_project(root)
     try:
         return Seen(detect(project, found, WHERE).notes)
     except ProjectError as error:
         return Seen(found.notes, str(error))
 
 
-def _no_project(root: Path) -> SiteError:
-    return SiteError(
-        f"{root} holds no Django project: there is no manage.py in it or below it. Go to your "
-        "project's directory first, or say where the code is: `--git URL` or `--package NAME`.",
-        2,
-    )
+def _may_be_a_project(root: Path) -> bool:
+    """Whether a manage.py is near; asked first, as to fetch a directory is to read all of it."""
+    if root == Path.home():
+        return False
+    return any(next(root.glob(f"{below}manage.py"), None) for below in ("", "*/", "*/*/", "*/*/*/"))
 
 
 def suggest_name(source: Source, root: Path, origin: str) -> str:

@@ -64,6 +64,7 @@ class Rotation:
     def rotate(self, names: Sequence[str]) -> None:
         """Rotate secrets; SiteError where it did not come to its end."""
         store = self.open_store()
+        before = store.values_in_use
         changes: dict[str, Changes] = {}
         for name in names:
             if name == "database_password" and self._is_unfinished(store):
@@ -78,6 +79,12 @@ class Rotation:
         if rest:
             self.tell(f"Every process knows the new values; now {_and(list(rest))} for good.")
             self._apply(store, rest)
+        after = self.open_store().values_in_use
+        if same := [name for name, new in changes.items() if new and after[name] == before[name]]:
+            raise SiteError(
+                f"{_and(same)} still has the value of before: something in the inventory goes "
+                "before what was written."
+            )
 
     def drop_old(self) -> bool:
         """Accept the secret key of before no longer; gives whether there was one."""
@@ -88,13 +95,12 @@ class Rotation:
         return bool(changes)
 
     def _apply(self, store: Store, changes: dict[str, Changes]) -> None:
-        for name, of_one in changes.items():
-            store.write(name, of_one)
+        store.write(changes)
         if status := self.run_site():
             raise SiteError(
                 "the machines have not all taken what was written; nothing that they use was "
                 "closed. Mend what failed, and run the same command again, or `espalier site`.",
-                130 if status == 130 else 1,
+                status,
             )
 
     def _is_unfinished(self, store: Store) -> bool:

@@ -92,19 +92,25 @@ class Store:
                     f"{PREFIX}{name} in {FILE} is a template: change what it is made from.", 2
                 )
 
-    def write(self, name: str, changes: Mapping[str, str | None]) -> None:
-        """Write changes of a secret and its companions where the secret itself is kept."""
-        if not changes:
-            return
-        if self.place(name) == VAULT:
-            self._write_vault(changes)
-        else:
-            for key, value in changes.items():  # in this order: see `espalier.secrets.rotation`
+    def write(self, changes: Mapping[str, Mapping[str, str | None]]) -> None:
+        """Write changes where the secrets are kept; those in the vault in one step.
+
+        Args:
+            changes: by secret, what changes of itself and its companions; None removes.
+        """
+        vault: dict[str, str | None] = {}
+        for name, of_one in changes.items():
+            if self.place(name) == VAULT:
+                vault |= of_one
+                continue
+            for key, value in of_one.items():  # in this order: see `espalier.secrets.rotation`
                 path = self.inventory / DIRECTORY / key
                 if value is None:
                     path.unlink(missing_ok=True)
                 else:
                     _write_file(path, value)
+        if vault:
+            self._write_vault(vault)
 
     def _write_vault(self, changes: Mapping[str, str | None], **made: str) -> None:
         today = datetime.date.today().isoformat()

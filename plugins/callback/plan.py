@@ -1,4 +1,4 @@
-"""What a run would change on which machine, and what each change interrupts: `make plan`.
+"""What a run would change on which machine, and what each change interrupts: `espalier plan`.
 
 A run in check mode, told in the words of the tasks. What a change interrupts stands beside the task
 or handler that causes it, and may be a template of everything that the task may use:

@@ -63,7 +63,8 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result: CallbackTaskResult) -> None:
         """A task went well."""
-        send("result", machine=result.host.name, changed=result.is_changed())
+        if self.stage(result.task):
+            send("result", machine=result.host.name, changed=result.is_changed())
         found = result.result
         if build := found.get("project_build"):
             send("notes", lines=list(build["notes"]))

@@ -25,7 +25,7 @@ from ansible.vars.plugins import get_vars_from_inventory_sources
 
 try:
     from espalier.inventory.errors import InventoryError
-    from espalier.inventory.known_hosts import FILE, ssh_arguments
+    from espalier.inventory.known_hosts import BACKUP, FILE, ssh_arguments
     from espalier.inventory.model import Machine
     from espalier.inventory.names import check_names
     from espalier.inventory.placement import unique
@@ -76,7 +76,8 @@ class InventoryModule(BaseInventoryPlugin):
 
     def verify_file(self, path: str) -> bool:
         """Return whether the file is the kit's: hosts.yml, topology.yml, or known_hosts."""
-        return super().verify_file(path) and Path(path).name in (*HOSTS, *TOPOLOGY_FILES, FILE)
+        ours = (*HOSTS, *TOPOLOGY_FILES, FILE, BACKUP)
+        return super().verify_file(path) and Path(path).name in ours
 
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         """Add the machines of hosts.yml, or the service groups and the variable `topology`.

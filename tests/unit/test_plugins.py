@@ -40,6 +40,7 @@ def test_there_are_such_plugins() -> None:
         "plugins.action.project",
         "plugins.action.site_lock",
         "plugins.action.site_release",
+        "plugins.action.unreachable",
         "plugins.callback.plan",
         "plugins.callback.progress",
         "plugins.filter.espalier",

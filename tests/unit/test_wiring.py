@@ -138,6 +138,7 @@ def test_secrets_of_a_tier_that_is_off_are_not_made(tmp_path: Path) -> None:
 def test_rotated_secrets_are_taken_and_what_they_replace_is_accepted(tmp_path: Path) -> None:
     inventory = write(tmp_path, HOSTS)
     assert value(inventory, "db1", "postgresql_login") == "shop"
+    (inventory / ".secrets").mkdir()
     (inventory / ".secrets/database_login").write_text("second\n")
     (inventory / ".secrets/secret_key_next").write_text("soon\n")
     folder = inventory / "group_vars/all"

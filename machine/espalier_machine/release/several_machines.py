@@ -7,8 +7,8 @@ import argparse
 from espalier_machine.release.config import Config
 from espalier_machine.release.errors import UsageError
 
-# What to type on the control machine instead, where it is not `make release`.
-INSTEAD = {"rollback": "make rollback ENV=…"}
+# What to type on the control machine instead, where it is not `espalier release`.
+INSTEAD = {"rollback": "espalier rollback"}
 
 
 def refuse_one_of_several(config: Config, args: argparse.Namespace) -> None:
@@ -21,6 +21,6 @@ def refuse_one_of_several(config: Config, args: argparse.Namespace) -> None:
     raise UsageError(
         f"{config.project} runs on {', '.join(config.site_machines)}, and `release {args.command}` "
         "would change this machine only. Type on the control machine: "
-        f"{INSTEAD.get(args.command, 'make release ENV=…')}, or add --only-here to change no other "
+        f"{INSTEAD.get(args.command, 'espalier release')}, or add --only-here to change no other "
         "one."
     )

@@ -19,7 +19,7 @@ from espalier.readiness.playbook import Results
 KEY, OTHER = HostKey("ssh-ed25519", "AAAA"), HostKey("ssh-ed25519", "BBBB")
 TOPOLOGY = {
     "tiers": [],
-    "services": {"nginx": ["vps1"]},
+    "services": {"nginx": ["vps1"], "django": ["vps1"]},
     "machines": {"vps1": {"public_address": "203.0.113.10"}},
 }
 
@@ -50,7 +50,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
 
     def run(arguments: Any, variables: Any, **how: Any) -> Results:
-        found.append(how)
+        found.append(how | {"arguments": arguments})
         return Results()
 
     monkeypatch.setattr(check.playbook, "run", run)
@@ -67,11 +67,12 @@ def test_ready(inventory: Path) -> None:
     name = inventory.name
     assert done.stdout.splitlines() == [
         f"site  inventory  ok  {name}: vps1; tiers: none",
+        "site  secrets    ok  none yet: the first run makes them in .secrets/",
         "site  domain     ok  a.example",
         f"vps1  host key   ok  {KEY}, as in {inventory}/known_hosts",
         "vps1  ssh        ok  logs in",
         "vps1  reach      ok  ports 80 and 443: can be reached, nothing listens yet",
-        f"Ready: `espalier site -e {name}` makes the site.",
+        f"Ready: `espalier site -i {inventory}` makes the site.",
     ]
 
 
@@ -82,6 +83,7 @@ def test_json_has_the_same(inventory: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert told["ok"] is True
     assert [one["check"] for one in told["findings"]] == [
         "inventory",
+        "secrets",
         "domain",
         "host key",
         "ssh",
@@ -123,7 +125,7 @@ def test_unknown_key_is_refused_once_and_nobody_is_asked_by_ssh(
     assert done.exit_code == 1
     assert "FAILED  vps1 shows an SSH host key that" in done.stdout
     assert "the key is not known" not in done.stdout
-    assert how == [{"may_ask": False, "share": False}]
+    assert (how[0]["may_ask"], how[0]["share"]) == (False, False)
     assert not (inventory / "known_hosts").exists()
 
 
@@ -134,7 +136,7 @@ def test_unknown_key_is_kept_on_a_word(inventory: Path, monkeypatch: pytest.Monk
     assert done.exit_code == 0, done.output
     assert f"{KEY}, kept now" in done.stdout
     assert (inventory / "known_hosts").read_text() == "h ssh-ed25519 AAAA\n"
-    assert how == [{"may_ask": False, "share": True}]
+    assert (how[0]["may_ask"], how[0]["share"]) == (False, True)
 
 
 @pytest.mark.parametrize(("answer", "status"), [("y\n", 0), ("n\n", 1)])
@@ -155,3 +157,14 @@ def test_other_key_is_never_kept(inventory: Path, monkeypatch: pytest.MonkeyPatc
     assert done.exit_code == 1
     assert "shows another SSH host key" in done.stdout
     assert not (inventory / "known_hosts").exists()
+
+
+def test_secrets_are_made_by_no_check(inventory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    how = runs(monkeypatch)
+    run(inventory)
+    elsewhere = json.loads(how[0]["arguments"][-1])["secrets_directory"]
+    assert not Path(elsewhere).is_relative_to(inventory)
+    (inventory / ".secrets").mkdir()
+    (inventory / ".secrets/secret_key").write_text("x")
+    run(inventory)
+    assert "--extra-vars" not in how[1]["arguments"]

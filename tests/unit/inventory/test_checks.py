@@ -193,7 +193,7 @@ REFUSALS: dict[str, tuple[Any, Any, Any, str]] = {
         {},
         [],
         "No machine is known. Write the machines in hosts.yml under `all: hosts:`, and give "
-        "Ansible the inventory's directory (`-i inventories/production`), not one file of it.",
+        "Ansible the inventory's directory (`-i deploy/production`), not one file of it.",
     ),
     "a group with an unknown machine": (
         machines("vps1"),

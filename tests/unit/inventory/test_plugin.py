@@ -185,6 +185,9 @@ def test_known_hosts_beside_hosts_yml_are_the_only_ones(tmp_path: Path) -> None:
     file.write_text("203.0.113.1 ssh-ed25519 AAAA\n")
     found = variables_of(directory, tmp_path)
     assert found["ansible_ssh_extra_args"] == ssh_arguments(file)
+    # What `ssh-keygen -R` leaves is read by nobody.
+    (directory / "known_hosts.old").write_text("203.0.113.1 ssh-ed25519 BBBB\n")
+    assert variables_of(directory, tmp_path)["ansible_ssh_extra_args"] == ssh_arguments(file)
     # What the person writes there goes before it.
     (directory / "group_vars").mkdir()
     (directory / "group_vars/all.yml").write_text("ansible_ssh_extra_args: -o LogLevel=ERROR\n")

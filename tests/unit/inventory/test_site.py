@@ -80,6 +80,7 @@ def test_machines_are_reached_as_ansible_does(tmp_path: Path) -> None:
         "ssh_hostname": "198.18.0.11",
         "ssh_config_file": "/run/ssh/config",
         "ssh_strict_host_key_checking": "no",
+        "ssh_known_hosts_file": "/dev/null",
     }
     remote = Remote(site, Path("/run/ssh/config"), {})
     assert remote.command("vps1") == ["ssh", "-F", "/run/ssh/config", "198.18.0.11"]

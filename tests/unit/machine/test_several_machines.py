@@ -20,15 +20,15 @@ def several(machine):
 @pytest.mark.parametrize(
     ("command", "instead"),
     [
-        (["deploy", "x.tar.gz"], "make release ENV=…"),
-        (["prepare", "x.tar.gz"], "make release ENV=…"),
-        (["migrate", "r1"], "make release ENV=…"),
-        (["switch", "r1"], "make release ENV=…"),
-        (["restart"], "make release ENV=…"),
-        (["rollback"], "make rollback ENV=…"),
-        (["hook", "after_switch"], "make release ENV=…"),
-        (["remove", "r1"], "make release ENV=…"),
-        (["clean"], "make release ENV=…"),
+        (["deploy", "x.tar.gz"], "espalier release"),
+        (["prepare", "x.tar.gz"], "espalier release"),
+        (["migrate", "r1"], "espalier release"),
+        (["switch", "r1"], "espalier release"),
+        (["restart"], "espalier release"),
+        (["rollback"], "espalier rollback"),
+        (["hook", "after_switch"], "espalier release"),
+        (["remove", "r1"], "espalier release"),
+        (["clean"], "espalier release"),
     ],
 )
 def test_command_that_changes_one_of_several_is_refused(several, capsys, command, instead):

@@ -126,7 +126,7 @@ def test_a_person_is_told_and_what_to_type(machine, tmp_path, capsys):
     main(["status"])
     (line,) = [one for one in capsys.readouterr().out.splitlines() if "unfinished" in one]
     assert line.split(maxsplit=1)[1] == (
-        "what follows from its switch was cut off, or has changed; run `make release` on the "
+        "what follows from its switch was cut off, or has changed; run `espalier release` on the "
         "control machine, or here `release switch r2`"
     )
 

@@ -83,6 +83,7 @@ def test_end_before_the_first_task_has_ansibles_own_words(written: str, sentence
 
 def test_refusals_and_the_words_of_a_release_say_where_they_are_from() -> None:
     assert is_whole("ansible.builtin.fail", "preflight", {})
+    assert is_whole("unreachable", "preflight", {})
     assert not is_whole("ansible.builtin.command", "preflight", {})
     assert not is_whole("ansible.builtin.fail", "nginx", {})
     assert is_whole("site_release", "release", {"exit_status": 1})

@@ -21,7 +21,10 @@ SCRIPT = """
 import sys, time
 from espalier.progress.screen import *
 screen = Screen(sys.stdout, lambda: "working on it")
-time.sleep(0.5)
+time.sleep(0.3)
+print("Password:", flush=True)
+screen.watch()
+time.sleep(0.3)
 screen.line("  base  vps1", GOOD)
 screen.line("it failed", BAD)
 screen.close()
@@ -47,6 +50,7 @@ def on_terminal(**variables: str) -> str:
 
 def test_terminal_shows_what_runs_and_how_it_ended() -> None:
     shown = on_terminal()
+    assert shown.startswith("Password:")  # which nothing has covered
     assert "working on it" in shown
     assert "\x1b[32m✓ \x1b[0mbase  vps1" in shown
     assert "\x1b[31mit failed" in shown
@@ -59,7 +63,7 @@ def test_terminal_without_colours_has_none() -> None:
 
 
 def test_terminal_that_knows_no_control_characters_gets_plain_lines() -> None:
-    assert on_terminal(TERM="dumb") == "  base  vps1\r\nit failed\r\n"
+    assert on_terminal(TERM="dumb") == "Password:\r\n  base  vps1\r\nit failed\r\n"
 
 
 def test_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:

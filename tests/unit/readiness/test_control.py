@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from espalier.cli.options import NONE_GIVEN
+from espalier.inventory.hand_over import handed_over
 from espalier.inventory.host_keys import Compared, HostKey
 from espalier.inventory.read import Passwords
-from espalier.readiness import keys, names, ports
+from espalier.readiness import keys, names, ports, secrets
 from espalier.readiness.findings import note, ok
-from espalier.readiness.hand_over import handed_over
 
 KEY, OTHER = HostKey("ssh-ed25519", "AAAA"), HostKey("ssh-ed25519", "BBBB")
 
@@ -192,3 +192,18 @@ def test_typed_passwords_are_printed_by_programs_and_stand_in_no_file() -> None:
         assert told.stdout == "s'1\n"
         assert "s'1" not in json.dumps(changed)
     assert not Path(program).exists()
+
+
+def test_secrets_of_a_site_that_is_made_have_to_be_here(tmp_path: Path) -> None:
+    assert not secrets.are_here(tmp_path)
+    (tmp_path / ".secrets").mkdir()
+    assert not secrets.are_here(tmp_path)
+    (tmp_path / ".secrets/secret_key").write_text("x")
+    assert secrets.are_here(tmp_path)
+    for here, in_vault, is_made in [
+        (True, False, True),
+        (False, True, True),
+        (False, False, False),
+    ]:
+        assert secrets.finding(here, in_vault, is_made).level == "ok"
+    assert secrets.finding(False, False, True).is_failed

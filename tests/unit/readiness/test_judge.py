@@ -12,7 +12,16 @@ import yaml
 from espalier import paths
 from espalier.readiness.findings import Finding, as_json_object, failed, lines, note, ok
 from espalier.readiness.judge import SUBJECTS, judge
-from espalier.readiness.playbook import PROJECT, REACH, SHARES, STATE, WISHES, Results, parse
+from espalier.readiness.playbook import (
+    PROJECT,
+    REACH,
+    SECRETS,
+    SHARES,
+    STATE,
+    WISHES,
+    Results,
+    parse,
+)
 
 GIB = 1024**3
 TOPOLOGY = {
@@ -265,11 +274,24 @@ def test_what_ansible_does_not_finish_is_an_error() -> None:
 
 
 def test_tasks_have_the_names_by_which_they_are_known() -> None:
-    names = set()
-    for file in ("preflight.yml", "check.yml"):
-        for play in yaml.safe_load((paths.PLAYBOOKS / file).read_text()):
-            names |= {task["name"] for task in play.get("tasks", [])}
-    assert names >= {*SUBJECTS, REACH, STATE, SHARES, WISHES}
+    plays = yaml.safe_load((paths.PLAYBOOKS / "check.yml").read_text())
+    names = {task["name"] for play in plays for task in play["tasks"]}
+    for file in ("preflight_site.yml", "preflight_machine.yml"):
+        names |= {
+            task["name"] for task in yaml.safe_load((paths.PLAYBOOKS / "tasks" / file).read_text())
+        }
+    assert names >= {*SUBJECTS, REACH, STATE, SHARES, WISHES, SECRETS}
+
+
+def test_a_run_ends_at_the_first_refusal_and_a_check_goes_on() -> None:
+    for file, keyword in (("preflight.yml", "any_errors_fatal"), ("check.yml", "ignore_errors")):
+        plays = yaml.safe_load((paths.PLAYBOOKS / file).read_text())
+        assert [play["tasks"][0].get("ansible.builtin.import_tasks") for play in plays[:2]] == [
+            "tasks/preflight_site.yml",
+            "tasks/preflight_machine.yml",
+        ]
+        # Written out: Ansible takes a template for yes where it decides who ends a run.
+        assert [play.get(keyword) for play in plays[:2]] == [True, True]
 
 
 def test_lines_are_a_table_and_json_has_the_same() -> None:

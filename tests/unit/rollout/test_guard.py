@@ -176,7 +176,7 @@ def test_release_goes_back_where_a_machine_with_its_lock_is_gone(site: Site) -> 
     assert outcome.sentence() == (
         "app2: the lock over the site was lost, as the connection to app2 was interrupted: the "
         "lock over the site cannot be taken: ssh: connect to app2: timed out\n"
-        "The machines that had switched went back."
+        "The machines that had switched went back: visitors are served as before."
     )
 
 
@@ -197,7 +197,8 @@ def test_lock_that_only_the_machine_knows_to_be_lost_is_taken_again_to_go_back(s
     assert outcome.exit_status == 3
     assert outcome.sentence() == (
         "app2: lock failed: the lock over the site was lost, as the connection to this machine "
-        "was interrupted; nothing was done here.\nThe machines that had switched went back."
+        "was interrupted; nothing was done here.\n"
+        "The machines that had switched went back: visitors are served as before."
     )
 
 
@@ -230,7 +231,9 @@ def test_lock_that_site_yml_lost_is_given_back_to_it_after_the_way_back(site: Si
         lose(held, "app2")
 
     outcome = site.run(at("switch", "app1", lose_all), lent)
-    assert outcome.sentence().endswith("The machines that had switched went back.")
+    assert outcome.sentence().endswith(
+        "The machines that had switched went back: visitors are served as before."
+    )
     again = guard.retake("app2", token, site.start("ann (site.yml)"))
     assert again is not None
     assert again[1] == token

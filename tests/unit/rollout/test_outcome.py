@@ -63,7 +63,7 @@ def test_result_has_the_durations_and_the_releases_of_each_machine() -> None:
                 Done(Task("switch", "vps1", "id-new"), Answer(error="no")),
                 Done(Task("rollback", "vps1", "id-old"), Answer()),
             ),
-            "vps1: no\nThe machines that had switched went back.",
+            "vps1: no\nThe machines that had switched went back: visitors are served as before.",
         ),
     ],
 )

@@ -109,8 +109,8 @@ def test_what_is_there_is_not_touched_and_the_rest_is_written(tmp_path: Path) ->
 def test_git_ignores_secrets_and_nothing_else(tmp_path: Path) -> None:
     root = repository(tmp_path / "shop", PLAIN)
     write(root / "deploy/production", contents(ANSWERS, [KEY]))
-    for secret in (".secrets/secret_key", ".secrets-before-vault/secret_key"):
-        write_files(root / "deploy/production", {secret: "x"})
+    for secret in (".secrets/secret_key", ".secrets/moved-to-vault/secret_key"):
+        write_files(root / "deploy/production", {secret: "x", "known_hosts.old": "x"})
     seen = subprocess.run(
         ["git", "ls-files", "--others", "--exclude-standard"],
         cwd=root,
@@ -204,7 +204,15 @@ def test_what_project_yml_must_say_is_told_and_no_refusal(tmp_path: Path) -> Non
     assert "the project does not say what it needs" in seen.missing
 
 
-@pytest.mark.parametrize("files", [{}, {"deploy/x": ""}, {"README.md": ""}])
+@pytest.mark.parametrize("files", [{}, {"README.md": ""}, {"a/b/c/d/manage.py": ""}])
 def test_directory_without_a_project_is_refused(tmp_path: Path, files: dict[str, str]) -> None:
     with pytest.raises(SiteError, match=r"holds no Django project: there is no manage\.py"):
         look(Source(), write_files(tmp_path, files))
+
+
+def test_home_is_no_project_whatever_is_below_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(write_files(tmp_path, PLAIN)))
+    with pytest.raises(SiteError, match="holds no Django project"):
+        look(Source(), tmp_path)

@@ -91,11 +91,11 @@ def test_run_that_fails_leaves_both_valid_and_is_finished_by_the_same_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inventory = Inventory(tmp_path, redis_password="a")
-    inventory.statuses = [2]
+    inventory.statuses = [3]
     rotation = inventory.rotation(monkeypatch)
     with pytest.raises(SiteError, match="run the same command again") as failed:
         rotation.rotate(["redis_password"])
-    assert failed.value.status == 1
+    assert failed.value.status == 3
     rotation.rotate(["redis_password"])
     one, two, three = inventory.seen
     assert one == two
@@ -156,3 +156,15 @@ def test_only_redis_interrupts_and_only_where_it_runs(
     words = rotation.interruptions(["secret_key", "redis_password"])
     assert [sentence.split(" restarts")[0] for sentence in words] == ["redis", "the queue"]
     assert rotation.interruptions(["secret_key", "database_password", "media_token"]) == []
+
+
+def test_value_that_stays_the_same_is_not_called_rotated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inventory = Inventory(tmp_path, replication_password="a")
+    rotation = inventory.rotation(monkeypatch)
+    store = inventory.open_store()
+    stuck = Rotation(inventory.site, lambda: store, lambda: 0, print)
+    with pytest.raises(SiteError, match="replication_password still has the value of before"):
+        stuck.rotate(["replication_password"])
+    rotation.rotate(["replication_password"])

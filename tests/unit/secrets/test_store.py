@@ -110,16 +110,23 @@ def test_files_stay_where_the_vault_reads_back_as_something_else(
 
 def test_write_goes_to_where_the_secret_is_kept(inventory: Path, passwords: Passwords) -> None:
     changes = {"secret_key": "b", "secret_key_old": "b-word"}
-    read_store(inventory, passwords).write("secret_key", changes)
+    read_store(inventory, passwords).write({"secret_key": changes})
     path = inventory / ".secrets/secret_key_old"
     assert (path.read_text(), path.stat().st_mode & 0o777) == ("b-word\n", 0o600)
     read_store(inventory, passwords).encrypt()
     before = read_store(inventory, passwords)
     assert (before.values["secret_key"], before.values["secret_key_old"]) == ("b", "b-word")
-    before.write("secret_key", {"secret_key": "c", "secret_key_old": None})
+    before.write(
+        {
+            "secret_key": {"secret_key": "c", "secret_key_old": None},
+            "redis_password": {"redis_password": "d", "redis_password_old": "e"},
+        }
+    )
     after = read_store(inventory, passwords)
+    # All of them, though they are written in one step.
     assert after.values["secret_key"] == "c"
     assert "secret_key_old" not in after.values
+    assert (after.values["redis_password"], after.values["redis_password_old"]) == ("d", "e")
     assert after.values["database_password"] == "first one"
     assert not list((inventory / ".secrets").glob("*_old"))
 
@@ -136,7 +143,7 @@ def test_what_the_user_keeps_elsewhere_is_not_written(
 def test_template_in_the_vault_is_not_replaced(inventory: Path, passwords: Passwords) -> None:
     read_store(inventory, passwords).encrypt()
     store = read_store(inventory, passwords)
-    store.write("secret_key", {"secret_key": "{{ 'from' }} elsewhere"})
+    store.write({"secret_key": {"secret_key": "{{ 'from' }} elsewhere"}})
     with pytest.raises(SiteError, match="template"):
         read_store(inventory, passwords).check_writable("secret_key")
 
@@ -158,6 +165,6 @@ def test_typed_password_and_vault_id_of_the_user_are_kept(inventory: Path) -> No
     assert text.startswith("$ANSIBLE_VAULT;1.2;AES256;team\n")
     # Another password that is known as well, and comes first.
     again = read_store(inventory, Passwords(vault={"other": "x", "team": "typed"}))
-    again.write("secret_key", {"secret_key": "b"})
+    again.write({"secret_key": {"secret_key": "b"}})
     text = (inventory / "group_vars/all/vault.yml").read_text()
     assert text.startswith("$ANSIBLE_VAULT;1.2;AES256;team\n")

@@ -31,7 +31,9 @@ def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     if previous := machine.previous():
         table += [["rollback", f"goes to {previous}"]]
     if live and unfinished:
-        how = f"run `make release` on the control machine, or here `release switch {live['id']}`"
+        how = (
+            f"run `espalier release` on the control machine, or here `release switch {live['id']}`"
+        )
         sentence = f"what follows from its switch was cut off, or has changed; {how}"
         table += [["unfinished", sentence]]
     if lock is not None:

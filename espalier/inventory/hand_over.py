@@ -14,6 +14,8 @@ from typing import Any
 
 from espalier.inventory.read import Passwords
 
+# They would have Ansible ask again.
+ASKING = ("ANSIBLE_ASK_VAULT_PASS", "ANSIBLE_BECOME_ASK_PASS", "ANSIBLE_ASK_PASS")
 SCRIPT = "#!/bin/sh\nprintf '%s\\n' \"${variable}\"\n"
 
 
@@ -28,7 +30,7 @@ def handed_over(
         passwords: what was typed for them.
     """
     changed = dict(options) | {f"ask_{one}": False for one in ("become_pass", "pass", "vault_pass")}
-    variables: dict[str, str] = {}
+    variables = dict.fromkeys(ASKING, "False")
     with TemporaryDirectory(prefix="espalier-") as folder:
 
         def program(password: str) -> str:
