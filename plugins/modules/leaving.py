@@ -62,6 +62,7 @@ import datetime
 import glob
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterable
 from typing import Any
@@ -143,6 +144,17 @@ Debian's packages stay installed, and their services are stopped:
     {" ".join(packages)}
 `apt purge` of PostgreSQL asks whether to delete its data, which is the data named above.
 """
+
+
+def write_readme(project: str, packages: list[str], day: str) -> None:
+    """Write the README; one of another site that was here before gets the name of that site."""
+    if os.path.exists(README):
+        with open(README) as stream:
+            named = re.search(r"The site was called (\w+)\.", stream.read())
+        if named and named[1] != project:
+            os.replace(README, f"{README}-{named[1]}")
+    with open(README, "w") as stream:
+        stream.write(readme(project, packages, day))
 
 
 class Cluster:
@@ -270,8 +282,7 @@ def main() -> None:
             result["changed"] = pack_configuration(module, stamp)
         case "describe" if not module.check_mode:
             os.makedirs(KEPT, mode=0o700, exist_ok=True)
-            with open(README, "w") as stream:
-                stream.write(readme(project, module.params["packages"], f"{now:%Y-%m-%d}"))
+            write_readme(project, module.params["packages"], f"{now:%Y-%m-%d}")
             result["changed"] = True
     module.exit_json(**result, kept=kept(project))
 

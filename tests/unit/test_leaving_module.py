@@ -63,3 +63,13 @@ def test_readme_names_every_place_and_the_way_back(machine: Path) -> None:
     assert f"{machine}/srv/shop/media\n    uploads: 1 file" in text
     assert "espalier import --dump FILE" in text
     assert "nginx postgresql" in text
+
+
+def test_readme_of_another_site_is_kept(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leaving, "README", str(machine / "README"))
+    leaving.write_readme("till", [], "2026-11-27")
+    leaving.write_readme("shop", [], "2026-11-28")
+    leaving.write_readme("shop", [], "2026-11-29")
+    assert "on 2026-11-29. The site was called shop." in (machine / "README").read_text()
+    assert "The site was called till." in (machine / "README-till").read_text()
+    assert not (machine / "README-shop").exists()
