@@ -113,6 +113,16 @@ class Primary:
                 raise
             with self._tunnel(source) as port:
                 self.store("service", [source.service(port).encode()])
+                try:
+                    self.ask("source")
+                except SiteError as tunnelled:
+                    if "closed the connection" not in tunnelled.detail:
+                        raise
+                    raise SiteError(
+                        f"Neither {self.machine} nor this machine reaches {source.host}, port "
+                        f"{source.port}. Is the address right, and may one of them connect there? "
+                        "Nothing was changed."
+                    ) from None
                 yield "through this machine"
                 return
         yield "directly"

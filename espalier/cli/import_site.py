@@ -118,6 +118,7 @@ def _show(site: Site, report: Report) -> None:
             f"{report.database_aside}'"
         )
     if uploads := report.uploads:
-        click.echo(f"{uploads.files} uploads, {uploads.size} bytes, are on {uploads.machine}.")
+        words = "upload" if uploads.files == 1 else "uploads"
+        click.echo(f"{uploads.files} {words}, {uploads.size} bytes, on {uploads.machine}.")
         if uploads.aside:
             click.echo(f"Those that they replaced are there in {uploads.aside}.")

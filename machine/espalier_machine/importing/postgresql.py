@@ -62,7 +62,7 @@ def run(folder: Path, argv: Sequence[str], what: str, stdin: str | None = None) 
     if done.returncode:
         lines = done.stderr.strip().splitlines() or ["no output"]
         errors = [line for line in lines if "error" in line.lower()] or lines
-        raise ImportingError(f"{what}: {errors[0]}", done.stderr)
+        raise ImportingError(f"{what}: {errors[0].removeprefix('psql: error: ')}", done.stderr)
     return done.stdout
 
 
