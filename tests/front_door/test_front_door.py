@@ -223,7 +223,8 @@ def test_remove_takes_the_kit_off_and_keeps_the_data(
     machine = "--hosts=ansible://vps1", "--ansible-inventory=molecule/front_door/inventory"
     tests = [sys.executable, "-m", "pytest", "-q", *machine, "tests/removed"]
     assert subprocess.run(tests, cwd=KIT).returncode == 0
-    anna.gets(f"scp -q root@{addresses['vps1']}:{dump[0]} ~/shop.dump")
+    keys = "-o UserKnownHostsFile=deploy/production/known_hosts"
+    anna.gets(f"scp -q {keys} root@{addresses['vps1']}:{dump[0]} ~/shop.dump")
 
 
 def test_site_comes_back_with_what_was_kept(
