@@ -79,9 +79,18 @@ class Compared:
         return bool(self.shown) and not self.known
 
     @property
+    def to_keep(self) -> tuple[HostKey, ...]:
+        """The keys that may be kept together: those that are known, or else the best one.
+
+        No other one: a machine can show anybody's public key beside its own, and ssh-keyscan asks
+        for no proof. Only a key that somebody has compared is worth something.
+        """
+        return tuple(key for key in self.shown if key in self.known) or self.shown[:1]
+
+    @property
     def lines(self) -> list[str]:
         """What known_hosts would have to say of the machine."""
-        return lines(self.name, self.shown)
+        return lines(self.name, self.to_keep)
 
 
 def lines(name: str, keys: Iterable[HostKey]) -> list[str]:
