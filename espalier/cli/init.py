@@ -104,7 +104,7 @@ def command(
         host=host or "",
         user=user or "root",
         port=port,
-        key_file=private_key,
+        key_file=check.private_key(private_key) if private_key else "",
         private_address=check.private_address(private_address) if private_address else "",
         origin=repository,
     )

@@ -96,6 +96,22 @@ def test_answers_are_asked_for_until_they_are_some(
     assert found["project"]["domains"] == ["a.example", "b.example"]
 
 
+def test_private_key_is_found_from_any_directory_and_in_a_colleague_s_home(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(project.parent))
+    done = run(*GIVEN, "--yes", "--private-key", "keys/shop")
+    assert (done.exit_code, (project / "deploy").exists()) == (2, False)
+    assert done.stderr == (
+        f"init: There is no file {project}/keys/shop: write where the private key of SSH is.\n"
+    )
+    (project / "keys").mkdir()
+    (project / "keys/shop").touch()
+    assert run(*GIVEN, "--yes", "--private-key", "keys/shop").exit_code == 0
+    hosts = yaml.safe_load((project / "deploy/production/hosts.yml").read_text())
+    assert hosts["all"]["hosts"]["vps1"]["ansible_ssh_private_key_file"] == "~/shop/keys/shop"
+
+
 def test_a_no_to_the_host_key_writes_nothing(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
