@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -194,9 +194,9 @@ def render(source: str) -> str:
     return re.sub(r"<!--.*?-->\n?", "", done.stdout, flags=re.DOTALL)
 
 
-def read_topology(inventory: str | Path) -> dict[str, Any]:
+def read_topology(inventory: str | Path, arguments: Sequence[str] = ()) -> dict[str, Any]:
     """Give an inventory's topology; ListingError if Ansible refuses the inventory."""
-    machines = read_machines(inventory)
+    machines = read_machines(inventory, arguments)
     topology: dict[str, Any] = next(iter(machines.values()))["topology"]
     return topology
 

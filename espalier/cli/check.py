@@ -129,8 +129,8 @@ def _keep(
         return {}
     if not keep_new:
         for machine, one in wanted.items():
-            click.echo(f"{machine} ({one.name}) shows these SSH host keys:", err=True)
-            for key in one.shown:
+            click.echo(f"{machine} ({one.name}) shows this SSH host key:", err=True)
+            for key in one.to_keep:
                 click.echo(f"  {key}{' (known to you)' if key in one.known else ''}", err=True)
         question = "Do the providers' consoles show the same, and are they to be kept"
         if not click.confirm(question, err=True):

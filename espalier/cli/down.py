@@ -7,6 +7,7 @@ import sys
 import click
 
 from espalier import paths
+from espalier.inventory.environments import is_inventory
 from espalier.lab import commands, site
 from espalier.lab.inventory import read_lab
 from espalier.lab.process import LabError
@@ -16,7 +17,7 @@ from espalier.lab.process import LabError
 def command() -> None:
     """Remove the local machine of `espalier up`, with all that it holds."""
     try:
-        if paths.LAB.is_dir():
+        if is_inventory(paths.LAB):
             commands.down(read_lab(paths.LAB))
             site.reset()
     except LabError as error:

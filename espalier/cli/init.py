@@ -11,7 +11,7 @@ import click
 from espalier.cli.command import EnvironmentCommand, is_terminal
 from espalier.inventory import known_hosts
 from espalier.inventory.environments import environments
-from espalier.inventory.host_keys import Compared, compare
+from espalier.inventory.host_keys import Compared, compare, lines
 from espalier.inventory.site import SiteError
 from espalier.inventory.ssh_config import config_file, destinations
 from espalier.inventory.unreachable import changed_key
@@ -104,7 +104,7 @@ def command(
         host=host or "",
         user=user or "root",
         port=port,
-        key_file=private_key,
+        key_file=check.private_key(private_key) if private_key else "",
         private_address=check.private_address(private_address) if private_address else "",
         origin=repository,
     )
@@ -174,8 +174,8 @@ def _host_keys(answers: Answers, fingerprint: str | None, yes: bool) -> list[str
         if fingerprint:
             raise SiteError(f"{where}, does not answer, so its key could not be compared.")
         return []
-    click.echo(f"\n{where}, shows these SSH host keys:")
-    for key in compared.shown:
+    click.echo(f"\n{where}, shows this SSH host key:")
+    for key in compared.shown if fingerprint else compared.to_keep:
         click.echo(f"  {key}")
     if fingerprint:
         return _only(compared, fingerprint)
@@ -184,10 +184,11 @@ def _host_keys(answers: Answers, fingerprint: str | None, yes: bool) -> list[str
         raise SiteError(changed_key(answers.host, compared.changed, name, file))
     if compared.matching:
         click.echo("It is in your known_hosts already.")
-    elif not yes and not click.confirm("Does the provider's console show one of them", err=True):
+    elif not yes and not click.confirm("Does the provider's console show the same", err=True):
         raise SiteError(
             "The host key was not accepted, so nothing was written. Compare it in the provider's "
-            "console; on the machine, `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` shows it."
+            "console; on the machine, `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` shows it. "
+            "A key of another kind that you know is taken by --fingerprint."
         )
     return compared.lines
 
@@ -195,9 +196,9 @@ def _host_keys(answers: Answers, fingerprint: str | None, yes: bool) -> list[str
 def _only(compared: Compared, fingerprint: str) -> list[str]:
     """The line of the one key that was given."""
     wanted = f"SHA256:{fingerprint.strip().removeprefix('SHA256:').rstrip('=')}"
-    for key, line in zip(compared.shown, compared.lines, strict=True):
+    for key in compared.shown:
         if key.fingerprint == wanted:
-            return [line]
+            return lines(compared.name, [key])
     raise SiteError(
         f"The machine shows no host key with the fingerprint {wanted}, so nothing was written: it "
         "is another machine, or the fingerprint is of another one."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -31,6 +32,7 @@ COMMANDS = (
 )
 # `import` is a word of Python.
 MODULES = {"import": "import_site"}
+INTERRUPTED = 130
 
 
 class Commands(click.Group):
@@ -47,6 +49,14 @@ class Commands(click.Group):
         module = MODULES.get(cmd_name, cmd_name)
         command: click.Command = import_module(f"espalier.cli.{module}").command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; one that Ctrl-C ends has its own exit status, also at a question."""
+        try:
+            return super().invoke(ctx)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("\nInterrupted.", err=True)
+            ctx.exit(INTERRUPTED)
 
 
 @click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -193,7 +193,8 @@ def rotate(environment: Environment, name: str, drop_old: bool, yes: bool, verbo
     if interruptions and not yes:
         if not sys.stdin.isatty():
             raise SiteError("Say --yes if that is meant. Nothing was changed.", 2)
-        click.confirm("Go on", abort=True, err=True)
+        if not click.confirm("Go on", err=True):
+            raise SiteError("Not confirmed, so nothing was changed.")
     rotation.rotate(names)
     for one in names:
         click.echo(f"{one}: {DONE.get(one, 'rotated; the old one is accepted no longer')}.")

@@ -11,6 +11,8 @@ import click
 
 from espalier import paths
 from espalier.cli.command import Environment, environment_command
+from espalier.cli.options import ask_passwords
+from espalier.inventory.hand_over import handed_over
 
 
 @environment_command(context_settings={"ignore_unknown_options": True})
@@ -28,6 +30,16 @@ def command(environment: Environment, words: tuple[str, ...]) -> int:
     # testinfra asks the `ansible-inventory` that it finds, which is to be the kit's.
     programs = str(Path(sys.executable).parent)
     changes["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", os.defpath)])
-    for file in environment.options["vault_password_file"]:
-        changes["ANSIBLE_VAULT_PASSWORD_FILE"] = str(Path(file).resolve())
-    return subprocess.run(pytest, cwd=paths.KIT, env=os.environ | changes).returncode
+    # It passes no options on to Ansible, which takes the same from its environment.
+    with handed_over(environment.options, ask_passwords(environment.options)) as (options, typed):
+        vaults = [*options["vault_password_file"], *options["vault_id"]]
+        if vaults:
+            changes["ANSIBLE_VAULT_IDENTITY_LIST"] = ",".join(map(_absolute, vaults))
+        changes |= typed
+        return subprocess.run(pytest, cwd=paths.KIT, env=os.environ | changes).returncode
+
+
+def _absolute(vault: str) -> str:
+    """`LABEL@FILE`, or a file alone, for a process in another directory."""
+    label, separator, file = vault.rpartition("@")
+    return f"{label}{separator}{Path(file).expanduser().absolute()}"

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import subprocess
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from espalier.inventory.ssh_config import command, is_direct, option, settings
 SCAN_TIMEOUT = 5  # seconds
 # The best first, as ssh prefers them: one of them is enough to compare.
 KINDS = ("ED25519", "ECDSA", "RSA")
+SIGNED_BY = {"ssh-rsa": "rsa-sha2-512,rsa-sha2-256"}  # others sign under their own name
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,18 @@ class Compared:
         return bool(self.shown) and not self.known
 
     @property
+    def to_keep(self) -> tuple[HostKey, ...]:
+        """The keys that may be kept together: those that are known, or else the best one.
+
+        No other one: a machine can show anybody's public key beside its own, and ssh-keyscan asks
+        for no proof. Only a key that somebody has compared is worth something.
+        """
+        return tuple(key for key in self.shown if key in self.known) or self.shown[:1]
+
+    @property
     def lines(self) -> list[str]:
         """What known_hosts would have to say of the machine."""
-        return lines(self.name, self.shown)
+        return lines(self.name, self.to_keep)
 
 
 def lines(name: str, keys: Iterable[HostKey]) -> list[str]:
@@ -112,11 +122,12 @@ def compare(config: Path, destination: str, variables: Mapping[str, Any]) -> Com
     files += found.get("globalknownhostsfile", "").split()
     host, port = found.get("hostkeyalias", found["hostname"]), found["port"]
     name = host if port == "22" or "hostkeyalias" in found else f"[{host}]:{port}"
+    known = frozenset(key for file in files for key in stored(Path(file).expanduser(), name))
     return Compared(
         name,
         tuple(str(Path(file).expanduser()) for file in files),
-        tuple(_shown(config, destination, found)),
-        frozenset(key for file in files for key in stored(Path(file).expanduser(), name)),
+        tuple(_shown(config, destination, found, known)),
+        known,
         found.get("stricthostkeychecking") not in ("false", "no", "off"),
         is_direct(found),
     )
@@ -130,7 +141,9 @@ def stored(file: Path, name: str) -> list[HostKey]:
     return parse(subprocess.run(argv, capture_output=True, text=True).stdout)
 
 
-def _shown(config: Path, destination: str, found: Mapping[str, str]) -> list[HostKey]:
+def _shown(
+    config: Path, destination: str, found: Mapping[str, str], known: Collection[HostKey]
+) -> list[HostKey]:
     """The keys that a machine shows; behind a bastion, the one that ssh agrees upon."""
     if is_direct(found):
         return scan(found["hostname"], int(found["port"]))
@@ -146,6 +159,9 @@ def _shown(config: Path, destination: str, found: Mapping[str, str]) -> list[Hos
             "ControlPath": "none",
             "ConnectTimeout": SCAN_TIMEOUT,
         }
+        if known:  # ssh asks first for a kind that it can compare; here its file is empty
+            kinds = ",".join(dict.fromkeys(SIGNED_BY.get(k.algorithm, k.algorithm) for k in known))
+            options["HostKeyAlgorithms"] = f"^{kinds}"
         flags = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
         argv = [*command(config, destination, flags), "true"]
         subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL)

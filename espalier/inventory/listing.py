@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +16,19 @@ class ListingError(Exception):
     """Ansible refuses the inventory; its own words."""
 
 
-def read_machines(inventory: str | Path) -> dict[str, dict[str, Any]]:
+def read_machines(
+    inventory: str | Path, arguments: Sequence[str] = ()
+) -> dict[str, dict[str, Any]]:
     """Give every machine's variables by its name, as ``ansible-inventory --list`` gives them.
+
+    `arguments` are more of its options, as for the password of ansible-vault.
 
     Raises:
         ListingError: the inventory is refused.
     """
     program = str(Path(sys.executable).with_name("ansible-inventory"))
     done = subprocess.run(
-        [program, "-i", str(Path(inventory).resolve()), "--list"],
+        [program, "-i", str(Path(inventory).resolve()), "--list", *arguments],
         capture_output=True,
         text=True,
         env=plain_environment(),

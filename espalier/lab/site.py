@@ -35,7 +35,7 @@ def prepare(
     Returns:
         The inventory.
     """
-    if inventory.parent != paths.INVENTORIES:
+    if _is_copy(inventory):
         inventory.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in KIT_FILES:
             shutil.copy(paths.INVENTORIES / "lab" / name, inventory / name)
@@ -46,9 +46,14 @@ def prepare(
 
 
 def reset(inventory: Path = paths.LAB) -> None:
-    """Forget what `prepare` wrote down."""
-    for file in (_project_file(inventory), _machine_file(inventory)):
+    """Forget what `prepare` wrote down; a copy of the kit's inventory is none after it."""
+    copies = [inventory / name for name in reversed(KIT_FILES)] if _is_copy(inventory) else []
+    for file in (_project_file(inventory), _machine_file(inventory), *copies):
         file.unlink(missing_ok=True)
+
+
+def _is_copy(inventory: Path) -> bool:
+    return inventory.parent != paths.INVENTORIES
 
 
 def _project_file(inventory: Path) -> Path:

@@ -32,7 +32,8 @@ def for_the_lab(inventory: Path) -> tuple[dict[str, Any], str]:
         The mapping `project`, its directory absolute; and the names of the variables left out.
 
     Raises:
-        ProjectError: it cannot be read, or has no project.
+        ProjectError: it cannot be read, has no project, or only the environment knows where the
+            code is.
     """
     file = inventory / "group_vars" / "all" / "project.yml"
     try:
@@ -46,6 +47,12 @@ def for_the_lab(inventory: Path) -> tuple[dict[str, Any], str]:
         project["environment"] = kept
     else:
         project.pop("environment", None)
+    for key in ("directory", "git", "package", "version"):
+        if _is_own(project.get(key, "")):
+            raise ProjectError(
+                f"{file}: `{key}` has a secret or a template in it, which the lab does not have. "
+                "Say where the code is: `espalier up .`, or `espalier up URL`."
+            )
     for key in ("directory", "git"):
         place = project_root(inventory) / Path(str(project.get(key, ""))).expanduser()
         if key in project and place.exists():  # not a URL

@@ -68,7 +68,7 @@ def finding(machine: str, one: Compared, kept: Collection[str] = ()) -> Finding 
         return None
     best = one.shown[0]
     if machine in kept:
-        return ok(CHECK, f"{best}, kept now", machine)
+        return ok(CHECK, f"{one.to_keep[0]}, kept now", machine)
     if not one.is_checked:
         text = f"{best}, not compared: StrictHostKeyChecking is no for this machine"
         return note(CHECK, text, machine)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
+import time
 from collections.abc import Collection, Iterable
-from concurrent.futures import ThreadPoolExecutor, TimeoutError, wait
+from threading import Thread
 
 from espalier.readiness.findings import Finding, note, ok
 
@@ -15,22 +17,20 @@ TIMEOUT = 5  # seconds
 
 def resolve(names: Iterable[str]) -> dict[str, frozenset[str]]:
     """The addresses of names, asked all at once; none where there is no answer in time."""
-    wanted = list(dict.fromkeys(names))
-    pool = ThreadPoolExecutor(max_workers=max(len(wanted), 1))
-    jobs = {name: pool.submit(_addresses, name) for name in wanted}
-    wait(jobs.values(), TIMEOUT)
-    pool.shutdown(wait=False, cancel_futures=True)
-    found = {}
-    for name, job in jobs.items():
-        try:
-            found[name] = job.result(0)
-        except (OSError, UnicodeError, TimeoutError):
-            found[name] = frozenset()
-    return found
+    found: dict[str, frozenset[str]] = dict.fromkeys(names, frozenset())
 
+    def ask(name: str) -> None:
+        with contextlib.suppress(OSError, UnicodeError):
+            found[name] = frozenset(str(one[4][0]) for one in socket.getaddrinfo(name, None))
 
-def _addresses(name: str) -> frozenset[str]:
-    return frozenset(str(one[4][0]) for one in socket.getaddrinfo(name, None))
+    # Python would wait at its end for the threads of a pool, however long a resolver takes.
+    threads = [Thread(target=ask, args=(name,), daemon=True) for name in found]
+    for thread in threads:
+        thread.start()
+    end = time.monotonic() + TIMEOUT
+    for thread in threads:
+        thread.join(max(end - time.monotonic(), 0))
+    return dict(found)
 
 
 def domain(name: str, found: Collection[str], wanted: Collection[str]) -> Finding:

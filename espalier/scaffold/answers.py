@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from espalier.inventory.addresses import check_address
 from espalier.inventory.environments import EXAMPLE, LAB
@@ -107,6 +108,15 @@ def user(value: str) -> str:
             2,
         )
     return value
+
+
+def private_key(value: str) -> str:
+    """A private key of SSH, as hosts.yml can say it in any directory and for a colleague too."""
+    path = Path(value).expanduser().absolute()
+    if not path.is_file():
+        raise SiteError(f"There is no file {path}: write where the private key of SSH is.", 2)
+    below_home = path.is_relative_to(Path.home())
+    return f"~/{path.relative_to(Path.home())}" if below_home else str(path)
 
 
 def domains(value: Sequence[str]) -> tuple[str, ...]:

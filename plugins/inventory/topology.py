@@ -65,8 +65,9 @@ plugin: topology
 """
 
 HOSTS = ("hosts.yml", "hosts.yaml")
-# Of the variables for ssh's arguments, the one that Ansible takes last and people use least.
-SSH_ARGUMENTS = "ansible_ssh_extra_args"
+# Of the variables for ssh's arguments, those that Ansible takes last and people use least. It
+# sends files by programs of their own.
+SSH_ARGUMENTS = ("ansible_ssh_extra_args", "ansible_sftp_extra_args", "ansible_scp_extra_args")
 
 
 class InventoryModule(BaseInventoryPlugin):
@@ -137,10 +138,11 @@ class InventoryModule(BaseInventoryPlugin):
                 self.inventory.add_host(name, group=service)
         self.inventory.set_variable("all", "topology", _trusted(topology))
         known_hosts = file.with_name(FILE)
-        if known_hosts.is_file() and not self._sets(SSH_ARGUMENTS):
-            self.inventory.set_variable(
-                "all", SSH_ARGUMENTS, _trusted(ssh_arguments(known_hosts.absolute()))
-            )
+        if known_hosts.is_file() and not self._sets(SSH_ARGUMENTS[0]):
+            arguments = _trusted(ssh_arguments(known_hosts.absolute()))
+            for variable in SSH_ARGUMENTS:
+                if not self._sets(variable):
+                    self.inventory.set_variable("all", variable, arguments)
 
     def _load(self, file: Path, instead: str) -> Any:
         """Return what a YAML file says, after its text was checked."""

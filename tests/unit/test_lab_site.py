@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 from espalier import paths
+from espalier.inventory.environments import is_inventory
 from espalier.inventory.listing import read_machines
 from espalier.lab import site
 
@@ -33,6 +34,8 @@ def test_project_lasts_until_the_next_up_and_memory_until_down(tmp_path: Path) -
     (machine,) = read_machines(lab).values()
     assert "project" not in machine  # in the clone, that of the example
     site.reset(lab)
+    assert not is_inventory(lab), "`-e lab` says that there is none"
+    site.prepare(SHOP, None, lab)
     (machine,) = read_machines(lab).values()
     assert machine["memory_mb"] == 1024
 

@@ -147,7 +147,7 @@ def test_unknown_key_is_shown_and_asked_for_on_a_terminal(
     monkeypatch.setattr(check, "is_terminal", lambda: True)
     done = run(inventory, answer=answer)
     assert done.exit_code == status
-    assert f"vps1 (h) shows these SSH host keys:\n  {KEY}\n" in done.stderr
+    assert f"vps1 (h) shows this SSH host key:\n  {KEY}\n" in done.stderr
     assert (inventory / "known_hosts").exists() is (status == 0)
 
 

@@ -48,7 +48,7 @@ def test_everything_given(project: Path) -> None:
     done = run(*GIVEN, "--yes")
     assert done.exit_code == 0, done.output
     assert "settings     mysite.settings (manage.py line 5)" in done.stdout
-    assert f"  {KEYS[0]}\n  {KEYS[1]}\n" in done.stdout
+    assert f"  {KEYS[0]}\n" in done.stdout
     assert done.stdout.endswith(
         """
 Written:
@@ -65,7 +65,9 @@ Next: espalier check   whether everything is ready
 """
     )
     known = (project / "deploy/production/known_hosts").read_text()
-    assert known == "203.0.113.10 ssh-ed25519 AAAA\n203.0.113.10 ssh-rsa BBBB\n"
+    # The one that is shown to be compared. Anybody can show the public key of another machine.
+    assert known == "203.0.113.10 ssh-ed25519 AAAA\n"
+    assert str(KEYS[1]) not in done.stdout
     project_yml = (project / "deploy/production/group_vars/all/project.yml").read_text()
     assert yaml.safe_load(project_yml)["project"]["name"] == "shop"
 
@@ -92,6 +94,22 @@ def test_answers_are_asked_for_until_they_are_some(
     assert hosts["all"]["hosts"]["vps1"] == {"ansible_host": "203.0.113.10", "ansible_user": "root"}
     found = yaml.safe_load((project / "deploy/production/group_vars/all/project.yml").read_text())
     assert found["project"]["domains"] == ["a.example", "b.example"]
+
+
+def test_private_key_is_found_from_any_directory_and_in_a_colleague_s_home(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(project.parent))
+    done = run(*GIVEN, "--yes", "--private-key", "keys/shop")
+    assert (done.exit_code, (project / "deploy").exists()) == (2, False)
+    assert done.stderr == (
+        f"init: There is no file {project}/keys/shop: write where the private key of SSH is.\n"
+    )
+    (project / "keys").mkdir()
+    (project / "keys/shop").touch()
+    assert run(*GIVEN, "--yes", "--private-key", "keys/shop").exit_code == 0
+    hosts = yaml.safe_load((project / "deploy/production/hosts.yml").read_text())
+    assert hosts["all"]["hosts"]["vps1"]["ansible_ssh_private_key_file"] == "~/shop/keys/shop"
 
 
 def test_a_no_to_the_host_key_writes_nothing(
@@ -121,10 +139,12 @@ def test_key_that_is_known_already_is_not_asked_for_and_another_one_is_refused(
     done = run(*GIVEN, "--yes")
     assert done.exit_code == 1
     assert "203.0.113.10 shows another SSH host key" in done.stderr
-    shows(monkeypatch, KEYS, KEYS[0])
+    shows(monkeypatch, KEYS, KEYS[1])
     done = typed(monkeypatch, "\n\n", *GIVEN)
     assert done.exit_code == 0, done.output
     assert "in your known_hosts already" in done.output
+    known = (project / "deploy/production/known_hosts").read_text()
+    assert known == "203.0.113.10 ssh-rsa BBBB\n", "what nobody has compared is not kept beside it"
 
 
 def test_machine_that_does_not_answer_is_told(

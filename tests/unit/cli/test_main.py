@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -69,6 +70,18 @@ def test_wrong_use_has_the_status_2(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     done = CliRunner().invoke(main, ["manage", "-i", INVENTORY])
     assert done.exit_code == 2
     assert done.stderr == "manage: Say what to run: espalier manage -- createsuperuser.\n"
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, click.Abort])
+def test_interruption_has_the_status_130(
+    monkeypatch: pytest.MonkeyPatch, raised: type[BaseException]
+) -> None:
+    def interrupted(*given: Any, **more: Any) -> Any:
+        raise raised
+
+    monkeypatch.setattr(command, "read", interrupted)
+    done = CliRunner().invoke(main, ["status", "-i", INVENTORY])
+    assert (done.exit_code, done.stderr) == (130, "\nInterrupted.\n")
 
 
 def test_words_of_a_tool_follow_the_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,6 +120,30 @@ def test_name_has_the_port_and_nobody_s_word_is_taken_where_ssh_takes_none() -> 
     assert found.name == "[203.0.113.10]:2222"
     assert found.lines == [f"[203.0.113.10]:2222 ssh-ed25519 {ED25519}"]
     assert not found.is_checked
+
+
+def test_key_of_a_known_kind_is_asked_for_behind_a_bastion(tmp_path: Path) -> None:
+    file = tmp_path / "known_hosts"
+    file.write_text(f"203.0.113.10 ssh-rsa {RSA}\n")
+    variables = {
+        "ansible_host": "203.0.113.10",
+        "ansible_ssh_common_args": "-J bastion",
+        "ansible_ssh_extra_args": ssh_arguments(file),
+    }
+    real, asked = subprocess.run, []
+
+    def run(argv: list[str], **more: Any) -> Any:
+        if argv[0] != "ssh" or "-G" in argv:
+            return real(argv, **more)
+        asked.extend(real([*argv[:-1], "-G"], capture_output=True, text=True).stdout.splitlines())
+
+    with config_file({"vps1": variables}) as config, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host_keys.subprocess, "run", run)
+        found = compare(config, "203.0.113.10", variables)
+    (algorithms,) = (line for line in asked if line.startswith("hostkeyalgorithms "))
+    assert algorithms.startswith("hostkeyalgorithms rsa-sha2-512,rsa-sha2-256,")
+    assert "ssh-ed25519" in algorithms, "another machine's key is to be seen, too"
+    assert not found.direct
 
 
 def test_files_of_ssh_s_option() -> None:

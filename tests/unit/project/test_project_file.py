@@ -62,3 +62,13 @@ def test_file_without_a_project_is_refused_by_its_name(tmp_path: Path, text: str
         for_the_lab(inventory)
     with pytest.raises(ProjectError, match=r"project\.yml cannot be read"):
         for_the_lab(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "git",
+    ["!vault |\n    $ANSIBLE_VAULT;1.1;AES256\n    30", "https://x:{{ vault_token }}@h/a.git"],
+)
+def test_place_that_only_the_environment_knows_is_refused(tmp_path: Path, git: str) -> None:
+    inventory = environment(tmp_path, f"project:\n  git: {git}\n")
+    with pytest.raises(ProjectError, match="`git` has a secret or a template in it"):
+        for_the_lab(inventory)

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,16 @@ def test_names_are_asked_and_addresses_are_not(monkeypatch: pytest.MonkeyPatch) 
         ("note", "b.example"),
     ]
     assert names.domains(["203.0.113.10"], ["vps.example"]) == []
+
+
+def test_resolver_that_does_not_answer_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer, begun = threading.Event(), set(threading.enumerate())
+    monkeypatch.setattr(names, "TIMEOUT", 0.1)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *given: answer.wait(60) and [])
+    assert names.resolve(["a.example"]) == {"a.example": frozenset()}
+    left = set(threading.enumerate()) - begun
+    assert left and all(thread.daemon for thread in left), "the command ends without them"
+    answer.set()
 
 
 def test_ports_answer_or_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
