@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-from espalier.environment import plain_environment
+from espalier.environment import ansible_program, plain_environment
 
 
 class ListingError(Exception):
@@ -21,9 +20,8 @@ def read_machines(inventory: str | Path) -> dict[str, dict[str, Any]]:
     Raises:
         ListingError: the inventory is refused.
     """
-    program = str(Path(sys.executable).with_name("ansible-inventory"))
     done = subprocess.run(
-        [program, "-i", str(Path(inventory).resolve()), "--list"],
+        [ansible_program("ansible-inventory"), "-i", str(Path(inventory).resolve()), "--list"],
         capture_output=True,
         text=True,
         env=plain_environment(),
