@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from espalier.paths import ANSIBLE_CONFIG
 
@@ -12,6 +14,11 @@ from espalier.paths import ANSIBLE_CONFIG
 _COLOURS = ("ANSIBLE_FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "FORCE_COLOR", "PY_COLORS")
 # pyinfra warns where another environment is active than the one that it is started from.
 _OTHERS = ("VIRTUAL_ENV",)
+
+
+def ansible_program(name: str) -> str:
+    """Ansible's own command of this installation, whatever is first in the PATH."""
+    return str(Path(sys.executable).with_name(name))
 
 
 def plain_environment(

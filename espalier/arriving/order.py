@@ -7,8 +7,9 @@ kept; the new one takes its name when its rows are as many as those of the sourc
 from __future__ import annotations
 
 import json
+import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,11 +22,13 @@ from espalier.arriving.primary import AS_POSTGRES, Primary, chunks
 from espalier.arriving.url import SourceUrl
 from espalier.inventory.remote import Remote, explain
 from espalier.inventory.site import Site, SiteError
+from espalier.progress.report import CUT_OFF, FAILED, counted
 from espalier.rollout.commands import current_user, release_command
+from espalier.rollout.display import Display
 from espalier.rollout.lock import Heartbeats, starting, take
 
 # PostgreSQL's names have 63 bytes, a project's at most 31.
-NEW, ASIDE, FAILED = "{}_import", "{}_before_{}", "{}_imported_{}"
+NEW, ASIDE, REJECTED = "{}_import", "{}_before_{}", "{}_imported_{}"
 # On a replica: whoever is connected stays with the database that has another name now, and a pool
 # keeps its connections for long.
 DISCONNECT = """
@@ -42,7 +45,6 @@ echo "it has not followed the primary for a minute" >&2
 exit 1
 """
 CLEAR_CACHE = "from django.core.cache import cache; cache.clear()"
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,9 @@ class Report:
 class Import:
     """One import into a site."""
 
-    def __init__(self, site: Site, remote: Remote, request: Request, say: Say) -> None:
-        """Take the site, how it is reached, what is wanted, and who is told each step."""
-        self.site, self.remote, self.request, self.say = site, remote, request, say
+    def __init__(self, site: Site, remote: Remote, request: Request, display: Display) -> None:
+        """Take the site, how it is reached, what is wanted, and what shows each step."""
+        self.site, self.remote, self.request, self.display = site, remote, request, display
         self.machine = site.machines("postgresql_primary")[0]
         self.primary = Primary(remote, self.machine)
         self.stamp = f"{datetime.now(UTC):%Y%m%d_%H%M%S}"
@@ -97,12 +99,12 @@ class Import:
             self._send_uploads(media, media_machine)
             return self.report
         with self.primary.prepared(), ExitStack() as stack:
-            with self._step("look at the site's database"):
+            with self._step("look", self.machine):
                 there = self.primary.ask("look", database=self.site.name)
             refusals.check_new(there["rows"], files, replace=self.request.replace)
             self._fetch(there, stack)
             kind = self.request.dump.kind if self.request.dump else "custom"
-            with self._step("look into the dump"):
+            with self._step("inspect", self.machine):
                 found = self.primary.ask("inspect", kind=kind)
             self._check_dump(found, there)
             self._send_uploads(media, media_machine)
@@ -116,18 +118,19 @@ class Import:
             refusals.check_version(dump.server, dump.tool, ours, self.machine)
             # What was packed takes several times as much in the database.
             refusals.check_room(dump.path.stat().st_size * 4, free, self.machine)
-            with self._step(f"send {dump.path.name}"), dump.open() as stream:
+            with self._step("send", self.machine) as notes, dump.open() as stream:
+                notes.append(dump.path.name)
                 self.primary.store("dump", chunks(stream))
             return
         assert self.request.source
-        with self._step("reach the source"):
+        with self._step("source", self.machine) as notes:
             way = stack.enter_context(self.primary.reaching(self.request.source))
             source = self.primary.ask("source")
-        self.say(f"the source is PostgreSQL {source['version']['name']}, reached {way}")
+            notes.append(f"PostgreSQL {source['version']['name']}, reached {way}")
         refusals.check_version(source["version"]["name"], "", ours, self.machine)
         refusals.check_extensions(source["extensions"], there["extensions"], ours, self.machine)
         refusals.check_room(int(source["bytes"] * 1.5), free, self.machine)
-        with self._step("dump the source"):
+        with self._step("dump", self.machine):
             self.report.before = self.primary.ask("dump")["rows"]
 
     def _check_dump(self, found: Mapping[str, Any], there: Mapping[str, Any]) -> None:
@@ -151,16 +154,17 @@ class Import:
             return
         if media.skipped:
             self.report.notes.append(f"{media.skipped} of --media are no plain files, and skipped")
-        with self._step(f"send {len(media.names)} uploads"):
+        with self._step("uploads", machine) as notes:
             self.report.uploads = uploads.send(
                 self.remote, self.site, machine, media, self.stamp.replace("_", "-")
             )
+            notes.append(counted(len(media.names), "file"))
 
     def _put_in_place(self, kind: str, found: Mapping[str, Any]) -> None:
         """Close the site, load, exchange the databases, migrate, and open it."""
         site, new = self.site.name, NEW.format(self.site.name)
         with self._locked() as tokens, self._closed():
-            with self._step("load the dump"):
+            with self._step("load", self.machine):
                 loaded = self.primary.ask(
                     "load", kind=kind, owner=site, database=new, extensions=found["extensions"]
                 )
@@ -174,23 +178,25 @@ class Import:
                     compare.table(self.report.before, self.report.after),
                 )
             aside = ASIDE.format(site, self.stamp)
-            with self._step("exchange the databases"):
-                self._exchange(new, aside)
             try:
+                with self._step("exchange", self.machine):
+                    self._exchange(new, aside)
                 self._use(tokens)
             except BaseException:
+                # Where they were not exchanged, this is refused.
                 with suppress(SiteError):
-                    failed = FAILED.format(site, self.stamp)
-                    self._exchange(aside, failed)
-                    self.say(
-                        f"the database of before is back; the imported one is kept as {failed}"
+                    rejected = REJECTED.format(site, self.stamp)
+                    self._exchange(aside, rejected)
+                    self.display.line(
+                        f"The database of before is back; the imported one is kept as {rejected}."
                     )
                 raise
             self.report.database_aside = aside
 
     def _exchange(self, new: str, aside: str) -> None:
         """Give a database the site's name, and the site's another one, on every machine."""
-        self.primary.ask("swap", database=self.site.name, new=new, aside=aside)
+        with _undisturbed():
+            self.primary.ask("swap", database=self.site.name, new=new, aside=aside)
         for machine in self.site.machines("postgresql_replica"):
             words = [*AS_POSTGRES, "sh", "-c", DISCONNECT, "sh", aside]
             status, _, errors = self.remote.run(machine, words)
@@ -203,10 +209,10 @@ class Import:
         """Migrate the new database to the live release, and have every process see it."""
         first = self.site.app_machines[0]
         live = self._release(first, ["status"], tokens)["live"]
-        with self._step("migrate it to the live release"):
+        with self._step("migrate", first):
             self._release(first, ["migrate", live["id"]], tokens)
         for machine in self.site.app_machines:
-            with self._step(f"restart Django on {machine}"):
+            with self._step("restart", machine):
                 self._release(machine, ["restart"], tokens)
                 units = f"{self.site.name}-process@*.service"
                 self.remote.run(machine, ["systemctl", "restart", units])
@@ -235,7 +241,8 @@ class Import:
     def _locked(self) -> Iterator[Mapping[str, str]]:
         """Hold the lock over the site; gives its tokens."""
         with starting(self.site, "import", current_user()) as start:
-            lock = take(self.site.app_machines, start)
+            with _undisturbed():  # else Ctrl-C would end the connections that hold it
+                lock = take(self.site.app_machines, start)
             heartbeats = Heartbeats(lock, lambda: "import")
             try:
                 yield lock.tokens
@@ -268,7 +275,24 @@ class Import:
         return out
 
     @contextmanager
-    def _step(self, what: str) -> Iterator[None]:
-        began = time.monotonic()
+    def _step(self, name: str, machine: str) -> Iterator[list[str]]:
+        """Show a step while it runs, and when it has ended, with the notes that it collects."""
+        began, notes = time.monotonic(), list[str]()
+        self.display.begin(name, machine)
+        try:
+            yield notes
+        except BaseException as error:
+            notes = [FAILED if isinstance(error, Exception) else CUT_OFF]
+            raise
+        finally:
+            self.display.end(name, machine, time.monotonic() - began, ", ".join(notes))
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Have Ctrl-C end nothing meanwhile, neither here nor in a program that is started."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
         yield
-        self.say(f"{what:<40} {time.monotonic() - began:6.1f} s")
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from contextlib import ExitStack
 from tempfile import TemporaryDirectory
 
 import click
 
 from espalier.cli.command import Environment, environment_command, is_terminal
-from espalier.cli.options import ask_passwords, json_option
-from espalier.inventory.hand_over import handed_over
+from espalier.cli.options import json_option
 from espalier.inventory.host_keys import Compared
-from espalier.inventory.read import Passwords, read
 from espalier.inventory.site import Site, SiteError
-from espalier.project.name import project_name
 from espalier.readiness import keys, names, playbook, ports, secrets
 from espalier.readiness.findings import Finding, as_json_object, failed, lines, ok
 from espalier.readiness.judge import judge
@@ -30,9 +27,12 @@ from espalier.readiness.judge import judge
 )
 @json_option
 def command(environment: Environment, keep_host_keys: bool, as_json: bool) -> int:
-    """Say whether all is ready: inventory, project, machines, names. Changes nothing there."""
+    """Say whether all is ready for `espalier site`.
+
+    Inventory, project, machines and names are looked at; nothing is changed there.
+    """
     ask = is_terminal() and not as_json
-    found = list(_findings(environment, keep_host_keys, ask))
+    found = list(_findings(environment, keep_host_keys, ask, show=not as_json))
     good = not any(one.is_failed for one in found)
     if as_json:
         click.echo(json.dumps(as_json_object(found)))
@@ -40,24 +40,19 @@ def command(environment: Environment, keep_host_keys: bool, as_json: bool) -> in
     for line in lines(found):
         click.echo(line)
     if good:
-        given = environment.options["inventory"]
-        option = f"-i {given}" if given else f"-e {environment.name}"
-        click.echo(f"Ready: `espalier site {option}` makes the site.")
+        click.echo(f"Ready: `{environment.again('site')}` makes the site.")
     else:
-        click.echo("Not ready: mend what is FAILED, and check again.")
+        again = environment.again("check")
+        click.echo(f"Not ready. Mend what is FAILED, and type `{again}` again.")
     return 0 if good else 1
 
 
-def _findings(environment: Environment, keep_new: bool, ask: bool) -> Iterator[Finding]:
+def _findings(
+    environment: Environment, keep_new: bool, ask: bool, *, show: bool
+) -> Iterator[Finding]:
     """All findings: those of the site, then machine by machine."""
-    passwords = ask_passwords(environment.options)
     try:
-        site = read(
-            environment.inventory,
-            name_of=project_name,
-            passwords=passwords,
-            extra_vars=environment.options["extra_vars"],
-        )
+        site = environment.read()
     except SiteError as error:
         yield failed("inventory", str(error))
         return
@@ -68,7 +63,8 @@ def _findings(environment: Environment, keep_new: bool, ask: bool) -> Iterator[F
     refused = {name for name, finding in by_key.items() if finding and finding.is_failed}
     # Behind a bastion, the address is no public one.
     direct = [machine for machine in site.machines("nginx") if compared[machine].direct]
-    found = _look(environment, site, passwords, direct, ask=ask and not refused, share=not refused)
+    ask, share = ask and not refused, not refused
+    found = _look(environment, site, direct, show=show, ask=ask, share=share)
     yield from (one for one in found if not one.machine)
     for machine, finding in by_key.items():
         if finding:
@@ -81,26 +77,25 @@ def _findings(environment: Environment, keep_new: bool, ask: bool) -> Iterator[F
 def _look(
     environment: Environment,
     site: Site,
-    passwords: Passwords,
     direct: Sequence[str],
     *,
+    show: bool,
     ask: bool,
     share: bool,
 ) -> list[Finding]:
     """Have Ansible look at the machines, and look from here at names and ports meanwhile."""
     hosts = {machine: site.topology["machines"][machine]["public_address"] for machine in direct}
     has_secrets = secrets.are_here(site.inventory)
-    with (
-        ThreadPoolExecutor() as pool,
-        TemporaryDirectory(prefix="espalier-") as elsewhere,
-        handed_over(environment.options, passwords) as (options, variables),
-    ):
+    with ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor())
+        elsewhere = stack.enter_context(TemporaryDirectory(prefix="espalier-"))
+        # What is not there is made where it is looked for.
+        making = ["--extra-vars", json.dumps({"secrets_directory": elsewhere})]
+        arguments = [] if has_secrets else making
+        look = stack.enter_context(environment.playbook("check", arguments, path=playbook.CHECK))
         answers = pool.submit(ports.ask, hosts.values())
         leads = pool.submit(names.domains, site.project.get("domains") or (), hosts.values())
-        arguments = replace(environment, options=options).ansible_arguments()
-        if not has_secrets:  # what is not there is made where it is looked for
-            arguments += ["--extra-vars", json.dumps({"secrets_directory": elsewhere})]
-        results = playbook.run(arguments, variables, may_ask=ask, share=share)
+        results = playbook.run(look, show=show, may_ask=ask, share=share)
     shares = {m: results.value(playbook.SHARES, "msg", m) or {} for m in site.app_machines}
     is_made = any("django" in one.get("recorded", ()) for one in shares.values())
     in_vault = (results.value(playbook.SECRETS, "msg") or {}).get("in_vault") is True

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +17,15 @@ import click
 
 from espalier import paths
 from espalier.cli.options import NONE_GIVEN, OPTIONS, SHARED, ask_passwords
-from espalier.inventory.environments import select
-from espalier.inventory.read import read
+from espalier.inventory.environments import environments, select
+from espalier.inventory.hand_over import handed_over
+from espalier.inventory.read import Passwords, read
 from espalier.inventory.site import Site, SiteError
+from espalier.progress.playbook import Playbook
 from espalier.project.name import project_name
 
 # For commands that hand arguments on: from the first argument on, nothing is an option of ours.
 PASS_ON = {"allow_interspersed_args": False}
-
-
 VAULT = ("ask_vault_pass", "vault_password_file", "vault_id")
 
 
@@ -39,23 +41,59 @@ class Environment:
         """A word for it: the name of its directory."""
         return self.inventory.name
 
-    @property
-    def words(self) -> str:
-        """How the person named it, to be typed again; "" where it was the only one."""
-        name, path = self.options.get("environment"), self.options.get("inventory")
-        return f"-e {name}" if name else f"-i {path}" if path else ""
+    def again(self, command: str) -> str:
+        """A command of ours for this environment, as it is to be typed: the way to name it.
+
+        With the option that the person gave; without one where the environment is the only one.
+        """
+        name, path = self.options["environment"], self.options["inventory"]
+        option = f" -e {name}" if name else f" -i {shlex.quote(str(path))}" if path else ""
+        return f"espalier {command}{option}"
+
+    @cached_property
+    def passwords(self) -> Passwords:
+        """The passwords that are to be typed: asked for once, when they are needed first."""
+        return ask_passwords(self.options)
 
     def read(self) -> Site:
-        """Read the site; asks for the passwords that are to be typed."""
+        """Read the site."""
         return read(
             self.inventory,
             name_of=project_name,
-            passwords=ask_passwords(self.options),
+            passwords=self.passwords,
             extra_vars=self.options["extra_vars"],
         )
 
+    @contextmanager
+    def silent(self) -> Iterator[tuple[Environment, Mapping[str, str]]]:
+        """The same for programs of Ansible's, which ask for nothing; and variables for them."""
+        with handed_over(self.options, self.passwords) as (options, variables):
+            yield replace(self, options=options), variables
+
+    @contextmanager
+    def playbook(
+        self,
+        command: str,
+        arguments: Sequence[str] = (),
+        *,
+        path: Path = paths.SITE_PLAYBOOK,
+        again: str = "",
+    ) -> Iterator[Playbook]:
+        """A playbook for this environment, which asks for no password.
+
+        Args:
+            command: ours that runs it, by which its log is named.
+            arguments: of ansible-playbook.
+            path: of the playbook.
+            again: what the person typed, where that is more than the command.
+        """
+        with self.silent() as (silent, variables):
+            words = [*silent.ansible_arguments(), *arguments]
+            told = self.again(again or command)
+            yield Playbook(path, words, variables, self.name, command, told)
+
     def ansible_arguments(self) -> list[str]:
-        """The same options for ansible-playbook, which asks for passwords itself."""
+        """The same options for ansible-playbook."""
         options = self.options
         given = ["-i", str(self.inventory)]
         for name in ("ask_become_pass", "ask_pass", "ask_vault_pass"):
@@ -76,17 +114,13 @@ def _flag(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-class EnvironmentCommand(click.Command):
-    """A command for one environment: its function takes the `Environment` first.
-
-    The function gives the exit status.
-    """
+class Command(click.Command):
+    """A command whose function gives the exit status, and whose failure is told in one way."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the function; a SiteError ends it with its sentence and status."""
-        own = {name: value for name, value in ctx.params.items() if name not in SHARED}
         try:
-            status = self.run(ctx, own)
+            status = self.run(ctx)
         except SiteError as error:
             detail = error.detail.rstrip()
             if ctx.params.get("as_json"):
@@ -97,11 +131,26 @@ class EnvironmentCommand(click.Command):
             status = error.status
         ctx.exit(status)
 
-    def run(self, ctx: click.Context, own: Mapping[str, Any]) -> int:
+    def run(self, ctx: click.Context) -> int:
+        """Run the function with the command's options; gives the exit status."""
+        assert self.callback
+        status: int = ctx.invoke(self.callback, **ctx.params)
+        return status
+
+
+class EnvironmentCommand(Command):
+    """A command for one environment: its function takes the `Environment` first."""
+
+    def run(self, ctx: click.Context) -> int:
         """Run the function with its own options; gives the exit status."""
         assert self.callback
-        status: int = ctx.invoke(self.callback, selected(ctx.params), **own)
+        status: int = ctx.invoke(self.callback, selected(ctx.params), **_own(ctx))
         return status
+
+
+def _own(ctx: click.Context) -> dict[str, Any]:
+    """The options that are not shared by all commands."""
+    return {name: value for name, value in ctx.params.items() if name not in SHARED}
 
 
 class SiteCommand(EnvironmentCommand):
@@ -121,13 +170,13 @@ class SiteCommand(EnvironmentCommand):
         super().__init__(*args, **settings)
         self.prepare = prepare
 
-    def run(self, ctx: click.Context, own: Mapping[str, Any]) -> int:
+    def run(self, ctx: click.Context) -> int:
         """Read the site, and run the function with its own options; gives the exit status."""
         assert self.callback
         with ExitStack() as stack:
             environment = selected(ctx.params)
             prepared = [stack.enter_context(self.prepare())] if self.prepare else []
-            status: int = ctx.invoke(self.callback, environment.read(), *prepared, **own)
+            status: int = ctx.invoke(self.callback, environment.read(), *prepared, **_own(ctx))
         return status
 
 
@@ -170,6 +219,8 @@ def selected(options: Mapping[str, Any]) -> Environment:
         raise SiteError("Both -e and -i name an inventory: give one of them.", 2)
     if inventory is None:
         inventory = select(name, Path.cwd(), _ask_environment if is_terminal() else None)
+        if len(environments(Path.cwd())) > 1:  # as it was answered, where it was asked for
+            options = {**options, "environment": inventory.name}
     if os.environ.get("ESPALIER_VAULT_PASSWORD") and not any(options[name] for name in VAULT):
         options = {**options, "vault_password_file": (str(paths.VAULT_PASSWORD),)}
     return Environment(inventory.resolve(), options)

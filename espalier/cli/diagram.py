@@ -15,7 +15,10 @@ from espalier.inventory.site import SiteError
 @environment_command()
 @click.argument("out", type=click.Path(path_type=Path), default="topology.svg")
 def command(environment: Environment, out: Path) -> int:
-    """Draw the topology as OUT, an SVG (topology.svg by default). Needs Graphviz."""
+    """Draw which service runs where.
+
+    As OUT, an SVG (topology.svg by default). Needs Graphviz.
+    """
     arguments = environment.vault_arguments()
     arguments += ["--ask-vault-pass"] if environment.options["ask_vault_pass"] else []
     try:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
@@ -14,15 +17,18 @@ from espalier.arriving import compare
 from espalier.arriving.dumpfile import read_dump
 from espalier.arriving.order import Import, Report, Request
 from espalier.arriving.url import SourceUrl, parse
-from espalier.cli.command import site_command
+from espalier.cli.command import Environment, environment_command, is_terminal
 from espalier.cli.options import json_option
 from espalier.inventory.remote import reach
 from espalier.inventory.site import Site, SiteError
+from espalier.progress import logs
+from espalier.progress.report import INTERRUPTED
+from espalier.rollout.display import Display
 
 VARIABLE = "PGPASSWORD"  # libpq's own
 
 
-@site_command(name="import")
+@environment_command(name="import")
 @click.option(
     "--database",
     default="",
@@ -39,9 +45,14 @@ VARIABLE = "PGPASSWORD"  # libpq's own
 @click.option("--replace", is_flag=True, help="The site may have data: it is kept aside.")
 @json_option
 def command(
-    site: Site, database: str, dump: Path | None, media: Path | None, replace: bool, as_json: bool
+    environment: Environment,
+    database: str,
+    dump: Path | None,
+    media: Path | None,
+    replace: bool,
+    as_json: bool,
 ) -> int:
-    """Bring a database and uploads from elsewhere into a site.
+    """Bring a database and uploads from elsewhere.
 
     The database that the site has is renamed, and kept. The site is closed for maintenance while
     the new one is loaded, and opens with it, migrated to the live release.
@@ -55,16 +66,47 @@ def command(
         replace=replace,
     )
 
-    def say(line: str) -> None:
-        click.echo(f"  {line}", err=as_json)
-
-    with reach(site) as remote:
-        report = Import(site, remote, request, say).run()
+    site = environment.read()
+    with (
+        logs.create(environment.name, "import") as log,
+        closing(Display(None if as_json else sys.stdout, log)) as display,
+        reach(site) as remote,
+    ):
+        try:
+            with _interrupted_once():
+                report = Import(site, remote, request, display).run()
+        except KeyboardInterrupt:
+            raise SiteError("Interrupted; the site is as it was.", INTERRUPTED) from None
+        except SiteError as error:
+            log.write(f"{error}\n{error.detail}\n")
+            if error.status == 1:
+                error.detail = (
+                    f"{error.detail.rstrip()}\nThe whole log: {logs.shown(log.name)}".strip()
+                )
+            raise
     if as_json:
-        click.echo(json.dumps(_as_json(report)))
+        click.echo(json.dumps(_as_json(report) | {"log": log.name}))
     else:
-        _show(site, report)
+        _show(environment, site, report)
     return 0
+
+
+@contextmanager
+def _interrupted_once() -> Iterator[None]:
+    """Have Ctrl-C interrupt once: the way back to how the site was is gone to its end."""
+
+    def interrupt(number: int, frame: object) -> None:
+        # The programs that are started from now on ignore it too.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = signal.getsignal(signal.SIGINT)
+    if before != signal.SIG_IGN:  # a job in the background
+        signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _source(url: str) -> SourceUrl:
@@ -81,7 +123,7 @@ def _source(url: str) -> SourceUrl:
         )
     if not source.password and (known := os.environ.get(VARIABLE)):
         return dataclasses.replace(source, password=known)
-    if not source.password and sys.stdin.isatty():
+    if not source.password and is_terminal():
         asked: str = click.prompt(
             f"Password of {source.user} on {source.host}",
             hide_input=True,
@@ -106,16 +148,16 @@ def _as_json(report: Report) -> dict[str, object]:
     }
 
 
-def _show(site: Site, report: Report) -> None:
+def _show(environment: Environment, site: Site, report: Report) -> None:
     for note in report.notes:
-        click.echo(f"  {note}")
+        click.echo(f"  note: {note}")
     if report.database_aside:
         click.echo(compare.table(report.before, report.after))
         machine = site.machines("postgresql_primary")[0]
+        drop = f"{environment.again('psql')} -c 'DROP DATABASE {report.database_aside}'"
         click.echo(
             f"The database that was there is kept on {machine} as {report.database_aside}. When "
-            "you do not need it any more: espalier psql -c 'DROP DATABASE "
-            f"{report.database_aside}'"
+            f"you do not need it any more: `{drop}`."
         )
     if uploads := report.uploads:
         words = "upload" if uploads.files == 1 else "uploads"

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from espalier.cli.command import EnvironmentCommand, is_terminal
+from espalier.cli.command import Command, is_terminal
 from espalier.inventory import known_hosts
 from espalier.inventory.environments import environments
 from espalier.inventory.host_keys import Compared, compare, lines
@@ -31,17 +31,7 @@ QUESTIONS = {
 }
 
 
-class PlainCommand(EnvironmentCommand):
-    """A command for no environment that there is: its function takes its own options."""
-
-    def run(self, ctx: click.Context, own: Mapping[str, Any]) -> int:
-        """Run the function; gives the exit status."""
-        assert self.callback
-        status: int = ctx.invoke(self.callback, **ctx.params)
-        return status
-
-
-@click.command(cls=PlainCommand)
+@click.command(cls=Command)
 @click.argument("environment", metavar="[NAME]", default="production")
 @click.option("--host", help="The machine's address.")
 @click.option("--user", help="The user of SSH: root, or one with sudo.  [default: root]")
@@ -70,7 +60,7 @@ def command(
     fingerprint: str | None,
     yes: bool,
 ) -> int:
-    """Begin an environment: write deploy/NAME into the project's directory.
+    """Write deploy/NAME into the project: a new environment.
 
     NAME is production, if none is given. What is not given is asked for. Nothing is overwritten.
     """

@@ -51,7 +51,7 @@ class Commands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; one that Ctrl-C ends has its own exit status, also at a question."""
+        """Run the command; Ctrl-C, or the end of the input at a question, has one exit status."""
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, click.Abort):

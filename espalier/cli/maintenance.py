@@ -16,7 +16,10 @@ from espalier.inventory.site import Site
     "--retry-after", type=int, default=600, show_default=True, help="For visitors, in seconds."
 )
 def command(site: Site, state: str, path: str, retry_after: int) -> int:
-    """Close the site, or what lies below PATH, for maintenance, or open it again."""
+    """Close the site for maintenance, or open it again.
+
+    All of it, or what lies below PATH.
+    """
     words = ["maintenance", state, path]
     if state == "on":
         words.append(str(retry_after))

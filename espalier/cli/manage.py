@@ -14,9 +14,10 @@ from espalier.inventory.site import Site, SiteError
 @site_command(context_settings=PASS_ON)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[--] COMMAND [ARGUMENTS]...")
 def command(site: Site, words: tuple[str, ...]) -> int:
-    """Run manage.py in the live release, on the first machine that runs Django.
+    """Run manage.py in the live release.
 
-    For example: espalier manage -e production -- createsuperuser --username anna
+    On the first machine that runs Django. For example:
+    espalier manage -e production -- createsuperuser --username anna
     """
     if not words:
         raise SiteError("Say what to run: espalier manage -- createsuperuser.", 2)

@@ -12,7 +12,7 @@ from espalier.cli.site import (
     tags_option,
     verbose_option,
 )
-from espalier.progress.watch import plan
+from espalier.progress.collect import plan
 
 
 @environment_command()
@@ -24,7 +24,7 @@ from espalier.progress.watch import plan
 def command(
     environment: Environment, limit: str, tags: str, replace_site: str, diff: bool, verbose: int
 ) -> int:
-    """Say what `espalier site` would change where, and what that interrupts."""
-    arguments = [*environment.ansible_arguments(), *selection(limit, tags, diff)]
-    arguments += replacing(replace_site)
-    return plan(arguments, verbosity=verbose)
+    """Say what `espalier site` would change and interrupt."""
+    arguments = [*selection(limit, tags, diff), *replacing(replace_site)]
+    with environment.playbook("plan", arguments) as playbook:
+        return plan(playbook, verbosity=verbose)

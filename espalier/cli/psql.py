@@ -13,7 +13,10 @@ from espalier.inventory.site import Site
 @click.option("-c", "--command", "statement", default="", help="Run this, and end.")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGUMENTS OF psql]")
 def command(site: Site, statement: str, words: tuple[str, ...]) -> int:
-    """Open psql on the primary, in the project's database, as its administrator."""
+    """Open psql in the project's database.
+
+    On the primary, as its administrator.
+    """
     psql = ["runuser", "-u", "postgres", "--", "psql", "-d", site.name, *words]
     psql += ["-c", statement] if statement else []
     with reach(site) as remote:

@@ -42,7 +42,7 @@ def command(
     accept: tuple[str, ...],
     as_json: bool,
 ) -> int:
-    """Ship what project.yml declares, or another version of it, to every machine."""
+    """Ship what project.yml declares to every machine."""
     # Loaded while the runner starts: it brings pydantic along.
     from espalier.rollout.request import Request
 

@@ -3,56 +3,51 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import click
 
 from espalier import paths
-from espalier.cli.command import Environment, environment_command
-from espalier.cli.options import ask_passwords
-from espalier.environment import plain_environment
-from espalier.inventory.hand_over import handed_over
-from espalier.inventory.read import read
+from espalier.cli.command import Environment, environment_command, is_terminal
+from espalier.cli.site import verbose_option
 from espalier.inventory.site import SiteError
-from espalier.project.name import project_name
+from espalier.progress.collect import collect
+from espalier.progress.playbook import Playbook
+from espalier.progress.report import REFUSED
+from espalier.progress.watch import watch
 from espalier_machine.common.text import format_table
 
 PLAYBOOK = paths.PLAYBOOKS / "remove.yml"
+SURVEY = "Find what is there"  # its task whose results are read
 README = "/var/lib/espalier-kept/README"
 Found = Mapping[str, Mapping[str, Any]]  # by machine, what the module `leaving` returned
 
 
 @environment_command()
 @click.option("--yes", default="", metavar="SITE", help="The site's name: do it without asking.")
-def command(environment: Environment, yes: str) -> int:
-    """Take the kit off every machine of a site: services stop, units and files go, data stays.
+@verbose_option
+def command(environment: Environment, yes: str, verbose: int) -> int:
+    """Take the kit off the machines; all data is kept.
 
-    It says first what will be stopped, removed and kept. A dump of each database is made before
-    PostgreSQL stops; dumps, the data itself, uploads and releases are kept, and named at the end.
-    A removal that was cut off is finished by the same command.
+    Services stop, units and files of the kit go. It says first what will be stopped, removed
+    and kept. A dump of each database is made before PostgreSQL stops; dumps, the data itself,
+    uploads and releases are kept, and named at the end. A removal that was cut off is finished
+    by the same command.
     """
-    passwords = ask_passwords(environment.options)
-    extra_vars = environment.options["extra_vars"]
-    site = read(
-        environment.inventory, name_of=project_name, passwords=passwords, extra_vars=extra_vars
-    )
-    name = site.name
-    with handed_over(environment.options, passwords) as (options, secrets):
-        arguments = [str(PLAYBOOK), *replace(environment, options=options).ansible_arguments()]
-        arguments += ["--extra-vars", json.dumps({"remove_site": name})]
-        click.echo("\n".join(announcement(name, _survey(arguments, secrets))))
-        _confirm(name, yes)
-        if _ansible(arguments, secrets).returncode:
-            raise SiteError(
-                "the removal did not end; what Ansible wrote above says where. Whatever is kept "
-                "is kept: run the same command again to finish it."
-            )
-        click.echo("\n".join(farewell(name, _survey(arguments, secrets))))
+    name = environment.read().name
+    if yes not in ("", name):
+        raise SiteError(f"--yes says {yes}, and the site is {name}. Nothing was changed.", REFUSED)
+    variables = ["--extra-vars", json.dumps({"remove_site": name})]
+    again = f"remove --yes {name}"
+    with environment.playbook("remove", variables, path=PLAYBOOK, again=again) as playbook:
+        click.echo("\n".join(announcement(name, _survey(playbook))))
+        if not yes:
+            _confirm(name)
+        if status := watch(playbook, verbosity=verbose):
+            return status
+        click.echo("\n".join(farewell(environment, name, _survey(playbook))))
     return 0
 
 
@@ -75,12 +70,12 @@ def announcement(name: str, found: Found) -> Iterator[str]:
     yield from _indented(rows + _rows(found))
 
 
-def farewell(name: str, found: Found) -> Iterator[str]:
+def farewell(environment: Environment, name: str, found: Found) -> Iterator[str]:
     """What was kept on each machine, and what to do with it, as lines for a person."""
     yield f"The kit has left {', '.join(found)}. Kept, as {README} there says too:"
     yield from _indented(_rows(found))
-    yield f"To have {name} back: `espalier site`, then `espalier import --dump FILE`, with a dump"
-    yield "from there."
+    site, load = environment.again("site"), environment.again("import --dump FILE")
+    yield f"To have {name} back: `{site}`, then `{load}` with a dump from there."
 
 
 def _rows(found: Found) -> list[list[str]]:
@@ -96,59 +91,28 @@ def _indented(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield from (f"    {line}" for line in format_table(rows).splitlines())
 
 
-def _confirm(name: str, yes: str) -> None:
-    """Have the site's name typed, or given.
+def _confirm(name: str) -> None:
+    """Have the site's name typed.
 
     Raises:
         SiteError: it is another name, or nobody is there to type it.
     """
-    if yes:
-        if yes != name:
-            raise SiteError(f"--yes says {yes}, and the site is {name}. Nothing was changed.", 2)
-        return
-    if not sys.stdin.isatty():
-        raise SiteError(f"Nobody is there to confirm it: add --yes {name}.", 2)
+    if not is_terminal():
+        raise SiteError(
+            f"There is no terminal to ask at: add --yes {name}. Nothing was changed.", REFUSED
+        )
     typed = click.prompt(f"Type {name} to go on", default="", show_default=False, err=True)
     if typed != name:
-        raise SiteError("That is not the site's name. Nothing was changed.", 1)
+        raise SiteError("That is not the site's name. Nothing was changed.", REFUSED)
 
 
-def _ansible(
-    arguments: Sequence[str], secrets: Mapping[str, str], **settings: Any
-) -> subprocess.CompletedProcess[str]:
-    program = str(Path(sys.executable).with_name("ansible-playbook"))
-    environment = {**plain_environment(), **secrets, **settings.pop("env", {})}
-    return subprocess.run([program, *arguments], text=True, env=environment, **settings)
-
-
-def _survey(arguments: Sequence[str], secrets: Mapping[str, str]) -> Found:
+def _survey(playbook: Playbook) -> Found:
     """Look at every machine, which changes nothing.
 
     Raises:
         SiteError: a machine does not answer, or carries another site.
     """
-    done = _ansible(
-        [*arguments, "--tags", "survey"],
-        secrets,
-        stdout=subprocess.PIPE,
-        env={"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
-    )
-    try:
-        plays = json.loads(done.stdout[done.stdout.index("{\n") :])["plays"]
-    except ValueError:
-        raise SiteError("the machines cannot be looked at.", 1, done.stdout) from None
-    results = [task["hosts"] for play in plays for task in play["tasks"]]
-    errors = [
-        f"{machine}: {result['msg']}"
-        for hosts in results
-        for machine, result in hosts.items()
-        if result.get("failed") or result.get("unreachable")
-    ]
-    if errors or done.returncode:
-        raise SiteError("\n".join(errors) or "the machines cannot be looked at.")
-    return {
-        machine: result
-        for hosts in results
-        for machine, result in hosts.items()
-        if "databases" in result
-    }
+    results = collect(replace(playbook, arguments=[*playbook.arguments, "--tags", "survey"]))
+    if sentences := results.failures:
+        raise SiteError("\n".join(sentences) + " Nothing was changed.", REFUSED)
+    return {one.machine: one.values for one in results.all if one.task == SURVEY}

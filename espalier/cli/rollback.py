@@ -21,7 +21,10 @@ from espalier.rollout.process import start
 def command(
     site: Site, runner: Popen[str], release: str, accept: tuple[str, ...], as_json: bool
 ) -> int:
-    """Go back to the release before, or to RELEASE (an id or identity), on every machine."""
+    """Go back to the release before, on every machine.
+
+    Or to RELEASE, an id or identity that `espalier status --json` has.
+    """
     # Loaded while the runner starts: it brings pydantic along.
     from espalier.rollout.request import Request
 

@@ -6,34 +6,29 @@ import dataclasses
 import json
 import os
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
 from espalier import paths
-from espalier.cli.command import Environment, environment_command
-from espalier.cli.options import ask_passwords, json_option
+from espalier.cli.command import Environment, environment_command, is_terminal
+from espalier.cli.options import json_option
 from espalier.cli.site import verbose_option
-from espalier.inventory.hand_over import handed_over
-from espalier.inventory.read import Passwords, read
+from espalier.environment import ansible_program
 from espalier.inventory.secret_files import DIRECTORY
 from espalier.inventory.site import SiteError
 from espalier.progress.watch import watch
-from espalier.project.name import project_name
-from espalier.secrets.catalog import SECRETS
+from espalier.secrets.catalog import SECRETS, key_in_use
 from espalier.secrets.rotate import Rotation
-from espalier.secrets.store import Store, aside, read_store
+from espalier.secrets.store import VAULT, Store, aside, read_store
 from espalier.secrets.table import rows
 from espalier.secrets.vault import FILE
 from espalier_machine.common.text import format_table
 
 HEADER = ["SECRET", "KEPT IN", "MADE", "FOR"]
-DONE = {
+ROTATED = {
     "secret_key": "rotated; what was signed with the old one stays valid until the next rotation, "
-    "or `espalier secrets rotate secret_key --drop-old`",
+    "or `{drop}`",
     "replication_password": "rotated; replicas that follow keep their connections",
 }
 DROPPED = "The secret key of before is accepted no longer: who signed in before it, signs in again."
@@ -53,20 +48,10 @@ def _is_seen_by_git(directory: Path) -> bool:
         return False
 
 
-@contextmanager
-def _handed_over(environment: Environment, passwords: Passwords) -> Iterator[Environment]:
-    """The environment for programs of Ansible's, which do not ask again for what was typed."""
-    with handed_over(environment.options, passwords) as (options, variables):
-        os.environ.update(variables)
-        try:
-            yield dataclasses.replace(environment, options=options)
-        finally:
-            for name in variables:
-                del os.environ[name]
-
-
-def _open(environment: Environment, passwords: Passwords) -> Store:
-    return read_store(environment.inventory, passwords, environment.options["extra_vars"])
+def _open(environment: Environment) -> Store:
+    return read_store(
+        environment.inventory, environment.passwords, environment.options["extra_vars"]
+    )
 
 
 @environment_command(name="list")
@@ -76,7 +61,7 @@ def list_secrets(environment: Environment, as_json: bool) -> int:
 
     And when it was made; but never its value.
     """
-    found = rows(_open(environment, ask_passwords(environment.options)))
+    found = rows(_open(environment))
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(row) for row in found]))
     else:
@@ -92,7 +77,7 @@ def show(environment: Environment, name: str) -> int:
 
     NAME is one of the kit's, or a variable vault_… of your own.
     """
-    values = _open(environment, ask_passwords(environment.options)).values_in_use
+    values = _open(environment).values_in_use
     if name not in values:
         known = ", ".join(values) or "none"
         raise SiteError(f"{name} is no secret here, or not made yet; there are: {known}.", 2)
@@ -107,17 +92,19 @@ def encrypt(environment: Environment) -> int:
     From those beside the inventory into its group_vars/all/vault.yml. Who has the vault's
     password can then deploy from git, such as a colleague or CI. Values stay the same.
     """
-    passwords = ask_passwords(environment.options)
-    store = _open(environment, passwords)
+    store = _open(environment)
     if not store.vault.password_known:
-        if not sys.stdin.isatty():
-            raise SiteError("Give the vault's password: --vault-password-file FILE.", 2)
+        if not is_terminal():
+            raise SiteError(
+                "The new vault needs a password: add --vault-password-file FILE, or set "
+                "ESPALIER_VAULT_PASSWORD in the environment. Nothing was changed.",
+                2,
+            )
         typed = click.prompt(
             "New vault password", hide_input=True, confirmation_prompt=True, err=True
         )
-        store = dataclasses.replace(
-            store, passwords=dataclasses.replace(passwords, vault={"default": typed})
-        )
+        passwords = dataclasses.replace(environment.passwords, vault={"default": typed})
+        store = dataclasses.replace(store, passwords=passwords)
     moved = store.encrypt()
     click.echo(f"{FILE} has every secret, encrypted: commit it.")
     if moved:
@@ -141,13 +128,13 @@ def edit(environment: Environment) -> int:
     """Open the vault in $EDITOR."""
     path = environment.inventory / FILE
     if not path.exists():
-        raise SiteError(f"{path} is not there: `espalier secrets encrypt` makes it.", 2)
-    program = str(Path(sys.executable).with_name("ansible-vault"))
-    passwords = ask_passwords(environment.options)
-    with _handed_over(environment, passwords) as silent:
-        words = [program, "edit", *silent.vault_arguments(), str(path)]
-        variables = {"ANSIBLE_CONFIG": str(paths.ANSIBLE_CONFIG), **os.environ}
-        return subprocess.run(words, env=variables).returncode
+        raise SiteError(
+            f"{path} is not there: `{environment.again('secrets encrypt')}` makes it.", 2
+        )
+    with environment.silent() as (silent, variables):
+        words = [ansible_program("ansible-vault"), "edit", *silent.vault_arguments(), str(path)]
+        known = {"ANSIBLE_CONFIG": str(paths.ANSIBLE_CONFIG), **os.environ, **variables}
+        return subprocess.run(words, env=known).returncode
 
 
 @environment_command()
@@ -164,21 +151,16 @@ def rotate(environment: Environment, name: str, drop_old: bool, yes: bool, verbo
     """
     if drop_old and name != "secret_key":
         raise SiteError("--drop-old is for secret_key only.", 2)
-    passwords, extra_vars = ask_passwords(environment.options), environment.options["extra_vars"]
-    site = read(
-        environment.inventory, name_of=project_name, passwords=passwords, extra_vars=extra_vars
-    )
+    flags = [flag for flag, given in (("--drop-old", drop_old), ("--yes", yes)) if given]
+    again = " ".join(["secrets rotate", name, *flags])
 
     def run_site() -> int:
-        flags = [flag for flag, given in (("--drop-old", drop_old), ("--yes", yes)) if given]
-        again = " ".join(["espalier secrets rotate", name, *flags, environment.words]).strip()
-        with _handed_over(environment, passwords) as silent:
-            arguments = silent.ansible_arguments()
-            return watch(arguments, environment.name, again, as_json=False, verbosity=verbose)
+        with environment.playbook("rotate", again=again) as playbook:
+            return watch(playbook, verbosity=verbose)
 
     rotation = Rotation(
-        site,
-        open_store=lambda: read_store(environment.inventory, passwords, extra_vars),
+        environment.read(),
+        open_store=lambda: _open(environment),
         run_site=run_site,
         tell=lambda words: click.echo(words, err=True),
     )
@@ -191,14 +173,20 @@ def rotate(environment: Environment, name: str, drop_old: bool, yes: bool, verbo
     for words in interruptions:
         click.echo(f"This interrupts something: {words}.", err=True)
     if interruptions and not yes:
-        if not sys.stdin.isatty():
-            raise SiteError("Say --yes if that is meant. Nothing was changed.", 2)
+        if not is_terminal():
+            raise SiteError("There is no terminal to ask at: add --yes. Nothing was changed.", 2)
         if not click.confirm("Go on", err=True):
-            raise SiteError("Not confirmed, so nothing was changed.")
+            raise SiteError("Nothing was changed.")
     rotation.rotate(names)
+    drop = environment.again("secrets rotate secret_key --drop-old")
     for one in names:
-        click.echo(f"{one}: {DONE.get(one, 'rotated; the old one is accepted no longer')}.")
-    click.echo("Share the new values: commit group_vars/all/vault.yml, or copy .secrets/ again.")
+        done = ROTATED.get(one, "rotated; the old one is accepted no longer")
+        click.echo(f"{one}: {done.format(drop=drop)}.")
+    store = _open(environment)
+    if VAULT in {store.place(key_in_use(one, store.values)) for one in names}:
+        click.echo(f"{FILE} has the new values: commit it.")
+    else:
+        click.echo(f"{DIRECTORY}/ has the new values: whoever has a copy needs them too.")
     return 0
 
 

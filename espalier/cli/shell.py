@@ -12,5 +12,8 @@ from espalier.inventory.site import Site
 @site_command(context_settings=PASS_ON)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGUMENTS OF shell]")
 def command(site: Site, words: tuple[str, ...]) -> int:
-    """Open Django's shell in the live release, on the first machine that runs Django."""
+    """Open Django's shell in the live release.
+
+    On the first machine that runs Django.
+    """
     return manage(site, ["shell", *words])

@@ -41,16 +41,13 @@ def command(
     as_json: bool,
     verbose: int,
 ) -> int:
-    """Bring the machines to what the inventory says, and release where that is needed."""
-    arguments = [*environment.ansible_arguments(), *selection(limit, tags, diff)]
-    arguments += replacing(replace_site)
-    return watch(
-        arguments,
-        environment.name,
-        f"espalier site {environment.words}".strip(),
-        as_json=as_json,
-        verbosity=verbose,
-    )
+    """Bring the machines to what the inventory says.
+
+    And release the project, where that is needed.
+    """
+    arguments = [*selection(limit, tags, diff), *replacing(replace_site)]
+    with environment.playbook("site", arguments) as playbook:
+        return watch(playbook, as_json=as_json, verbosity=verbose)
 
 
 def replacing(site: str) -> list[str]:

@@ -6,20 +6,22 @@ import json
 
 import click
 
-from espalier.cli.command import site_command
+from espalier.cli.command import Environment, environment_command
 from espalier.cli.machines import ask_all
 from espalier.cli.options import json_option
-from espalier.inventory.site import Site
 from espalier_machine.common.text import format_table
 
 HEADER = ["MACHINE", "LIVE", "REVISION", "HEALTHY", "SINCE", "BY", "KEPT"]
 
 
-@site_command()
+@environment_command()
 @json_option
-def command(site: Site, as_json: bool) -> int:
-    """Say what is live on each machine, how it is, since when, by whom, and what is kept."""
-    answers = ask_all(site, "status")
+def command(environment: Environment, as_json: bool) -> int:
+    """Say what is live on each machine, and how it is.
+
+    And since when, by whom, and how many releases are kept.
+    """
+    answers = ask_all(environment.read(), "status")
     if as_json:
         click.echo(json.dumps(answers))
         return 0 if all(answer["ok"] for answer in answers.values()) else 1
@@ -47,8 +49,8 @@ def command(site: Site, as_json: bool) -> int:
     lives = {(answer.get("live") or {}).get("identity") for answer in answers.values()}
     if len(lives) > 1:
         click.echo(
-            "The machines serve different releases: `espalier release` or `espalier rollback` "
-            "ends that."
+            f"The machines serve different releases: `{environment.again('release')}` or "
+            f"`{environment.again('rollback')}` ends that."
         )
     good = all(a["ok"] and a["live"] and a["live"]["healthy"] for a in answers.values())
     return 0 if good and len(lives) == 1 else 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,18 +12,16 @@ from typing import Any
 import click
 
 from espalier import paths
-from espalier.cli.command import Environment
+from espalier.cli.command import Command, Environment
 from espalier.cli.site import replacing, verbose_option
 from espalier.inventory.environments import environments, select
 from espalier.inventory.site import SiteError
 from espalier.lab import commands, memory, site
 from espalier.lab.inventory import read_lab
-from espalier.lab.process import LabError
 from espalier.progress.watch import watch
 from espalier.project.cache import CACHE
 from espalier.project.classify import classify
 from espalier.project.detection.detect import detect
-from espalier.project.errors import ProjectError
 from espalier.project.project_file import for_the_lab
 from espalier.project.schema import check
 from espalier.project.source.fetch import fetch
@@ -32,7 +29,7 @@ from espalier.project.source.fetch import fetch
 PREREQUISITES = Path(commands.__file__).with_name("prerequisites")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("project", default="")
 @click.option(
     "-e", "--env", "environment", default="", metavar="NAME", help="Whose project.yml to take."
@@ -45,36 +42,33 @@ PREREQUISITES = Path(commands.__file__).with_name("prerequisites")
     help="The machine's memory; what it has by default, 1024 at first.",
 )
 @verbose_option
-def command(project: str, environment: str, memory_mb: int | None, verbose: int) -> None:
-    """Make a local machine, and deploy a project on it: the same way as on a VPS.
+def command(project: str, environment: str, memory_mb: int | None, verbose: int) -> int:
+    """Make a local machine with a project on it.
 
-    PROJECT is a directory, a git URL or a package on the Python index; this directory's by default,
-    with what project.yml of its environment says of it. Until the next `up`, `-e lab` means this
-    project for every command. Needs Debian or Ubuntu, and root by sudo.
+    It is deployed in the same way as on a VPS. PROJECT is a directory, a git URL or a package
+    on the Python index; this directory's by default, with what project.yml of its environment
+    says of it. Until the next `up`, `-e lab` means this project for every command. Needs Debian
+    or Ubuntu, and root by sudo.
     """
     began = time.monotonic()
-    try:
-        wanted = _project(project, environment)
-        if wanted is not None:
-            _check(wanted)
-        _install_prerequisites()
-        inventory = site.prepare(wanted, memory_mb)
-        commands.up(lab := read_lab(inventory))
-        kills = memory.kills(lab)
-        # Whatever site the machine carries: it is made to be thrown away.
-        arguments = [*Environment(inventory).ansible_arguments(), *replacing("*")]
-        status = watch(arguments, "lab", "espalier up", as_json=False, verbosity=verbose)
-        if memory.kills(lab) > kills:
-            click.echo(memory.advice(lab, "espalier up"), err=True)
-    except (SiteError, ProjectError, LabError) as error:
-        click.echo(f"up: {error}", err=True)
-        sys.exit(getattr(error, "status", 2 if isinstance(error, ProjectError) else 1))
-    if status:
-        sys.exit(status)
-    click.echo(
-        f"Ready after {time.monotonic() - began:.0f} s. The certificate is self-signed: the "
-        "browser will ask once."
-    )
+    wanted = _project(project, environment)
+    if wanted is not None:
+        _check(wanted)
+    _install_prerequisites()
+    inventory = site.prepare(wanted, memory_mb)
+    commands.up(lab := read_lab(inventory))
+    kills = memory.kills(lab)
+    # Whatever site the machine carries: it is made to be thrown away.
+    with Environment(inventory).playbook("up", replacing("*")) as playbook:
+        status = watch(playbook, verbosity=verbose)
+    if memory.kills(lab) > kills:
+        click.echo(memory.advice(lab, "espalier up"), err=True)
+    if status == 0:
+        click.echo(
+            f"Ready after {time.monotonic() - began:.0f} s. The certificate is self-signed: the "
+            "browser will ask once."
+        )
+    return status
 
 
 def _project(given: str, environment: str) -> Mapping[str, Any] | None:

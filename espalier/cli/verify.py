@@ -18,9 +18,10 @@ from espalier.inventory.hand_over import handed_over
 @environment_command(context_settings={"ignore_unknown_options": True})
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGUMENTS OF pytest]")
 def command(environment: Environment, words: tuple[str, ...]) -> int:
-    """Test how the site behaves: its pages, its services, who may connect to what.
+    """Test how the site behaves.
 
-    Breaks nothing: tests that stop something on purpose are for labs, and run by `pytest`.
+    Its pages, its services, who may connect to what. Breaks nothing: tests that stop something
+    on purpose are for labs, and run by `pytest`.
     """
     # Nothing of a project's own settings for pytest, and no files in it.
     pytest = [sys.executable, "-P", "-m", "pytest", "-c", os.devnull, "--rootdir", str(paths.KIT)]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from espalier.environment import plain_environment
+from espalier.environment import ansible_program, plain_environment
 
 
 class ListingError(Exception):
@@ -26,9 +25,14 @@ def read_machines(
     Raises:
         ListingError: the inventory is refused.
     """
-    program = str(Path(sys.executable).with_name("ansible-inventory"))
     done = subprocess.run(
-        [program, "-i", str(Path(inventory).resolve()), "--list", *arguments],
+        [
+            ansible_program("ansible-inventory"),
+            "-i",
+            str(Path(inventory).resolve()),
+            "--list",
+            *arguments,
+        ],
         capture_output=True,
         text=True,
         env=plain_environment(),

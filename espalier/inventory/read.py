@@ -78,25 +78,36 @@ def read(
         "passwords": asdict(passwords or Passwords()),
         "extra_vars": extra_vars,
     }
+    values = ask_ansible("espalier.inventory.read", inventory, order)
+    return Site(inventory=inventory, name=name_of(values["project"]), **values)
+
+
+def ask_ansible(module: str, inventory: Path, order: Mapping[str, Any]) -> dict[str, Any]:
+    """Have a module of ours do something with Ansible's code, in a process of its own.
+
+    Args:
+        module: reads the order from stdin, and writes its answer to stdout, both as JSON.
+        inventory: what it is about.
+        order: what is asked for, passwords among it.
+
+    Raises:
+        SiteError: it failed, with the sentence for what it wrote.
+    """
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "espalier.inventory.read"],
+        [sys.executable, "-P", "-m", module],
         input=json.dumps(order),
         capture_output=True,
         text=True,
         env={"ANSIBLE_CONFIG": str(paths.ANSIBLE_CONFIG), **os.environ},
     )
-    if done.returncode:
-        raise refused(inventory, done.stderr.strip())
-    values = json.loads(done.stdout)
-    return Site(inventory=inventory, name=name_of(values["project"]), **values)
-
-
-def refused(inventory: Path, errors: str) -> SiteError:
-    """The error for what Ansible wrote."""
+    errors = done.stderr.strip()
+    if done.returncode == 0:
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
     for words, sentence in VAULT_ERRORS.items():
         if words in errors:
-            return SiteError(f"{inventory} {sentence}", 2)
-    return SiteError(errors, 2)
+            raise SiteError(f"{inventory} {sentence}", 2)
+    raise SiteError(errors, 2)
 
 
 # -- the reading process -------------------------------------------------------------------------

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from espalier.inventory.site import SiteError
 
-class LabError(Exception):
+
+class LabError(SiteError):
     """A sentence for the person at the terminal."""
 
 

@@ -1,4 +1,4 @@
-"""Runs `ansible-playbook site.yml`, and follows what happens in it."""
+"""Runs `ansible-playbook`, and follows what happens in it: the one way to run a playbook."""
 
 from __future__ import annotations
 
@@ -6,22 +6,44 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import IO, Any, TextIO
 
 from espalier import paths
+from espalier.environment import ansible_program
 from espalier.progress.events import VARIABLE, Follower
 from espalier.progress.screen import Stream
 
 LOOK_EVERY = 0.05  # seconds
 PATIENCE = 3  # seconds after Ctrl-C, which reaches Ansible by itself where it was typed
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@dataclass(frozen=True)
+class Playbook:
+    """A playbook that is to run on the machines of an inventory.
+
+    Attributes:
+        path: its file.
+        arguments: of ansible-playbook: the inventory, how machines are reached, what is wanted.
+        variables: of its environment; passwords that a person typed are among them.
+        environment: a word for the site, for the name of the log.
+        kind: what the log is of, as `site` or `remove`.
+        again: the command that a person types to do the same again.
+    """
+
+    path: Path
+    arguments: Sequence[str]
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    environment: str = ""
+    kind: str = ""
+    again: str = ""
 
 
 class Interrupt:
@@ -32,6 +54,7 @@ class Interrupt:
 
 
 def run_playbook(
+    playbook: Playbook,
     arguments: Sequence[str],
     log: IO[str],
     take: Callable[[Mapping[str, Any]], object],
@@ -40,29 +63,35 @@ def run_playbook(
     errors: IO[str] | None = None,
     colours: bool = False,
     settings: Mapping[str, str] | None = None,
+    may_ask: bool = True,
 ) -> tuple[int, bool]:
-    """Run site.yml; gives Ansible's exit status, and whether it was interrupted.
+    """Run a playbook; gives Ansible's exit status, and whether it was interrupted.
 
     Args:
-        arguments: of ansible-playbook, which asks for passwords on the terminal itself.
+        playbook: which one, and where.
+        arguments: more of them for ansible-playbook.
         log: gets everything that Ansible writes.
         take: gets each event.
         words: gets everything that Ansible writes, too.
         errors: gets what Ansible writes to its standard error, instead of `log`.
         colours: whether Ansible writes in colours; `log` has none where there are `words`.
         settings: for Ansible's environment.
+        may_ask: ssh may ask at this terminal, as for the passphrase of a key.
     """
-    # Ansible's own command of this installation, whatever is first in the PATH.
-    program = Path(sys.executable).with_name("ansible-playbook")
-    command = [str(program), str(paths.SITE_PLAYBOOK), *arguments]
+    program = ansible_program("ansible-playbook")
+    command = [program, str(playbook.path), *playbook.arguments, *arguments]
+    given = {**playbook.variables, **(settings or {})}
     with NamedTemporaryFile(prefix="espalier-") as file, _interruptible() as interrupt:
         process = subprocess.Popen(
             command,
+            stdin=None if may_ask else subprocess.DEVNULL,
             stdout=subprocess.PIPE if words else log,
             stderr=errors or subprocess.STDOUT,
-            env=_environment(file.name, colours) | dict(settings or {}),
+            env=_environment(file.name, colours) | given,
             text=True,
             errors="replace",
+            # Without a terminal ssh cannot ask whether it should trust a machine.
+            start_new_session=not may_ask,
         )
         copier = threading.Thread(target=_copy, args=(process.stdout, log, words), daemon=True)
         copier.start()
@@ -73,7 +102,7 @@ def run_playbook(
                 take(event)
             if ended:
                 break
-            _pass_on(interrupt, process)
+            _pass_on(interrupt, process, PATIENCE if may_ask else 0)
             time.sleep(LOOK_EVERY)
         follower.close()
         copier.join()
@@ -128,10 +157,10 @@ def _interruptible() -> Iterator[Interrupt]:
             signal.signal(number, handler)
 
 
-def _pass_on(interrupt: Interrupt, process: subprocess.Popen[str]) -> None:
+def _pass_on(interrupt: Interrupt, process: subprocess.Popen[str], patience: float) -> None:
     """Interrupt Ansible where it was not by itself: `kill` reaches this process alone."""
     if interrupt.since is None or interrupt.passed_on:
         return
-    if time.monotonic() - interrupt.since > PATIENCE:
+    if time.monotonic() - interrupt.since > patience:
         interrupt.passed_on = True
         process.send_signal(signal.SIGINT)

@@ -12,6 +12,7 @@ from espalier.progress.stages import PREFLIGHT
 
 REFUSED = 2
 INTERRUPTED = 130
+FAILED, CUT_OFF = "FAILED", "interrupted"
 # What ansible-playbook itself ends with, where it was interrupted.
 _ANSIBLE_INTERRUPTED = 99
 
@@ -25,9 +26,14 @@ def stage_line(stage: Stage) -> Line:
     """The line of a stage that has ended."""
     note = counted(stage.changes, "change") if stage.changes else ""
     if stage.failed or stage.cut_off:
-        note = "FAILED" if stage.failed else "interrupted"
-    text = f"  {stage.name:<10} {stage.machine:<12} {stage.seconds:6.1f} s  {note}".rstrip()
-    return text, BAD if stage.failed or stage.cut_off else GOOD
+        note = FAILED if stage.failed else CUT_OFF
+    return step_line(stage.name, stage.machine, stage.seconds, note)
+
+
+def step_line(name: str, machine: str, seconds: float, note: str = "") -> Line:
+    """The line of a stage, or of a step, that a machine has ended."""
+    text = f"  {name:<10} {machine:<12} {seconds:6.1f} s  {note}".rstrip()
+    return text, BAD if note in (FAILED, CUT_OFF) else GOOD
 
 
 def running_line(run: Run, now: float) -> str:

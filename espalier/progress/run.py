@@ -107,8 +107,10 @@ class Run:
         return ended
 
     def _begin(self, stage: str, task: str) -> list[Stage]:
+        if not stage:
+            return []
         self.task = task
-        if stage == self.stage or not stage:
+        if stage == self.stage:
             return []
         self.stage, self.stage_began = stage, self.at
         return self._end()

@@ -1,4 +1,4 @@
-"""The stages of a run of site.yml: the words that a person sees for its plays."""
+"""The stages of a run: the words that a person sees for the plays of site.yml, and of others."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 PREFLIGHT = "preflight"  # whatever it refuses, nothing was changed yet
+LOOKING = ("always", "survey")  # of site.yml and check.yml, of remove.yml
+# Of the play of Django; its other tasks that are in no role are the release.
+AROUND_DJANGO = ("site_lock", "ansible.builtin.include_role")
 
 
 def stage_of(tags: Sequence[str], action: str, args: Mapping[str, Any], in_role: bool) -> str:
@@ -20,8 +23,8 @@ def stage_of(tags: Sequence[str], action: str, args: Mapping[str, Any], in_role:
     if action == "site_lock" and "unlock" in args:
         return ""
     name = next((tag for tag in tags if tag != "django"), "django" if tags else "")
-    if name == "always":
+    if name in LOOKING:
         return PREFLIGHT
-    if name == "django" and not in_role and action != "site_lock":
+    if name == "django" and not in_role and action not in AROUND_DJANGO:
         return "release"
     return name

@@ -1,19 +1,16 @@
-"""A run of site.yml, or its plan, in front of a person or of a program."""
+"""A run of a playbook in front of a person or of a program."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from tempfile import TemporaryFile
 from typing import Any, TextIO
 
 from espalier.progress import logs, report
 from espalier.progress.explain import explain_output
-from espalier.progress.playbook import run_playbook
+from espalier.progress.playbook import Playbook, run_playbook
 from espalier.progress.run import Run, Stage
 from espalier.progress.screen import DIM, Screen
 from espalier.progress.site_answer import answers
@@ -50,25 +47,22 @@ class Watcher:
             self.screen.line(*report.stage_line(stage))
 
 
-def watch(
-    arguments: Sequence[str], environment: str, command: str, *, as_json: bool, verbosity: int
-) -> int:
-    """Run site.yml and show how it goes; gives the exit status.
+def watch(playbook: Playbook, *, as_json: bool = False, verbosity: int = 0) -> int:
+    """Run a playbook and show how it goes; gives the exit status.
 
     Args:
-        arguments: of ansible-playbook.
-        environment: a word for the site, for the name of the log.
-        command: what the person types to do the same again.
+        playbook: which one, and where.
         as_json: print one JSON object at the end, and nothing else.
         verbosity: from 1 on Ansible's own output is shown instead.
     """
     shows_words = verbosity > 0 and not as_json
-    with logs.create(environment, "site") as log:
+    with logs.create(playbook.environment, playbook.kind) as log:
         path = logs.shown(log.name)
         watcher = Watcher(None if as_json or shows_words else sys.stdout)
         try:
             returned, interrupted = run_playbook(
-                [*arguments, f"-{'v' * max(verbosity, 1)}"],
+                playbook,
+                [f"-{'v' * max(verbosity, 1)}"],
                 log,
                 watcher.take,
                 words=sys.stdout if shows_words else None,
@@ -83,50 +77,12 @@ def watch(
         print(json.dumps(report.as_data(run, status, log.name)))
         return status
     serves = status and run.has_touched and run.host and answers(run.address, run.host)
-    told = {"command": command, "log": path, "answers": run.url if serves else ""}
+    told = {"command": playbook.again, "log": path, "answers": run.url if serves else ""}
     if status == report.INTERRUPTED:
         lines = report.interrupted_lines(run, **told)
     else:
         lines = report.failure_lines(run.failures, **told) if status else report.summary(run)
     Screen(sys.stderr if status else sys.stdout).lines(lines)
-    return status
-
-
-def plan(arguments: Sequence[str], *, verbosity: int) -> int:
-    """Say what a run would change; gives the exit status.
-
-    The plugin plugins/callback/plan.py collects and writes it; `verbosity` as for `watch`.
-    """
-    if verbosity:
-        run = Run()
-        words = [*arguments, "--check", f"-{'v' * verbosity}"]
-        with open(os.devnull, "w") as nowhere:
-            returned, interrupted = run_playbook(words, nowhere, run.take, words=sys.stdout)
-        return report.exit_status(run, returned, interrupted)
-    settings = {"ANSIBLE_STDOUT_CALLBACK": "plan"}
-    if sys.stdout.isatty():
-        settings["COLUMNS"] = str(shutil.get_terminal_size().columns)
-    watcher = Watcher(sys.stderr, only_running=True)
-    with TemporaryFile("w+") as output, TemporaryFile("w+") as errors:
-        try:
-            returned, interrupted = run_playbook(
-                [*arguments, "--check"],
-                output,
-                watcher.take,
-                errors=errors,
-                colours=sys.stdout.isatty(),
-                settings=settings,
-            )
-        finally:
-            watcher.close()
-        status = report.exit_status(watcher.run, returned, interrupted)
-        output.seek(0)
-        sys.stdout.write(output.read())
-        if status == report.INTERRUPTED:
-            print("Interrupted; a plan changes nothing.", file=sys.stderr)
-        elif status and not watcher.run.failures:  # what the plugin did not see
-            errors.seek(0)
-            print(explain_output(errors.read()), file=sys.stderr)
     return status
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from espalier.progress.results import Result, Results
 from espalier.readiness import machine_state as look
 from espalier.readiness.findings import Finding, failed, note, ok
-from espalier.readiness.playbook import PROJECT, REACH, SHARES, STATE, WISHES, Result, Results
+from espalier.readiness.playbook import PROJECT, REACH, SHARES, STATE, WISHES
 
 # What the refusals of playbooks/tasks/ are about, by the task's name; others, about the inventory.
 SUBJECTS = {

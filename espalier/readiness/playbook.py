@@ -1,22 +1,13 @@
-"""Have Ansible look at the machines: playbooks/check.yml, and its results."""
+"""Have Ansible look at the machines: playbooks/check.yml, and its tasks."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-from pathlib import Path
-from typing import Any
-
-from espalier.environment import plain_environment
-from espalier.inventory.site import SiteError
 from espalier.paths import PLAYBOOKS
+from espalier.progress.collect import collect
+from espalier.progress.playbook import Playbook
+from espalier.progress.results import Results
 
+CHECK = PLAYBOOKS / "check.yml"
 # The tasks whose results are read, by their names in playbooks/tasks/ and check.yml.
 REACH = "Reach the machine"
 PROJECT = "Find the project and what it needs"
@@ -24,120 +15,13 @@ STATE = "Look at the machine"
 SHARES = "Tell what the topology gives the machine"
 WISHES = "Tell what the project asks for"
 SECRETS = "Tell where the secrets are"
-# What a task says by failing is for people where it is one of these actions.
-REFUSING = ("ansible.builtin.assert", "ansible.builtin.fail", "project", "unreachable")
 
 
-@dataclass(frozen=True)
-class Result:
-    """What one task found on one machine."""
+def run(playbook: Playbook, *, show: bool, may_ask: bool, share: bool = True) -> Results:
+    """Run the playbook; the arguments are those of `collect`.
 
-    task: str
-    machine: str
-    values: Mapping[str, Any]
-    end: float = 0.0  # seconds since 1970
-
-    @property
-    def is_refusal(self) -> bool:
-        """Whether it refuses something, with a sentence."""
-        return self.is_failed and self.values.get("action") in REFUSING and not self.is_error
-
-    @property
-    def is_failed(self) -> bool:
-        """Whether the task failed, for whatever reason."""
-        return bool(self.values.get("failed"))
-
-    @property
-    def is_error(self) -> bool:
-        """Whether the task could not even begin, for want of what another one would have found."""
-        return self.is_failed and self.sentence.startswith("Task failed: ")
-
-    @property
-    def sentence(self) -> str:
-        """Its sentence, without what goes without saying here: nothing is changed by a check."""
-        return str(self.values.get("msg", "")).removesuffix("Nothing was changed.").strip()
-
-
-@dataclass(frozen=True)
-class Results:
-    """What the playbook found."""
-
-    all: Sequence[Result] = field(default_factory=tuple)
-
-    def of(self, task: str, machine: str = "") -> Result | None:
-        """The result of a task on a machine, or on any; None if it was not run there."""
-        found = [r for r in self.all if r.task == task and machine in ("", r.machine)]
-        return next((r for r in found if not r.values.get("skipped")), None)
-
-    def value(self, task: str, key: str, machine: str = "") -> Any:
-        """A value that a task found; None if it failed, or was not run there."""
-        found = self.of(task, machine)
-        return None if found is None or found.values.get("failed") else found.values.get(key)
-
-    @property
-    def refusals(self) -> list[Result]:
-        """What was refused, each sentence once."""
-        found = {(one.machine, one.sentence): one for one in self.all if one.is_refusal}
-        return list(found.values())
-
-    @property
-    def errors(self) -> list[Result]:
-        """What failed, and refuses nothing: as a rule because of a refusal before."""
-        return [one for one in self.all if one.is_failed and not one.is_refusal]
-
-
-def run(
-    arguments: Sequence[str], environment: Mapping[str, str], *, may_ask: bool, share: bool = True
-) -> Results:
-    """Run the playbook.
-
-    Args:
-        arguments: for ansible-playbook: the inventory, and how to reach the machines.
-        environment: more variables for it.
-        may_ask: ssh may ask at this terminal, as for the passphrase of a key.
-        share: tasks may use a connection that an earlier command has left open. Without it, every
-            host key is looked at.
-
-    Raises:
-        SiteError: it could not begin.
+    `share`: tasks may use a connection that an earlier command has left open. Without it, every
+    host key is looked at.
     """
-    unshared = {} if share else {"ANSIBLE_SSH_ARGS": "-o ControlPath=none"}
-    program = str(Path(sys.executable).with_name("ansible-playbook"))
-    done = subprocess.run(
-        [program, str(PLAYBOOKS / "check.yml"), *arguments],
-        env=plain_environment(
-            {**os.environ, **environment, **unshared}, ANSIBLE_STDOUT_CALLBACK="ansible.posix.json"
-        ),
-        stdin=None if may_ask else subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        # Without a terminal ssh cannot ask whether it should trust a machine.
-        start_new_session=not may_ask,
-    )
-    try:
-        return parse(done.stdout)
-    except ValueError:
-        sentence = "Ansible could not look at the machines; its last words follow."
-        raise SiteError(sentence, 1, done.stderr.strip() or done.stdout.strip()) from None
-
-
-def parse(output: str) -> Results:
-    """Read what Ansible's callback `json` wrote; ValueError if it is none.
-
-    Lines that tasks show to people stand before it, and those of a person's own callbacks after it.
-    """
-    begin = re.search(r"(?m)^\{$", output)
-    found, _ = json.JSONDecoder().raw_decode(output, begin.start() if begin else 0)
-    return Results(
-        tuple(
-            Result(task["task"]["name"], machine, values, _seconds(task["task"]["duration"]))
-            for play in found["plays"]
-            for task in play["tasks"]
-            for machine, values in task["hosts"].items()
-        )
-    )
-
-
-def _seconds(duration: Mapping[str, str]) -> float:
-    """When a task ended."""
-    return datetime.fromisoformat(duration.get("end", duration["start"])).timestamp()
+    settings = {} if share else {"ANSIBLE_SSH_ARGS": "-o ControlPath=none"}
+    return collect(playbook, show=show, may_ask=may_ask, settings=settings)

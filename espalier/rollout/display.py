@@ -7,7 +7,8 @@ import time
 from typing import TextIO
 
 from espalier.progress.events import send
-from espalier.progress.screen import BAD, GOOD, Screen
+from espalier.progress.report import step_line
+from espalier.progress.screen import Screen
 
 
 class Display:
@@ -28,8 +29,8 @@ class Display:
     def end(self, step: str, machine: str, seconds: float, note: str) -> None:
         """A machine has ended a step."""
         self.running.pop((step, machine), None)
-        text = f"  {step:<9} {machine:<12} {seconds:6.1f} s  {note}".rstrip()
-        self.line(text, BAD if note == "FAILED" else GOOD)
+        text, look = step_line(step, machine, seconds, note)
+        self.line(text, look)
         send("steps", lines=[text.strip()])
         send("running", what=self.doing())
 

@@ -9,10 +9,9 @@ from typing import Any, Self
 
 from espalier import paths
 from espalier.inventory.environments import project_root
-from espalier.inventory.site import Site, SiteError
+from espalier.inventory.site import Site
 from espalier.project import pack as project
 from espalier.project.cache import CACHE
-from espalier.project.errors import ProjectError
 from espalier.project.schema import check
 from espalier.project.source.git import commits
 
@@ -41,16 +40,13 @@ def pack(site: Site, version: str = "") -> Archive:
     Raises:
         SiteError: the project is refused, with the sentence for it.
     """
-    try:
-        packed = project.pack(
-            _wanted(site, version),
-            project_root(site.inventory),
-            CACHE.expanduser(),
-            paths.OVERLAY,
-            site.requirements,
-        )
-    except ProjectError as error:
-        raise SiteError(str(error), 2) from error
+    packed = project.pack(
+        _wanted(site, version),
+        project_root(site.inventory),
+        CACHE.expanduser(),
+        paths.OVERLAY,
+        site.requirements,
+    )
     build = packed.archive.build
     note = f"{build['source']} {build['version']} {build['revision'][:12]}".strip()
     return Archive(packed.archive.path, packed.archive.identity, note)

@@ -55,11 +55,8 @@ def look(source: Source, root: Path, cache: Path = CACHE, run: Runner = run) -> 
             "`--git URL` or `--package NAME`.",
             2,
         )
-    try:
-        project = check(stated, WHERE)
-        found = fetch(project, root, cache.expanduser(), run, WHERE)
-    except ProjectError as error:
-        raise SiteError(str(error), 2) from error
+    project = check(stated, WHERE)
+    found = fetch(project, root, cache.expanduser(), run, WHERE)
     try:
         return Seen(detect(project, found, WHERE).notes)
     except ProjectError as error:

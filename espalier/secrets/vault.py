@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from espalier import paths
-from espalier.inventory.read import Passwords, refused
+from espalier.inventory.read import Passwords, ask_ansible
 from espalier.secrets.catalog import PREFIX
 
 FILE = Path("group_vars/all/vault.yml")  # below the inventory
@@ -54,17 +52,7 @@ def write_vault(inventory: Path, passwords: Passwords, text: str) -> None:
 
 def _ask(action: str, inventory: Path, passwords: Passwords, **more: Any) -> dict[str, Any]:
     order = {"action": action, "inventory": str(inventory), "passwords": asdict(passwords), **more}
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "espalier.secrets.vault"],
-        input=json.dumps(order),
-        capture_output=True,
-        text=True,
-        env={"ANSIBLE_CONFIG": str(paths.ANSIBLE_CONFIG), **os.environ},
-    )
-    if done.returncode:
-        raise refused(inventory, done.stderr.strip())
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+    return ask_ansible("espalier.secrets.vault", inventory, order)
 
 
 # -- the other process ---------------------------------------------------------------------------

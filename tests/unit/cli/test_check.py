@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from espalier.cli import check
+from espalier.cli import check, command
 from espalier.cli.main import main
 from espalier.inventory.host_keys import Compared, HostKey
 from espalier.inventory.site import Site, SiteError
+from espalier.progress.playbook import Playbook
+from espalier.progress.results import Results
 from espalier.readiness.findings import Finding, failed, ok
-from espalier.readiness.playbook import Results
 
 KEY, OTHER = HostKey("ssh-ed25519", "AAAA"), HostKey("ssh-ed25519", "BBBB")
 TOPOLOGY = {
@@ -29,7 +30,7 @@ def inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An inventory of one machine that is ready, and known."""
     (tmp_path / "topology.yml").write_text("plugin: topology\n")
     site = Site(tmp_path, "shop", TOPOLOGY, {"domains": ["a.example"]}, {}, {"vps1": {}})
-    monkeypatch.setattr(check, "read", lambda *given, **more: site)
+    monkeypatch.setattr(command, "read", lambda *given, **more: site)
     monkeypatch.setattr(
         check.ports, "ask", lambda hosts: {(h, p): "closed" for h in hosts for p in (80, 443)}
     )
@@ -49,8 +50,8 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """How the playbook is run."""
     found: list[dict[str, Any]] = []
 
-    def run(arguments: Any, variables: Any, **how: Any) -> Results:
-        found.append(how | {"arguments": arguments})
+    def run(playbook: Playbook, **how: Any) -> Results:
+        found.append(how | {"arguments": playbook.arguments})
         return Results()
 
     monkeypatch.setattr(check.playbook, "run", run)
@@ -101,12 +102,12 @@ def test_inventory_that_is_refused_is_a_finding(
     def refuse(*given: Any, **more: Any) -> Site:
         raise SiteError("`tiers` in hosts.yml has no such tier.", 2)
 
-    monkeypatch.setattr(check, "read", refuse)
+    monkeypatch.setattr(command, "read", refuse)
     done = run(inventory)
     assert done.exit_code == 1
     assert done.stdout.splitlines() == [
         "site  inventory  FAILED  `tiers` in hosts.yml has no such tier.",
-        "Not ready: mend what is FAILED, and check again.",
+        f"Not ready. Mend what is FAILED, and type `espalier check -i {inventory}` again.",
     ]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,7 @@ from espalier.arriving.dumpfile import DumpFile
 from espalier.arriving.order import Import, Request
 from espalier.cli import import_site
 from espalier.inventory.site import SiteError
+from espalier.rollout.display import Display
 
 URL = "postgres://me:secret@db.example.com/shop"
 
@@ -44,7 +47,7 @@ class Fake(Import):
             machines=lambda service: {"postgresql_primary": ["db1"]}.get(service, []),
         )
         dump = DumpFile(Path(__file__), "sql", "15.3", "15.3")
-        super().__init__(site, SimpleNamespace(), Request(dump=dump), lambda line: None)  # type: ignore[arg-type]
+        super().__init__(site, SimpleNamespace(), Request(dump=dump), Display(None))  # type: ignore[arg-type]
         self.asked: list[str] = []
         self.answers: dict[str, Any] = {
             "look": {
@@ -108,3 +111,29 @@ def test_database_of_before_comes_back_where_migrations_fail() -> None:
         work.run()
     assert work.asked[-3:-1] == ["status", "migrate"]
     assert work.asked[-1].startswith("swap shop_before_")
+
+
+def test_ctrl_c_while_databases_are_exchanged_ends_nothing() -> None:
+    work = Fake({"public.a": 2}, {"public.a": 2}, fails="")
+    work.remote.run = lambda machine, words: (0, "", "")  # type: ignore[attr-defined]
+    ask = work.primary.ask
+
+    def press(command: str, **arguments: Any) -> dict[str, Any]:
+        if command == "swap":
+            os.kill(os.getpid(), signal.SIGINT)
+        return ask(command, **arguments)
+
+    work.primary.ask = press  # type: ignore[method-assign]
+    assert work.run().database_aside.startswith("shop_before_")
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+
+
+def test_ctrl_c_interrupts_an_import_once() -> None:
+    with pytest.raises(KeyboardInterrupt), import_site._interrupted_once():
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)  # on the way back
+            way_back = "gone to its end"
+    assert way_back
+    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler

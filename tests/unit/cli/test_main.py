@@ -178,6 +178,46 @@ def test_vault_password_comes_from_the_environment_unless_an_option_has_it(
     assert command.selected(own).options["vault_password_file"] == ("/own",)
 
 
+def test_environment_is_named_in_a_hint_as_the_person_named_it() -> None:
+    production = Path("/shop/deploy/production")
+
+    def hint(**given: Any) -> str:
+        return command.Environment(production, options.NONE_GIVEN | given).again("site")
+
+    assert hint() == "espalier site"
+    assert hint(environment="production") == "espalier site -e production"
+    assert hint(inventory=Path("my shop")) == "espalier site -i 'my shop'"
+
+
+def test_passwords_are_asked_for_once_and_typed_for_ansible_by_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+    monkeypatch.setattr(command, "ask_passwords", lambda given: asked.append(1) or Passwords())
+    given = options.NONE_GIVEN | {"ask_become_pass": True}
+    environment = command.Environment(Path("/x"), given)
+    for _ in range(2):
+        with environment.playbook("site", ["--diff"], again="site -D") as playbook:
+            assert playbook.arguments == ["-i", "/x", "--diff"]
+            assert (playbook.environment, playbook.again) == ("x", "espalier site -D")
+            assert playbook.variables["ANSIBLE_BECOME_ASK_PASS"] == "False"
+    assert asked == [1]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, click.Abort])
+def test_who_interrupts_a_command_gets_130(
+    monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    def interrupted(*given: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(command, "read", interrupted)
+    for words in (["psql", "-i", INVENTORY], ["secrets", "rotate", "all", "-i", INVENTORY]):
+        monkeypatch.setattr(command.Environment, "read", interrupted)
+        done = CliRunner().invoke(main, words)
+        assert (done.exit_code, done.stderr) == (130, "\nInterrupted.\n")
+
+
 def test_passwords_are_asked_with_the_words_of_ansible(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 

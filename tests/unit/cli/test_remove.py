@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import io
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 
 from espalier.cli import remove
-from espalier.inventory.site import SiteError
+from espalier.cli.command import Environment
+from espalier.cli.main import main
+from espalier.cli.options import NONE_GIVEN
+from espalier.progress.playbook import Playbook
+from espalier.progress.results import Result, Results
 
 FOUND = {
     "db1": {
@@ -25,13 +31,48 @@ def test_it_says_what_goes_and_what_stays() -> None:
         "    db1  shop             database, 8.0 MB: dumped and kept",
         "    db1  /srv/shop/media  uploads: 1 file, 4.1 kB",
     ]
-    assert "    db1  /srv/shop/media  uploads: 1 file, 4.1 kB" in remove.farewell("shop", FOUND)
+    environment = Environment(Path("/x"), NONE_GIVEN | {"environment": "production"})
+    lines = list(remove.farewell(environment, "shop", FOUND))
+    assert "    db1  /srv/shop/media  uploads: 1 file, 4.1 kB" in lines
+    assert "`espalier site -e production`" in lines[-1]
 
 
-def test_the_site_s_name_is_the_word(monkeypatch: pytest.MonkeyPatch) -> None:
-    remove._confirm("shop", "shop")
-    with pytest.raises(SiteError, match="--yes says till, and the site is shop"):
-        remove._confirm("shop", "till")
-    monkeypatch.setattr("sys.stdin", io.StringIO("shop\n"))
-    with pytest.raises(SiteError, match="add --yes shop"):
-        remove._confirm("shop", "")
+@pytest.mark.parametrize(
+    ("words", "typed", "sentence"),
+    [
+        (["--yes", "till"], "", "--yes says till, and the site is shop. Nothing was changed."),
+        ([], "", "There is no terminal to ask at: add --yes shop. Nothing was changed."),
+        ([], "till\n", "That is not the site's name. Nothing was changed."),
+    ],
+)
+def test_the_site_s_name_is_the_word(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: list[str], typed: str, sentence: str
+) -> None:
+    monkeypatch.setattr(Environment, "read", lambda self: SimpleNamespace(name="shop"))
+    monkeypatch.setattr(remove, "collect", lambda playbook: Results())
+    monkeypatch.setattr(remove, "watch", lambda *given, **more: pytest.fail("it went on"))
+    monkeypatch.setattr(remove, "is_terminal", lambda: bool(typed))
+    done = CliRunner().invoke(main, ["remove", "-i", str(tmp_path), *words], input=typed)
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (2, f"remove: {sentence}")
+
+
+def test_removal_goes_on_with_the_name_and_says_what_to_type_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept = {"databases": [], "kept": [{"what": "uploads", "path": "/m", "size": "1 file"}]}
+    looked: list[Playbook] = []
+
+    def collect(playbook: Playbook) -> Results:
+        looked.append(playbook)
+        return Results((Result(remove.SURVEY, "vps1", kept),))
+
+    run: list[Playbook] = []
+    monkeypatch.setattr(Environment, "read", lambda self: SimpleNamespace(name="shop"))
+    monkeypatch.setattr(remove, "collect", collect)
+    monkeypatch.setattr(remove, "watch", lambda playbook, **how: run.append(playbook) or 0)
+    done = CliRunner().invoke(main, ["remove", "-i", str(tmp_path), "--yes", "shop"])
+    assert done.exit_code == 0, done.output
+    assert run[0].again == f"espalier remove --yes shop -i {tmp_path}"
+    assert [one.arguments[-1] for one in looked] == ["survey", "survey"]
+    assert "--tags" not in run[0].arguments
+    assert done.stdout.count("    vps1  /m  uploads: 1 file") == 2

@@ -9,6 +9,7 @@ import pytest
 from espalier.progress import report
 from espalier.progress.run import Run
 from espalier.progress.screen import Line
+from espalier.progress.stages import PREFLIGHT, stage_of
 
 
 def run_of(*events: dict[str, Any]) -> Run:
@@ -167,3 +168,22 @@ def test_end_of_ansible_itself_is_told_with_what_it_did() -> None:
     run.stop("Unexpected Exception", 1)
     lines = report.failure_lines(run.failures, command="c", log="~/l")
     assert texts(lines)[:2] == ["nginx failed, at `Do`:", "Unexpected Exception"]
+
+
+@pytest.mark.parametrize(
+    ("tags", "action", "in_role", "stage"),
+    [
+        (["always"], "machine_facts", False, PREFLIGHT),
+        (["survey"], "leaving", False, PREFLIGHT),  # of remove.yml, before it asks
+        (["django"], "ansible.builtin.include_role", False, "django"),
+        (["django"], "ansible.builtin.command", True, "django"),
+        (["django"], "site_lock", False, "django"),
+        (["django"], "site_release", False, "release"),
+        (["dump"], "leaving", False, "dump"),
+        ([], "leaving", False, ""),
+    ],
+)
+def test_stage_is_named_by_the_play(
+    tags: list[str], action: str, in_role: bool, stage: str
+) -> None:
+    assert stage_of(tags, action, {}, in_role) == stage

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from espalier import paths
+from espalier.progress.results import Results, parse
 from espalier.readiness.findings import Finding, as_json_object, failed, lines, note, ok
 from espalier.readiness.judge import SUBJECTS, judge
 from espalier.readiness.playbook import (
@@ -19,8 +20,6 @@ from espalier.readiness.playbook import (
     SHARES,
     STATE,
     WISHES,
-    Results,
-    parse,
 )
 
 GIB = 1024**3

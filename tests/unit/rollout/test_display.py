@@ -16,7 +16,7 @@ def test_step_that_ended_has_a_line() -> None:
     display.begin("build", "app1")
     assert display.doing() == "build app1"
     display.end("build", "app1", 1.25, "FAILED")
-    assert stream.getvalue() == "  build     app1            1.2 s  FAILED\n"
+    assert stream.getvalue() == "  build      app1            1.2 s  FAILED\n"
     assert display.doing() == "begin"
 
 

@@ -84,7 +84,7 @@ def test_interrupted_runner_tells_what_is_live_and_ends() -> None:
     job.stdin.write(ASKED)
     job.stdin.close()
     job.stdin = None
-    until(job.stderr, "switch    app1")
+    until(job.stderr, "switch     app1")
     time.sleep(0.5)
     job.send_signal(signal.SIGINT)
     job.send_signal(signal.SIGINT)
@@ -134,7 +134,7 @@ def test_command_ends_with_the_status_and_the_sentence_of_its_runner(
     steps = job.stderr
 
     def interrupt() -> None:  # this process alone, as `kill -INT` does
-        until(steps, "switch    app1")
+        until(steps, "switch     app1")
         time.sleep(0.5)
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
@@ -150,4 +150,4 @@ def test_command_ends_with_the_status_and_the_sentence_of_its_runner(
     assert status == 130
     assert "the same command finishes it." in capsys.readouterr().err.replace("\n", " ")
     (log,) = tmp_path.glob("espalier/logs/x-*-rollback.log")
-    assert "switch    app1" in log.read_text()
+    assert "switch     app1" in log.read_text()
