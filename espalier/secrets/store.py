@@ -122,6 +122,18 @@ class Store:
         variables = {PREFIX + name: value for name, value in changes.items()}
         write_vault(self.inventory, self.passwords, set_values(text, {**variables, MADE: dates}))
 
+    def _check_directory(self) -> None:
+        """Refuse to make all/ beside a file of that name, which Ansible would read no longer."""
+        for name in ("all", "all.yml", "all.yaml", "all.json"):
+            path = self.inventory / FILE.parent.parent / name
+            if path.is_file() and not (self.inventory / FILE.parent).is_dir():
+                raise SiteError(
+                    f"{path} is a file, which Ansible does not read beside a directory all/, where "
+                    f"{FILE.name} is to lie. Make {path.parent}/all/ and move the file into it, as "
+                    "main.yml; then run this again. Nothing was changed.",
+                    2,
+                )
+
     def encrypt(self) -> list[str]:
         """Move the files beside the inventory into its vault; gives the names that were moved.
 
@@ -132,6 +144,7 @@ class Store:
         Raises:
             SiteError: it cannot be written, or reads back as something else.
         """
+        self._check_directory()
         moved = {name: self.files[name] for name in NAMES if self.place(name).startswith(FILES)}
         new = {name: generate(name) for name in SECRETS if not self.place(name)}
         dates = {name: self.made(name) for name in moved}

@@ -168,3 +168,19 @@ def test_typed_password_and_vault_id_of_the_user_are_kept(inventory: Path) -> No
     again.write({"secret_key": {"secret_key": "b"}})
     text = (inventory / "group_vars/all/vault.yml").read_text()
     assert text.startswith("$ANSIBLE_VAULT;1.2;AES256;team\n")
+
+
+@pytest.mark.parametrize("name", ["all.yml", "all.yaml", "all.json", "all"])
+def test_file_that_ansible_would_not_read_beside_the_vault_is_named(
+    inventory: Path, passwords: Passwords, name: str
+) -> None:
+    path = inventory / "group_vars" / name
+    path.parent.mkdir()
+    path.write_text('{"mine": "1"}\n')
+    with pytest.raises(SiteError, match=rf"group_vars/{name} is a file.*move the file into it"):
+        read_store(inventory, passwords).encrypt()
+    assert [one.name for one in path.parent.iterdir()] == [name]
+    if name == "all":
+        return
+    path.parent.joinpath("all").mkdir()  # it is not read now either
+    read_store(inventory, passwords).encrypt()
