@@ -18,7 +18,7 @@ EXTENSION = re.compile(
     r'^CREATE EXTENSION (?:IF NOT EXISTS )?(?P<name>"[^"]+"|\S+?)'
     r'(?: WITH SCHEMA (?P<schema>"[^"]+"|\S+?))?;$'
 )
-DOLLAR = re.compile(rb"\$(?:[A-Za-z_]\w*)?\$")
+QUOTES = re.compile(rb"""'|"|--|\$(?:[A-Za-z_]\w*)?\$""")
 # Owners, privileges and what belongs to the server; each is one line in a dump.
 SKIPPED = re.compile(
     rb"^(?:ALTER [A-Z ]+ .+ OWNER TO .+;$|GRANT |REVOKE |ALTER DEFAULT PRIVILEGES |"
@@ -78,7 +78,7 @@ def clean(lines: Iterable[bytes], dump: Dump) -> Iterator[bytes]:
             else:
                 dump.rows[table] += 1
             yield line
-        elif text:  # the body of a function
+        elif text:  # the body of a function, a text with several lines
             text = _open_text(bare, text)
             yield line
         elif statement:
@@ -114,11 +114,16 @@ def clean(lines: Iterable[bytes], dump: Dump) -> Iterator[bytes]:
             )
 
 
-def _open_text(line: bytes, tag: bytes) -> bytes:
-    """The dollar quote that is open at the end of a line; `tag` is the one at its beginning."""
-    for found in DOLLAR.findall(line):
-        if not tag:
-            tag = found
-        elif found == tag:
-            tag = b""
-    return tag
+def _open_text(line: bytes, quote: bytes) -> bytes:
+    """The quote that is open at the end of a line: `'`, `"` or `$…$`.
+
+    `quote` is the one at its beginning. A doubled one within a text closes and opens it.
+    """
+    for found in QUOTES.findall(line):
+        if not quote:
+            if found == b"--":  # a comment, to the end of the line
+                break
+            quote = found
+        elif found == quote:
+            quote = b""
+    return quote

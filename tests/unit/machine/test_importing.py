@@ -163,3 +163,19 @@ def test_uploads_take_their_place_and_what_was_there_goes_aside(tmp_path: Path) 
 def test_upload_that_leads_out_of_the_directory_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="no file below"):
         uploads.receive(stream(**{name: b"x"}), tmp_path)
+
+
+def test_texts_of_inserts_are_no_statements() -> None:
+    text = b"""INSERT INTO public.auth_user VALUES (1, 'pbkdf2_sha256$600000$aBcD$hash=');
+INSERT INTO public.auth_user VALUES (2, 'it''s "one $$');
+INSERT INTO public.note VALUES (1, 'Dear all,
+GRANT him access -- it''s
+\\connect
+INSERT INTO public.note VALUES (9);
+thanks');
+-- Name: it's a comment; Type: TABLE; Schema: public; Owner: uabc
+"""
+    owned = b"ALTER TABLE public.note OWNER TO uabc;\n"
+    dump = sql.Dump()
+    assert b"".join(sql.clean((text + owned).splitlines(keepends=True), dump)) == text
+    assert dump.rows == {"public.auth_user": 2, "public.note": 1}
