@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import tarfile
 from pathlib import Path
@@ -156,6 +157,24 @@ def test_uploads_take_their_place_and_what_was_there_goes_aside(tmp_path: Path) 
     assert uploads.merge(names, media, staging, aside) == 1
     assert (media / "cat.jpg").read_bytes() == b"new"
     assert (media / "2026/dog.jpg").read_bytes() == b"dog"
+    assert (aside / "cat.jpg").read_bytes() == b"old"
+
+
+def test_uploads_may_lie_on_a_disk_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other_disk(*names: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    media, staging, aside = (tmp_path / name for name in ("media", "staging", "aside"))
+    for directory in (media, staging, aside):
+        directory.mkdir()
+    (media / "cat.jpg").write_bytes(b"old")
+    names = uploads.receive(stream(**{"cat.jpg": b"new"}), staging)
+    monkeypatch.setattr("os.replace", other_disk)
+    monkeypatch.setattr("os.rename", other_disk)
+    assert uploads.merge(names, media, staging, aside) == 1
+    assert (media / "cat.jpg").read_bytes() == b"new"
     assert (aside / "cat.jpg").read_bytes() == b"old"
 
 
