@@ -7,6 +7,7 @@ kept; the new one takes its name when its rows are as many as those of the sourc
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -174,9 +175,9 @@ class Import:
                     compare.table(self.report.before, self.report.after),
                 )
             aside = ASIDE.format(site, self.stamp)
-            with self._step("exchange the databases"):
-                self._exchange(new, aside)
             try:
+                with self._step("exchange the databases"):
+                    self._exchange(new, aside)
                 self._use(tokens)
             except BaseException:
                 with suppress(SiteError):
@@ -190,7 +191,8 @@ class Import:
 
     def _exchange(self, new: str, aside: str) -> None:
         """Give a database the site's name, and the site's another one, on every machine."""
-        self.primary.ask("swap", database=self.site.name, new=new, aside=aside)
+        with _not_interrupted():
+            self.primary.ask("swap", database=self.site.name, new=new, aside=aside)
         for machine in self.site.machines("postgresql_replica"):
             words = [*AS_POSTGRES, "sh", "-c", DISCONNECT, "sh", aside]
             status, _, errors = self.remote.run(machine, words)
@@ -272,3 +274,13 @@ class Import:
         began = time.monotonic()
         yield
         self.say(f"{what:<40} {time.monotonic() - began:6.1f} s")
+
+
+@contextmanager
+def _not_interrupted() -> Iterator[None]:
+    """Ignore Ctrl-C for seconds, here and in ssh: the machine would go on, nobody knew how far."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,4 +110,28 @@ def test_database_of_before_comes_back_where_migrations_fail() -> None:
     with pytest.raises(SiteError, match="it failed"):
         work.run()
     assert work.asked[-3:-1] == ["status", "migrate"]
+    assert work.asked[-1].startswith("swap shop_before_")
+
+
+def test_ctrl_c_leaves_no_database_that_is_not_migrated() -> None:
+    work = Fake({"public.a": 2}, {"public.a": 2}, fails="")
+    machines = {"postgresql_primary": ["db1"], "postgresql_replica": ["db2"]}
+    work.site.machines = lambda service: machines.get(service, [])  # type: ignore[method-assign, assignment]
+    ask, was = work._ask, list[object]()
+
+    def interrupted_ask(command: str, **arguments: Any) -> dict[str, Any]:
+        if command == "swap":
+            was.append(subprocess.run(["sh", "-c", "kill -INT $$"]).returncode)  # ssh as well
+            os.kill(os.getpid(), signal.SIGINT)
+        return ask(command, **arguments)
+
+    def interrupted_run(machine: str, words: list[str]) -> tuple[int, str, str]:
+        raise KeyboardInterrupt
+
+    work.primary.ask = interrupted_ask  # type: ignore[method-assign, assignment]
+    work.remote.run = interrupted_run  # type: ignore[attr-defined]
+    with pytest.raises(KeyboardInterrupt):
+        work.run()
+    assert was == [0, 0]
+    assert work.asked[-2] == "swap shop_import"
     assert work.asked[-1].startswith("swap shop_before_")
