@@ -57,7 +57,7 @@ class Fake(Import):
                 "free": 10**9,
             },
             "inspect": {"extensions": [], "left_out": [], "rows": before},
-            "load": {"rows": after},
+            "load": {"rows": after, "of_extensions": ["public.spatial_ref_sys"]},
         }
         self.fails = fails
         self.primary = SimpleNamespace(  # type: ignore[assignment]
@@ -95,6 +95,12 @@ def test_databases_are_exchanged_once_the_rows_are_the_same() -> None:
         *("status", "look", "inspect", "load", "swap shop_import"),
         *("status", "migrate", "restart"),
     ]
+
+
+def test_rows_of_extensions_are_not_compared() -> None:
+    work = Fake({"public.a": 2, "public.spatial_ref_sys": 1}, {"public.a": 2}, fails="")
+    work.remote.run = lambda machine, words: (0, "", "")  # type: ignore[attr-defined]
+    assert work.run().before == {"public.a": 2}
 
 
 def test_rows_that_are_missing_leave_the_site_as_it_was() -> None:
