@@ -139,7 +139,7 @@ class Store:
 
         What the kit has not made yet is made too, so that whoever runs it next, such as CI, has
         nothing to make that others would not know. The files are set aside once Ansible has read
-        each value back from the vault.
+        each value back from the vault; those too that a run which was cut off has left.
 
         Raises:
             SiteError: it cannot be written, or reads back as something else.
@@ -156,9 +156,10 @@ class Store:
                 f"{self.inventory / FILE} was written, but the inventory does not read back as it "
                 f"should. The files in {DIRECTORY}/ are as they were."
             )
-        for name in moved:
+        kept = [name for name in self.files if after.values.get(name) == self.files[name]]
+        for name in kept:
             _set_aside(self.inventory / DIRECTORY / name)
-        return list(moved)
+        return kept
 
 
 def read_store(inventory: Path, passwords: Passwords, extra_vars: tuple[str, ...] = ()) -> Store:

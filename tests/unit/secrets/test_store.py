@@ -86,8 +86,14 @@ def test_encrypt_moves_what_there_is_unchanged_and_makes_the_rest(
     aside = inventory / ".secrets/moved-to-vault"
     assert (aside / "secret_key").read_text() == "b-word salt=abc\n"
     assert {p.name for p in aside.iterdir()} == {"database_password", "secret_key"}
+    # It was cut off before the files were set aside, and one is another now.
+    for name in ("database_password", "secret_key"):
+        (aside / name).rename(inventory / ".secrets" / name)
+    (inventory / ".secrets/secret_key").write_text("of mine\n")
+    assert read_store(inventory, passwords).encrypt() == ["database_password"]
+    assert read_secret(inventory / ".secrets", "secret_key") == "of mine"
     # Once more: nothing is to be done, and nothing is.
-    assert store.encrypt() == []
+    assert read_store(inventory, passwords).encrypt() == []
     assert (folder / "vault.yml").read_text() == text
 
 
