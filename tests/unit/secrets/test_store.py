@@ -190,3 +190,15 @@ def test_file_that_ansible_would_not_read_beside_the_vault_is_named(
         return
     path.parent.joinpath("all").mkdir()  # it is not read now either
     read_store(inventory, passwords).encrypt()
+
+
+def test_links_stay_links(inventory: Path, passwords: Passwords, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.write_text("first one\n")
+    kept = inventory / ".secrets/database_password"
+    kept.unlink()
+    kept.symlink_to(shared)
+    changes = {"database_password": {"database_password": "another"}}
+    read_store(inventory, passwords).write(changes)
+    assert kept.is_symlink()
+    assert shared.read_text() == "another\n"
