@@ -30,6 +30,8 @@ SKIPPED = re.compile(
 SKIPPED_STATEMENT = re.compile(
     rb"^(?:CREATE EVENT TRIGGER|CREATE PUBLICATION|CREATE SUBSCRIPTION) "
 )
+# pg_dump writes both, whatever its options.
+BEGINNING, END = b"-- PostgreSQL database dump", b"-- PostgreSQL database dump complete"
 WHOLE_CLUSTER = re.compile(rb"^(?:\\connect |CREATE DATABASE |CREATE ROLE )")
 
 
@@ -67,9 +69,10 @@ def clean(lines: Iterable[bytes], dump: Dump) -> Iterator[bytes]:
     """Yield what is loaded, and note in `dump` what else there is.
 
     Raises:
-        ImportingError: it is a dump of a whole cluster, or has a command of psql in it.
+        ImportingError: it is a dump of a whole cluster, has a command of psql in it, or is cut off.
     """
     table, text, statement = "", b"", False
+    wants_end = False
     for line in lines:
         bare = line.rstrip(b"\r\n")
         if table:  # rows of COPY, a line each
@@ -97,6 +100,8 @@ def clean(lines: Iterable[bytes], dump: Dump) -> Iterator[bytes]:
         elif bare.startswith(b"\\"):
             raise ImportingError(f"the dump has a command of psql in it, {bare[:40]!r}.")
         else:
+            if bare in (BEGINNING, END):
+                wants_end = bare == BEGINNING
             if copied := COPY.match(bare):
                 table = table_of(copied)
                 dump.rows.setdefault(table, 0)
@@ -112,6 +117,8 @@ def clean(lines: Iterable[bytes], dump: Dump) -> Iterator[bytes]:
                 if (bare.startswith(b"CREATE SCHEMA ") and b"IF NOT EXISTS" not in bare)
                 else line
             )
+    if table or text or wants_end:
+        raise ImportingError("the dump is cut off: its end is missing. Copy or make it once more.")
 
 
 def _open_text(line: bytes, quote: bytes) -> bytes:

@@ -45,6 +45,7 @@ INSERT INTO public.log VALUES (1, 'a');
 SELECT pg_catalog.setval('public.user_id_seq', 2, true);
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 \unrestrict abc
+-- PostgreSQL database dump complete
 """
 CLEANED = rb"""--
 -- PostgreSQL database dump
@@ -69,6 +70,7 @@ COPY public."we ""are"" here" (id) FROM stdin;
 \.
 INSERT INTO public.log VALUES (1, 'a');
 SELECT pg_catalog.setval('public.user_id_seq', 2, true);
+-- PostgreSQL database dump complete
 """
 
 
@@ -91,6 +93,18 @@ def test_sql_is_cleaned_of_owners_and_of_what_a_superuser_makes() -> None:
 def test_sql_that_would_do_more_than_fill_a_database_is_refused(line: bytes, sentence: str) -> None:
     with pytest.raises(ImportingError, match=sentence):
         list(sql.clean([line], sql.Dump()))
+
+
+@pytest.mark.parametrize(
+    "cut",
+    ["COPY public.a (id) FROM stdin;\n1\n", "INSERT INTO public.a VALUES ('x\n", "SET a = 1;\n"],
+)
+def test_sql_that_is_cut_off_is_refused(cut: str) -> None:
+    text = f"--\n-- PostgreSQL database dump\n--\n{cut}"
+    with pytest.raises(ImportingError, match="its end is missing"):
+        sql.count_rows(text.encode().splitlines(keepends=True))
+    whole = b"SET a = 1;\n--\n-- PostgreSQL database dump complete\n--\n"
+    assert sql.count_rows(whole.splitlines(keepends=True)) == {}
 
 
 def test_extension_is_read_from_its_statement() -> None:
