@@ -88,11 +88,22 @@ def test_sql_is_cleaned_of_owners_and_of_what_a_superuser_makes() -> None:
         (b"\\connect shop\n", "of a whole server"),
         (b"CREATE DATABASE shop WITH TEMPLATE = template0;\n", "of a whole server"),
         (b"\\! rm -rf /\n", "a command of psql"),
+        (b"SELECT 'it''s' \\! rm -rf /\n", "a command of psql"),
     ],
 )
 def test_sql_that_would_do_more_than_fill_a_database_is_refused(line: bytes, sentence: str) -> None:
     with pytest.raises(ImportingError, match=sentence):
         list(sql.clean([line], sql.Dump()))
+
+
+def test_rows_of_one_insert_are_counted() -> None:
+    text = b"""INSERT INTO public.a VALUES
+\t(1, 'x
+\t(9, y'),
+\t(2, '\\d');
+INSERT INTO public.a VALUES (3, '');
+"""
+    assert sql.count_rows(text.splitlines(keepends=True)) == {"public.a": 3}
 
 
 @pytest.mark.parametrize(
