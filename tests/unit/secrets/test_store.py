@@ -202,3 +202,9 @@ def test_links_stay_links(inventory: Path, passwords: Passwords, tmp_path: Path)
     read_store(inventory, passwords).write(changes)
     assert kept.is_symlink()
     assert shared.read_text() == "another\n"
+
+
+def test_file_that_cannot_be_read_is_named(inventory: Path) -> None:
+    (inventory / ".secrets/media_token").mkdir()
+    with pytest.raises(SiteError, match=r"\.secrets/media_token cannot be read"):
+        read_secret(inventory / ".secrets", "media_token")
