@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -52,10 +53,13 @@ def read_dump(path: Path) -> DumpFile:
     try:
         with _open(path) as stream:
             head = stream.read(HEAD)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise SiteError(f"{path} cannot be read: {error}.", 2) from error
     if head.startswith(CUSTOM):
-        server, tool = custom_versions(head)
+        try:
+            server, tool = custom_versions(head)
+        except IndexError:
+            raise SiteError(f"{path} is cut off. Copy or make it once more.", 2) from None
         return DumpFile(path, "custom", server, tool)
     if head.startswith(TAR):
         raise SiteError(f"{path} is a dump in the format tar. Make one in another: {MAKE}.", 2)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -78,6 +78,7 @@ class Import:
         self.primary = Primary(remote, self.machine)
         self.stamp = f"{datetime.now(UTC):%Y%m%d_%H%M%S}"
         self.report = Report()
+        self.of_extensions: Collection[str] = ()  # tables whose rows extensions make, too
 
     def run(self) -> Report:
         """Bring it in.
@@ -131,7 +132,8 @@ class Import:
         refusals.check_extensions(source["extensions"], there["extensions"], ours, self.machine)
         refusals.check_room(int(source["bytes"] * 1.5), free, self.machine)
         with self._step("dump", self.machine):
-            self.report.before = self.primary.ask("dump")["rows"]
+            dumped = self.primary.ask("dump")
+        self.report.before, self.of_extensions = dumped["rows"], dumped["of_extensions"]
 
     def _check_dump(self, found: Mapping[str, Any], there: Mapping[str, Any]) -> None:
         """Refuse a dump that cannot be loaded, or does not have all rows of its source."""
@@ -141,13 +143,17 @@ class Import:
         self.report.notes += [f"not loaded: {what}" for what in found["left_out"]]
         if self.request.dump:
             self.report.before = found["rows"]
-        elif wrong := compare.differing(self.report.before, found["rows"]):
+        elif wrong := compare.differing(self.report.before, self._without(found["rows"])):
             raise SiteError(
                 f"The dump does not have all rows of the source: {', '.join(wrong)} differ. "
                 "Nothing of the site was changed.",
                 1,
                 compare.table(self.report.before, found["rows"]),
             )
+
+    def _without(self, rows: Mapping[str, int]) -> Mapping[str, int]:
+        """Rows by table, without the tables of extensions."""
+        return {table: n for table, n in rows.items() if table not in self.of_extensions}
 
     def _send_uploads(self, media: uploads.Uploads | None, machine: str) -> None:
         if not media:
@@ -168,7 +174,8 @@ class Import:
                 loaded = self.primary.ask(
                     "load", kind=kind, owner=site, database=new, extensions=found["extensions"]
                 )
-            self.report.after = loaded["rows"]
+            self.report.after, self.of_extensions = loaded["rows"], loaded["of_extensions"]
+            self.report.before = self._without(self.report.before)
             if wrong := compare.differing(self.report.before, self.report.after):
                 self.primary.ask("drop", database=new)
                 raise SiteError(

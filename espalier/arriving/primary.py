@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import threading
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import IO, Any
@@ -60,7 +61,11 @@ class Primary:
             raise SiteError(f"{self.machine}: {name} cannot be sent: {explain(errors)}", 1, errors)
 
     def send(self, words: Sequence[str], content: Iterable[bytes]) -> tuple[int, str, str]:
-        """Run a command as root with an input; gives exit status, output and error output."""
+        """Run a command as root with an input; gives exit status, output and error output.
+
+        Raises:
+            SiteError: the input cannot be read to its end; the command has had its beginning.
+        """
         line, password = root_command(self.remote.site.variables[self.machine], words)
         job = subprocess.Popen(
             [*self.remote.command(self.machine, ["-C"]), line],
@@ -70,7 +75,10 @@ class Primary:
             env={**os.environ, **self.remote.environment},
         )
         assert job.stdin
-        feeder = threading.Thread(target=_feed, args=(job.stdin, password, content), daemon=True)
+        failed: list[Exception] = []
+        feeder = threading.Thread(
+            target=_feed, args=(job.stdin, password, content, failed), daemon=True
+        )
         feeder.start()
         assert job.stdout and job.stderr
         errors: list[bytes] = []
@@ -80,6 +88,8 @@ class Primary:
         reader.join()
         status = job.wait()
         feeder.join()
+        if failed:
+            raise SiteError(f"What was to be sent to {self.machine} cannot be read: {failed[0]}.")
         return status, out.decode(errors="replace"), errors[0].decode(errors="replace")
 
     @contextmanager
@@ -175,11 +185,18 @@ def _is_unreachable(error: SiteError) -> bool:
     return any(word in error.detail for word in words)
 
 
-def _feed(stream: IO[bytes], password: str, content: Iterable[bytes]) -> None:
+def _feed(
+    stream: IO[bytes], password: str, content: Iterable[bytes], failed: list[Exception]
+) -> None:
     with suppress(BrokenPipeError), stream:  # where ssh has ended, it says why
         stream.write(password.encode())
-        for chunk in content:
-            stream.write(chunk)
+        try:
+            for chunk in content:
+                stream.write(chunk)
+        except BrokenPipeError:
+            raise
+        except (OSError, EOFError, zlib.error) as error:  # a packed dump that is cut off
+            failed.append(error)
 
 
 def chunks(stream: IO[bytes]) -> Iterator[bytes]:

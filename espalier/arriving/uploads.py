@@ -22,10 +22,9 @@ COUNT = 'find "$1" -type f -not -path "*/.*" 2>/dev/null | wc -l'
 # Staging and aside are the user's, in a directory that is not.
 RECEIVE = """
 set -e
+trap 'rm -rf "$3"; rmdir "$4" 2>/dev/null || true' EXIT
 install -d -o "$1" -g "$1" -m 755 "$3" "$4"
 runuser -u "$1" -- python3 -I -S -c "$5" "$2" "$3" "$4"
-rm -rf "$3"
-rmdir "$4" 2>/dev/null || true
 """
 
 
@@ -58,7 +57,8 @@ def find_uploads(directory: Path) -> Uploads:
     if not directory.is_dir():
         raise SiteError(f"{directory}, which --media names, is no directory.", 2)
     names, size, skipped = [], 0, 0
-    for folder, _, files in os.walk(directory):
+    for folder, folders, files in os.walk(directory):
+        skipped += sum(Path(folder, name).is_symlink() for name in folders)  # not followed
         for name in sorted(files):
             path = Path(folder, name)
             if path.is_file() and not path.is_symlink():

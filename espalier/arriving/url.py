@@ -54,7 +54,14 @@ def parse(url: str) -> SourceUrl:
         SiteError: it is of another database than PostgreSQL, or incomplete. The sentence never
             has the URL in it, which may have a password.
     """
-    parts = urlsplit(url.strip())
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:  # whose words have the password in them
+        raise SiteError(
+            "The URL of the database cannot be read: write what is no letter or digit in its "
+            "password as % and two digits, such as %5B for [.",
+            2,
+        ) from None
     scheme = parts.scheme.partition("+")[0].lower()
     if scheme in INSTEAD:
         raise SiteError(INSTEAD[scheme], 2)

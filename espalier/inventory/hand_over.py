@@ -45,7 +45,6 @@ def handed_over(
             changed["become_password_file"] = program(passwords.become)
         if passwords.connection:
             changed["connection_password_file"] = program(passwords.connection)
-        stored = [one for one in options["vault_id"] if not one.endswith("@prompt")]
         typed = [f"{label}@{program(word)}" for label, word in passwords.vault.items()]
-        changed["vault_id"] = (*stored, *typed)
+        changed["vault_id"] = (*passwords.vault_ids, *typed)
         yield changed, variables

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from espalier.inventory.site import SiteError
+
 DIRECTORY = ".secrets"
 
 
@@ -15,9 +17,18 @@ def read_secret(directory: str | Path, name: str) -> str:
     Args:
         directory: the inventory's `.secrets`.
         name: of the secret.
+
+    Raises:
+        SiteError: it cannot be read.
     """
     try:
         text = (Path(directory) / name).read_text()
     except FileNotFoundError:
         return ""
+    except OSError as error:
+        raise SiteError(
+            f"{error.filename} cannot be read ({error.strerror}): it has a secret of the site. Was "
+            "it made as another user, such as root? Have it belong to you (chown).",
+            2,
+        ) from None
     return text.rstrip("\n").partition(" salt=")[0]

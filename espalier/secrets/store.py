@@ -122,16 +122,29 @@ class Store:
         variables = {PREFIX + name: value for name, value in changes.items()}
         write_vault(self.inventory, self.passwords, set_values(text, {**variables, MADE: dates}))
 
+    def _check_directory(self) -> None:
+        """Refuse to make all/ beside a file of that name, which Ansible would read no longer."""
+        for name in ("all", "all.yml", "all.yaml", "all.json"):
+            path = self.inventory / FILE.parent.parent / name
+            if path.is_file() and not (self.inventory / FILE.parent).is_dir():
+                raise SiteError(
+                    f"{path} is a file, which Ansible does not read beside a directory all/, where "
+                    f"{FILE.name} is to lie. Make {path.parent}/all/ and move the file into it, as "
+                    "main.yml; then run this again. Nothing was changed.",
+                    2,
+                )
+
     def encrypt(self) -> list[str]:
         """Move the files beside the inventory into its vault; gives the names that were moved.
 
         What the kit has not made yet is made too, so that whoever runs it next, such as CI, has
         nothing to make that others would not know. The files are set aside once Ansible has read
-        each value back from the vault.
+        each value back from the vault; those too that a run which was cut off has left.
 
         Raises:
             SiteError: it cannot be written, or reads back as something else.
         """
+        self._check_directory()
         moved = {name: self.files[name] for name in NAMES if self.place(name).startswith(FILES)}
         new = {name: generate(name) for name in SECRETS if not self.place(name)}
         dates = {name: self.made(name) for name in moved}
@@ -143,9 +156,10 @@ class Store:
                 f"{self.inventory / FILE} was written, but the inventory does not read back as it "
                 f"should. The files in {DIRECTORY}/ are as they were."
             )
-        for name in moved:
+        kept = [name for name in self.files if after.values.get(name) == self.files[name]]
+        for name in kept:
             _set_aside(self.inventory / DIRECTORY / name)
-        return list(moved)
+        return kept
 
 
 def read_store(inventory: Path, passwords: Passwords, extra_vars: tuple[str, ...] = ()) -> Store:

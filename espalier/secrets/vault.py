@@ -116,7 +116,11 @@ def _write(order: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def replace(path: Path, content: bytes, mode: int = 0o600) -> None:
-    """Write a file in one step, safe on the disk; a directory that is missing is made."""
+    """Write a file in one step, safe on the disk; a directory that is missing is made.
+
+    A link stays one: some share their secrets between environments.
+    """
+    path = path.resolve()
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     staged = path.with_name(f".{path.name}.new")
     staged.unlink(missing_ok=True)

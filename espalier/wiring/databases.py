@@ -33,7 +33,7 @@ def database_logins(project: str) -> list[str]:
     Args:
         project: name of the database, and of the role that owns it.
     """
-    return [project, f"espalier_{project}"]
+    return [project, f"espalier_login_{project}"]
 
 
 def database_user(project: str, login: str) -> str:

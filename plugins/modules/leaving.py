@@ -112,6 +112,17 @@ def in_words(count: int, size: int) -> str:
     return f"{count} {'file' if count == 1 else 'files'}, {value:.{digits}f} {unit}"
 
 
+def file_names(names: Iterable[str]) -> dict[str, str]:
+    """Give for each database's name one that a file may have, each of them another one."""
+    found: dict[str, str] = {}
+    for name in names:
+        safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
+        while safe in found.values():
+            safe += "_"
+        found[name] = safe
+    return found
+
+
 def kept(project: str) -> list[dict[str, str]]:
     """Give what is there to be kept, as `what`, `path` and `size`; uploads even where none are."""
     found = []
@@ -229,9 +240,8 @@ def dump(module: AnsibleModule, stamp: str) -> bool:
     for part in glob.glob(f"{KEPT}/*.part"):  # of a run that was cut off
         os.unlink(part)
     cluster.dump(f"{KEPT}/{stamp}-roles.sql", "pg_dumpall", "--roles-only")
-    for database in cluster.databases():
-        name = database["name"]
-        safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name)
+    names = [database["name"] for database in cluster.databases()]
+    for name, safe in file_names(names).items():
         # A connection string, as a database's own name could be taken for one.
         quoted = name.replace("\\", "\\\\").replace("'", "\\'")
         source = f"dbname='{quoted}'"

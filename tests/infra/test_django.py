@@ -88,7 +88,7 @@ def test_visitors_share_the_connections_to_the_database(
     if not is_lab:
         pytest.skip("a heavy load, so only in a lab")
     primary = machine(topology["services"]["postgresql_primary"][0])
-    logins = f"('{project}', 'espalier_{project}')"
+    logins = f"('{project}', 'espalier_login_{project}')"
     sql = f"SELECT count(*) FROM pg_stat_activity WHERE usename IN {logins}"
     count = ["runuser -u postgres -- psql -X -A -t -c %s", sql]
     with traffic(visitors=100) as load:

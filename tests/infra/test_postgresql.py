@@ -22,7 +22,7 @@ def test_checksums_guard_the_data(host: Any) -> None:
 def test_django_is_connected_under_its_own_name(host: Any, project: str, site: Any) -> None:
     site.get("/")
     rows = query(host, f"SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = '{project}'")
-    assert {project, f"espalier_{project}"} & set(rows.splitlines())
+    assert {project, f"espalier_login_{project}"} & set(rows.splitlines())
 
 
 def test_password_is_needed_and_checked(host: Any, project: str) -> None:
@@ -35,7 +35,7 @@ def test_django_s_role_is_no_administrator(host: Any, project: str) -> None:
     flags = query(
         host,
         "SELECT rolsuper, rolcreaterole, rolcreatedb FROM pg_roles "
-        f"WHERE rolname IN ('{project}', 'espalier_{project}')",
+        f"WHERE rolname IN ('{project}', 'espalier_login_{project}')",
     )
     assert set(flags.splitlines()) == {"f|f|f"}
     verifier = query(host, f"SELECT rolpassword FROM pg_authid WHERE rolname = '{project}'")

@@ -128,7 +128,7 @@ def test_django_reads_from_replicas_under_its_own_name(
 ) -> None:
     sql = (
         "SELECT DISTINCT application_name FROM pg_stat_activity "
-        f"WHERE usename IN ('{project}', 'espalier_{project}')"
+        f"WHERE usename IN ('{project}', 'espalier_login_{project}')"
     )
 
     def seen() -> bool:

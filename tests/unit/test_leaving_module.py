@@ -57,6 +57,16 @@ def test_size_is_told_in_words(count: int, size: int, words: str) -> None:
     assert leaving.in_words(count, size) == words
 
 
+def test_dump_of_one_database_takes_no_other_s_place() -> None:
+    names = ["my own", "my/own", "my_own", "shop"]
+    assert leaving.file_names(names) == {
+        "my own": "my_own",
+        "my/own": "my_own_",
+        "my_own": "my_own__",
+        "shop": "shop",
+    }
+
+
 def test_readme_names_every_place_and_the_way_back(machine: Path) -> None:
     write(machine / "srv/shop/media/cat.jpg")
     text = leaving.readme("shop", ["nginx", "postgresql"], "2026-11-28")

@@ -146,11 +146,11 @@ def test_rotated_secrets_are_taken_and_what_they_replace_is_accepted(tmp_path: P
     (folder / "vault.yml").write_text("vault_secret_key_old: before\nvault_media_token_old: m\n")
     environment = value(inventory, "app1", "django_environment")
     password = (inventory / ".secrets/database_password_second").read_text().strip()
-    assert f"//espalier_shop:{password}@" in environment["ESPALIER_DATABASE_URL"]
+    assert f"//espalier_login_shop:{password}@" in environment["ESPALIER_DATABASE_URL"]
     assert environment["ESPALIER_SECRET_KEY_FALLBACKS"] == "soon,before"
     assert environment["SECRET_KEY_FALLBACKS"] == "soon,before"
-    assert value(inventory, "db1", "postgresql_login") == "espalier_shop"
-    assert value(inventory, "db1", "postgresql_logins") == ["shop", "espalier_shop"]
+    assert value(inventory, "db1", "postgresql_login") == "espalier_login_shop"
+    assert value(inventory, "db1", "postgresql_logins") == ["shop", "espalier_login_shop"]
     assert value(inventory, "db1", "postgresql_password") == password
     assert value(inventory, "app1", "secrets_are_rotating") is True
 

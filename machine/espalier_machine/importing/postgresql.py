@@ -28,6 +28,14 @@ COUNT = f"""
 SELECT format('SELECT %L, %L, count(*) FROM %I.%I', schema, name, schema, name)
 FROM ({TABLES}) tables \\gexec
 """
+# Tables and sequences of extensions, of which a dump has the rows that somebody has added, as those
+# of PostGIS's spatial_ref_sys.
+MEMBERS = """
+SELECT n.nspname AS schema, c.relname AS name, c.relkind AS kind, n.nspowner AS owner
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_depend d ON d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'
+WHERE c.relkind IN ('r', 'S')
+"""
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -104,6 +112,13 @@ def literal(text: str) -> str:
 def counts(rows: Sequence[Sequence[str]]) -> dict[str, int]:
     """What the query COUNT returned, as table -> rows."""
     return {f"{schema}.{name}": int(count) for schema, name, count in rows}
+
+
+def extension_tables(folder: Path, database: str) -> list[str]:
+    """The tables of extensions, as `schema.table`; `counts` has none of them."""
+    script = f"SELECT schema, name FROM ({MEMBERS}) members WHERE kind = 'r' ORDER BY 1, 2"
+    rows = psql(folder, database, script, "the extensions cannot be asked for")
+    return [f"{schema}.{name}" for schema, name in rows]
 
 
 def server(folder: Path, database: str) -> Mapping[str, str]:

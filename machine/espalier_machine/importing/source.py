@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from espalier_machine.importing.errors import ImportingError
-from espalier_machine.importing.postgresql import COUNT, SOURCE, counts, psql, server
+from espalier_machine.importing.postgresql import (
+    COUNT,
+    SOURCE,
+    counts,
+    extension_tables,
+    psql,
+    server,
+)
 
 EXTENSIONS = "SELECT extname FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
 PG_DUMP = (
@@ -37,6 +44,8 @@ def look(folder: Path) -> dict[str, Any]:
 def dump(folder: Path) -> dict[str, Any]:
     """Write the file `dump` into the import's directory; gives the rows of each table in it.
 
+    Without those of extensions, which are named.
+
     Raises:
         ImportingError: with pg_dump's own words.
     """
@@ -46,4 +55,4 @@ def dump(folder: Path) -> dict[str, Any]:
         log = (folder / "dump.log").read_text(errors="replace")
         first = next(iter(log.strip().splitlines()), "no output")
         raise ImportingError(f"the source cannot be dumped: {first}", log)
-    return {"rows": counts(rows)}
+    return {"rows": counts(rows), "of_extensions": extension_tables(folder, SOURCE)}

@@ -18,7 +18,7 @@ EXTENSION = re.compile(
     r'^CREATE EXTENSION (?:IF NOT EXISTS )?(?P<name>"[^"]+"|\S+?)'
     r'(?: WITH SCHEMA (?P<schema>"[^"]+"|\S+?))?;$'
 )
-DOLLAR = re.compile(rb"\$(?:[A-Za-z_]\w*)?\$")
+QUOTES = re.compile(rb"""'|"|--|\\|\$(?:[A-Za-z_]\w*)?\$""")
 # Owners, privileges and what belongs to the server; each is one line in a dump.
 SKIPPED = re.compile(
     rb"^(?:ALTER [A-Z ]+ .+ OWNER TO .+;$|GRANT |REVOKE |ALTER DEFAULT PRIVILEGES |"
@@ -30,6 +30,8 @@ SKIPPED = re.compile(
 SKIPPED_STATEMENT = re.compile(
     rb"^(?:CREATE EVENT TRIGGER|CREATE PUBLICATION|CREATE SUBSCRIPTION) "
 )
+# pg_dump writes both, whatever its options.
+BEGINNING, END = b"-- PostgreSQL database dump", b"-- PostgreSQL database dump complete"
 WHOLE_CLUSTER = re.compile(rb"^(?:\\connect |CREATE DATABASE |CREATE ROLE )")
 
 
@@ -67,9 +69,10 @@ def clean(lines: Iterable[bytes], dump: Dump) -> Iterator[bytes]:
     """Yield what is loaded, and note in `dump` what else there is.
 
     Raises:
-        ImportingError: it is a dump of a whole cluster, or has a command of psql in it.
+        ImportingError: it is a dump of a whole cluster, has a command of psql in it, or is cut off.
     """
     table, text, statement = "", b"", False
+    several, wants_end = "", False
     for line in lines:
         bare = line.rstrip(b"\r\n")
         if table:  # rows of COPY, a line each
@@ -78,7 +81,7 @@ def clean(lines: Iterable[bytes], dump: Dump) -> Iterator[bytes]:
             else:
                 dump.rows[table] += 1
             yield line
-        elif text:  # the body of a function
+        elif text:  # the body of a function, a text with several lines
             text = _open_text(bare, text)
             yield line
         elif statement:
@@ -94,15 +97,19 @@ def clean(lines: Iterable[bytes], dump: Dump) -> Iterator[bytes]:
         elif SKIPPED.match(bare):
             if extension_of(bare.decode(errors="replace")):
                 dump.extensions.append(bare.decode())
-        elif bare.startswith(b"\\"):
-            raise ImportingError(f"the dump has a command of psql in it, {bare[:40]!r}.")
         else:
+            if bare in (BEGINNING, END):
+                wants_end = bare == BEGINNING
             if copied := COPY.match(bare):
                 table = table_of(copied)
                 dump.rows.setdefault(table, 0)
             elif inserted := INSERT.match(bare):
+                # With --rows-per-insert, its rows have lines of their own.
                 name = table_of(inserted)
-                dump.rows[name] = dump.rows.get(name, 0) + 1
+                several = name if bare.endswith(b" VALUES") else ""
+                dump.rows[name] = dump.rows.get(name, 0) + (not several)
+            elif several and bare.startswith(b"\t("):
+                dump.rows[several] += 1
             elif created := CREATE_TABLE.match(bare):
                 dump.rows.setdefault(table_of(created), 0)
             text = _open_text(bare, b"")
@@ -112,13 +119,25 @@ def clean(lines: Iterable[bytes], dump: Dump) -> Iterator[bytes]:
                 if (bare.startswith(b"CREATE SCHEMA ") and b"IF NOT EXISTS" not in bare)
                 else line
             )
+    if table or text or wants_end:
+        raise ImportingError("the dump is cut off: its end is missing. Copy or make it once more.")
 
 
-def _open_text(line: bytes, tag: bytes) -> bytes:
-    """The dollar quote that is open at the end of a line; `tag` is the one at its beginning."""
-    for found in DOLLAR.findall(line):
-        if not tag:
-            tag = found
-        elif found == tag:
-            tag = b""
-    return tag
+def _open_text(line: bytes, quote: bytes) -> bytes:
+    """The quote that is open at the end of a line: `'`, `"` or `$…$`.
+
+    `quote` is the one at its beginning. A doubled one within a text closes and opens it.
+
+    Raises:
+        ImportingError: there is a command of psql in it, which SQL has no backslash for.
+    """
+    for found in QUOTES.findall(line):
+        if not quote:
+            if found == b"--":  # a comment, to the end of the line
+                break
+            if found == b"\\":
+                raise ImportingError(f"the dump has a command of psql in it, {line[:40]!r}.")
+            quote = found
+        elif found == quote:
+            quote = b""
+    return quote

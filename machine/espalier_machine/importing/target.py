@@ -14,7 +14,9 @@ from espalier_machine.importing import archive
 from espalier_machine.importing.errors import ImportingError
 from espalier_machine.importing.postgresql import (
     COUNT,
+    MEMBERS,
     counts,
+    extension_tables,
     literal,
     psql,
     quoted,
@@ -44,6 +46,14 @@ DO $$ DECLARE one record; setting text; BEGIN
     END;
   END LOOP;
 END $$
+"""
+# What a dump has for the tables of an extension is loaded by the owner too.
+FILL_EXTENSIONS = f"""
+SELECT DISTINCT format('{{0}} USAGE ON SCHEMA %I {{1}}', schema) FROM ({MEMBERS}) members
+WHERE pg_get_userbyid(owner) <> {{2}} AND schema <> 'pg_catalog' \\gexec
+SELECT format('{{0}} %s %I.%I {{1}}', privilege, schema, name)
+FROM (SELECT *, CASE kind WHEN 'S' THEN 'UPDATE ON SEQUENCE' ELSE 'INSERT ON' END AS privilege
+  FROM ({MEMBERS}) members) members \\gexec
 """
 TERMINATE = """
 SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity
@@ -75,7 +85,7 @@ def load(
         extensions: statements that make them, which only a superuser may.
 
     Returns:
-        `rows`, by table.
+        `rows`, by table, without those of extensions; and the names of these, `of_extensions`.
     """
     drop(folder, database)  # of an import that was cut off
     create = f"CREATE DATABASE {quoted(database)} OWNER {quoted(owner)} TEMPLATE template0"
@@ -94,17 +104,25 @@ def load(
         if extension["name"] != KIT_EXTENSION:
             statements.append(statement)
     psql(folder, database, "\n".join(statements), "an extension cannot be made")
+    may_not = "the extensions cannot be filled"
+    fill = FILL_EXTENSIONS.format("GRANT", f"TO {quoted(owner)}", literal(owner))
+    psql(folder, database, fill, may_not)
     if kind == "custom":
         archive.load(folder, "dump", owner, database, jobs=min(os.cpu_count() or 1, 4))
     else:
         script = f"SET ROLE {quoted(owner)};\n\\i clean.sql\n"
         argv = ["psql", "-Xq", "-1", "-v", "ON_ERROR_STOP=1", "-o", os.devnull, "-d", database]
         run(folder, argv, "the dump cannot be loaded", script)
+    fill = FILL_EXTENSIONS.format("REVOKE", f"FROM {quoted(owner)}", literal(owner))
+    psql(folder, database, fill, may_not)
     _copy_kit_schema(folder, owner, database)
     settings = COPY_SETTINGS.format(old=literal(owner), new=literal(database))
     psql(folder, "postgres", settings, "the database's settings cannot be copied")
     psql(folder, database, "ANALYZE", "the new database cannot be analysed")
-    return {"rows": counts(psql(folder, database, COUNT, "the rows cannot be counted"))}
+    return {
+        "rows": counts(psql(folder, database, COUNT, "the rows cannot be counted")),
+        "of_extensions": extension_tables(folder, database),
+    }
 
 
 def swap(folder: Path, *, database: str, new: str, aside: str) -> dict[str, Any]:

@@ -38,16 +38,19 @@ def receive(stream: IO[bytes], staging: Path) -> list[str]:
 
 
 def merge(names: list[str], media: Path, staging: Path, aside: Path) -> int:
-    """Move received files into `media`; gives how many took the place of another one."""
+    """Move received files into `media`; gives how many took the place of another one.
+
+    `media` may be a disk of its own, where the others are not.
+    """
     replaced = 0
     for name in names:
         target = media / name
         if os.path.lexists(target):
             (aside / name).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(target, aside / name)
+            shutil.move(target, aside / name)
             replaced += 1
         target.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(staging / name, target)
+        shutil.move(staging / name, target)
     return replaced
 
 

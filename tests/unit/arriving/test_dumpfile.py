@@ -64,10 +64,15 @@ def test_other_files_are_refused_with_what_to_make(tmp_path: Path) -> None:
     (tmp_path / "toc.dat").write_bytes(b"PGDMP")
     with tarfile.open(tmp_path / "dump.tar", "w", format=tarfile.USTAR_FORMAT) as archive:
         archive.add(tmp_path / "toc.dat", "toc.dat")
+    broken = bytearray(gzip.compress(bytes(range(256)) * 100))
+    broken[12:20] = b"\xff" * 8
+    (tmp_path / "broken.gz").write_bytes(broken)
     for name, words in {
         "photo.jpg": "no dump of PostgreSQL",
         "all.sql": "of a whole server",
         "dump.tar": "in the format tar",
+        "toc.dat": "is cut off",
+        "broken.gz": "cannot be read",
         "missing": "cannot be read",
         ".": "is a directory",
     }.items():

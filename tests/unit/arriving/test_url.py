@@ -46,6 +46,8 @@ def test_settings_of_frameworks_are_no_settings_of_libpq() -> None:
         ("postgres:///shop", "has no host"),
         ("postgres://me:secret@db:no/shop", "port"),
         ("postgres://me:sec%0Aret@db/shop", "end of a line"),
+        ("postgres://me:secret[1@db/shop", "%5B for"),
+        ("postgres://me:secret℀@db/shop", "cannot be read"),
     ],
 )
 def test_refused_with_a_sentence_that_has_no_password(url: str, sentence: str) -> None:

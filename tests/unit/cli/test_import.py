@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,7 +58,7 @@ class Fake(Import):
                 "free": 10**9,
             },
             "inspect": {"extensions": [], "left_out": [], "rows": before},
-            "load": {"rows": after},
+            "load": {"rows": after, "of_extensions": ["public.spatial_ref_sys"]},
         }
         self.fails = fails
         self.primary = SimpleNamespace(  # type: ignore[assignment]
@@ -95,6 +96,12 @@ def test_databases_are_exchanged_once_the_rows_are_the_same() -> None:
         *("status", "look", "inspect", "load", "swap shop_import"),
         *("status", "migrate", "restart"),
     ]
+
+
+def test_rows_of_extensions_are_not_compared() -> None:
+    work = Fake({"public.a": 2, "public.spatial_ref_sys": 1}, {"public.a": 2}, fails="")
+    work.remote.run = lambda machine, words: (0, "", "")  # type: ignore[attr-defined]
+    assert work.run().before == {"public.a": 2}
 
 
 def test_rows_that_are_missing_leave_the_site_as_it_was() -> None:
@@ -137,3 +144,27 @@ def test_ctrl_c_interrupts_an_import_once() -> None:
             way_back = "gone to its end"
     assert way_back
     assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
+
+
+def test_ctrl_c_leaves_no_database_that_is_not_migrated() -> None:
+    work = Fake({"public.a": 2}, {"public.a": 2}, fails="")
+    machines = {"postgresql_primary": ["db1"], "postgresql_replica": ["db2"]}
+    work.site.machines = lambda service: machines.get(service, [])  # type: ignore[method-assign, assignment]
+    ask, was = work._ask, list[object]()
+
+    def interrupted_ask(command: str, **arguments: Any) -> dict[str, Any]:
+        if command == "swap":
+            was.append(subprocess.run(["sh", "-c", "kill -INT $$"]).returncode)  # ssh as well
+            os.kill(os.getpid(), signal.SIGINT)
+        return ask(command, **arguments)
+
+    def interrupted_run(machine: str, words: list[str]) -> tuple[int, str, str]:
+        raise KeyboardInterrupt
+
+    work.primary.ask = interrupted_ask  # type: ignore[method-assign, assignment]
+    work.remote.run = interrupted_run  # type: ignore[attr-defined]
+    with pytest.raises(KeyboardInterrupt):
+        work.run()
+    assert was == [0, 0]
+    assert work.asked[-2] == "swap shop_import"
+    assert work.asked[-1].startswith("swap shop_before_")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import tarfile
 from pathlib import Path
@@ -44,6 +45,7 @@ INSERT INTO public.log VALUES (1, 'a');
 SELECT pg_catalog.setval('public.user_id_seq', 2, true);
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 \unrestrict abc
+-- PostgreSQL database dump complete
 """
 CLEANED = rb"""--
 -- PostgreSQL database dump
@@ -68,6 +70,7 @@ COPY public."we ""are"" here" (id) FROM stdin;
 \.
 INSERT INTO public.log VALUES (1, 'a');
 SELECT pg_catalog.setval('public.user_id_seq', 2, true);
+-- PostgreSQL database dump complete
 """
 
 
@@ -85,11 +88,34 @@ def test_sql_is_cleaned_of_owners_and_of_what_a_superuser_makes() -> None:
         (b"\\connect shop\n", "of a whole server"),
         (b"CREATE DATABASE shop WITH TEMPLATE = template0;\n", "of a whole server"),
         (b"\\! rm -rf /\n", "a command of psql"),
+        (b"SELECT 'it''s' \\! rm -rf /\n", "a command of psql"),
     ],
 )
 def test_sql_that_would_do_more_than_fill_a_database_is_refused(line: bytes, sentence: str) -> None:
     with pytest.raises(ImportingError, match=sentence):
         list(sql.clean([line], sql.Dump()))
+
+
+def test_rows_of_one_insert_are_counted() -> None:
+    text = b"""INSERT INTO public.a VALUES
+\t(1, 'x
+\t(9, y'),
+\t(2, '\\d');
+INSERT INTO public.a VALUES (3, '');
+"""
+    assert sql.count_rows(text.splitlines(keepends=True)) == {"public.a": 3}
+
+
+@pytest.mark.parametrize(
+    "cut",
+    ["COPY public.a (id) FROM stdin;\n1\n", "INSERT INTO public.a VALUES ('x\n", "SET a = 1;\n"],
+)
+def test_sql_that_is_cut_off_is_refused(cut: str) -> None:
+    text = f"--\n-- PostgreSQL database dump\n--\n{cut}"
+    with pytest.raises(ImportingError, match="its end is missing"):
+        sql.count_rows(text.encode().splitlines(keepends=True))
+    whole = b"SET a = 1;\n--\n-- PostgreSQL database dump complete\n--\n"
+    assert sql.count_rows(whole.splitlines(keepends=True)) == {}
 
 
 def test_extension_is_read_from_its_statement() -> None:
@@ -159,7 +185,41 @@ def test_uploads_take_their_place_and_what_was_there_goes_aside(tmp_path: Path) 
     assert (aside / "cat.jpg").read_bytes() == b"old"
 
 
+def test_uploads_may_lie_on_a_disk_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other_disk(*names: object) -> None:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    media, staging, aside = (tmp_path / name for name in ("media", "staging", "aside"))
+    for directory in (media, staging, aside):
+        directory.mkdir()
+    (media / "cat.jpg").write_bytes(b"old")
+    names = uploads.receive(stream(**{"cat.jpg": b"new"}), staging)
+    monkeypatch.setattr("os.replace", other_disk)
+    monkeypatch.setattr("os.rename", other_disk)
+    assert uploads.merge(names, media, staging, aside) == 1
+    assert (media / "cat.jpg").read_bytes() == b"new"
+    assert (aside / "cat.jpg").read_bytes() == b"old"
+
+
 @pytest.mark.parametrize("name", ["../passwd", "/etc/passwd", "a/../../b"])
 def test_upload_that_leads_out_of_the_directory_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="no file below"):
         uploads.receive(stream(**{name: b"x"}), tmp_path)
+
+
+def test_texts_of_inserts_are_no_statements() -> None:
+    text = b"""INSERT INTO public.auth_user VALUES (1, 'pbkdf2_sha256$600000$aBcD$hash=');
+INSERT INTO public.auth_user VALUES (2, 'it''s "one $$');
+INSERT INTO public.note VALUES (1, 'Dear all,
+GRANT him access -- it''s
+\\connect
+INSERT INTO public.note VALUES (9);
+thanks');
+-- Name: it's a comment; Type: TABLE; Schema: public; Owner: uabc
+"""
+    owned = b"ALTER TABLE public.note OWNER TO uabc;\n"
+    dump = sql.Dump()
+    assert b"".join(sql.clean((text + owned).splitlines(keepends=True), dump)) == text
+    assert dump.rows == {"public.auth_user": 2, "public.note": 1}

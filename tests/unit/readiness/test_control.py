@@ -186,8 +186,8 @@ def test_only_unknown_keys_are_kept(tmp_path: Path) -> None:
 
 
 def test_typed_passwords_are_printed_by_programs_and_stand_in_no_file() -> None:
-    options = {**NONE_GIVEN, "ask_become_pass": True, "vault_id": ("a@/file", "b@prompt")}
-    typed = Passwords(vault={"b": "s'1"}, become='s"2 $x')
+    options = {**NONE_GIVEN, "ask_become_pass": True, "vault_id": ("a@/file", "b@prompt", "prompt")}
+    typed = Passwords(vault={"b": "s'1"}, vault_ids=("a@/file",), become='s"2 $x')
     with handed_over(options, typed) as (changed, variables):
         assert not changed["ask_become_pass"]
         program = changed["become_password_file"]

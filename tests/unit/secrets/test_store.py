@@ -86,8 +86,14 @@ def test_encrypt_moves_what_there_is_unchanged_and_makes_the_rest(
     aside = inventory / ".secrets/moved-to-vault"
     assert (aside / "secret_key").read_text() == "b-word salt=abc\n"
     assert {p.name for p in aside.iterdir()} == {"database_password", "secret_key"}
+    # It was cut off before the files were set aside, and one is another now.
+    for name in ("database_password", "secret_key"):
+        (aside / name).rename(inventory / ".secrets" / name)
+    (inventory / ".secrets/secret_key").write_text("of mine\n")
+    assert read_store(inventory, passwords).encrypt() == ["database_password"]
+    assert read_secret(inventory / ".secrets", "secret_key") == "of mine"
     # Once more: nothing is to be done, and nothing is.
-    assert store.encrypt() == []
+    assert read_store(inventory, passwords).encrypt() == []
     assert (folder / "vault.yml").read_text() == text
 
 
@@ -168,3 +174,37 @@ def test_typed_password_and_vault_id_of_the_user_are_kept(inventory: Path) -> No
     again.write({"secret_key": {"secret_key": "b"}})
     text = (inventory / "group_vars/all/vault.yml").read_text()
     assert text.startswith("$ANSIBLE_VAULT;1.2;AES256;team\n")
+
+
+@pytest.mark.parametrize("name", ["all.yml", "all.yaml", "all.json", "all"])
+def test_file_that_ansible_would_not_read_beside_the_vault_is_named(
+    inventory: Path, passwords: Passwords, name: str
+) -> None:
+    path = inventory / "group_vars" / name
+    path.parent.mkdir()
+    path.write_text('{"mine": "1"}\n')
+    with pytest.raises(SiteError, match=rf"group_vars/{name} is a file.*move the file into it"):
+        read_store(inventory, passwords).encrypt()
+    assert [one.name for one in path.parent.iterdir()] == [name]
+    if name == "all":
+        return
+    path.parent.joinpath("all").mkdir()  # it is not read now either
+    read_store(inventory, passwords).encrypt()
+
+
+def test_links_stay_links(inventory: Path, passwords: Passwords, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.write_text("first one\n")
+    kept = inventory / ".secrets/database_password"
+    kept.unlink()
+    kept.symlink_to(shared)
+    changes = {"database_password": {"database_password": "another"}}
+    read_store(inventory, passwords).write(changes)
+    assert kept.is_symlink()
+    assert shared.read_text() == "another\n"
+
+
+def test_file_that_cannot_be_read_is_named(inventory: Path) -> None:
+    (inventory / ".secrets/media_token").mkdir()
+    with pytest.raises(SiteError, match=r"\.secrets/media_token cannot be read"):
+        read_secret(inventory / ".secrets", "media_token")

@@ -42,10 +42,13 @@ def test_password_of_the_users_own_may_hold_what_separates_the_parts_of_a_url() 
 
 
 def test_either_login_leads_to_the_same_database() -> None:
-    assert database_logins("shop") == ["shop", "espalier_shop"]
+    assert database_logins("shop") == ["shop", "espalier_login_shop"]
+    # Roles of the kit's own, which are no logins that take turns.
+    for project in ("pooler", "replication"):
+        assert f"espalier_{project}" not in database_logins(project)
     user = database_user("shop", "second")
     (found,) = databases({"queries": [SOCKET]}, "shop", user, "secret")
-    assert found["url"] == "postgresql://espalier_shop:secret@%2Frun%2Fpgbouncer:6432/shop"
+    assert found["url"] == "postgresql://espalier_login_shop:secret@%2Frun%2Fpgbouncer:6432/shop"
     with pytest.raises(ValueError, match="database_login is 'third': write first or second"):
         database_user("shop", "third")
 
