@@ -152,6 +152,16 @@ def test_rotated_secrets_are_taken_and_what_they_replace_is_accepted(tmp_path: P
     assert value(inventory, "db1", "postgresql_login") == "espalier_login_shop"
     assert value(inventory, "db1", "postgresql_logins") == ["shop", "espalier_login_shop"]
     assert value(inventory, "db1", "postgresql_password") == password
+
+
+@pytest.mark.parametrize("companion", ["secret_key_next", "redis_password_old", "media_token_old"])
+def test_old_processes_are_waited_for_while_two_values_are_valid(
+    tmp_path: Path, companion: str
+) -> None:
+    inventory = write(tmp_path, HOSTS)
+    assert value(inventory, "app1", "secrets_are_rotating") is False
+    (inventory / ".secrets").mkdir(exist_ok=True)
+    (inventory / ".secrets" / companion).write_text("soon\n")
     assert value(inventory, "app1", "secrets_are_rotating") is True
 
 
