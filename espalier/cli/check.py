@@ -100,6 +100,7 @@ def _look(
     is_made = any("django" in one.get("recorded", ()) for one in shares.values())
     in_vault = (results.value(playbook.SECRETS, "msg") or {}).get("in_vault") is True
     found = [*judge(results, site.topology), secrets.finding(has_secrets, in_vault, is_made)]
+    found += secrets.in_git(site.inventory, environment.passwords)
     found += leads.result()
     for machine, host in hosts.items():
         of_machine = {port: answers.result()[host, port] for port in ports.PORTS}
