@@ -13,8 +13,8 @@ from espalier.inventory import known_hosts
 from espalier.inventory.environments import environments
 from espalier.inventory.host_keys import Compared, compare, lines
 from espalier.inventory.site import SiteError
-from espalier.inventory.ssh_config import config_file, destinations
-from espalier.inventory.unreachable import changed_key
+from espalier.inventory.ssh_config import config_file, destinations, settings
+from espalier.inventory.unreachable import changed_key, revoked_key
 from espalier.readiness.names import domains as look_up
 from espalier.scaffold import answers as check
 from espalier.scaffold.answers import MACHINE, Answers
@@ -169,11 +169,14 @@ def _host_keys(answers: Answers, fingerprint: str | None, yes: bool) -> list[str
         click.echo(f"  {key}")
     if fingerprint:
         return _only(compared, fingerprint)
+    if compared.refused:
+        file = known_hosts.for_people(compared.files[0])
+        raise SiteError(revoked_key(answers.host, compared.refused, file))
     if compared.changed:
         name, file = compared.name, known_hosts.for_people(compared.files[0])
         raise SiteError(changed_key(answers.host, compared.changed, name, file))
     if compared.matching:
-        click.echo("It is in your known_hosts already.")
+        click.echo("It is known to you already, by your known_hosts.")
     elif not yes and not click.confirm("Does the provider's console show the same", err=True):
         raise SiteError(
             "The host key was not accepted, so nothing was written. Compare it in the provider's "
@@ -181,6 +184,13 @@ def _host_keys(answers: Answers, fingerprint: str | None, yes: bool) -> list[str
             "A key of another kind that you know is taken by --fingerprint."
         )
     return compared.lines
+
+
+def _address(answers: Answers) -> str:
+    """Where ssh connects to: the address may be a name of the person's own ssh configuration."""
+    variables = {MACHINE: answers.variables}
+    with config_file(variables) as config:
+        return settings(config, destinations(variables)[MACHINE])["hostname"]
 
 
 def _only(compared: Compared, fingerprint: str) -> list[str]:
@@ -209,7 +219,7 @@ def _tell(
             "shows it and keeps it later."
         )
     if answers.host:
-        found = look_up(answers.domains, [answers.host])
+        found = look_up(answers.domains, [_address(answers)])
         notes += [f"{one.text}." for one in found if one.level != "ok"]
     for text in notes:
         click.echo(f"\n{text}")

@@ -142,7 +142,7 @@ class InventoryModule(BaseInventoryPlugin):
             arguments = ssh_arguments(known_hosts.absolute())
             for variable in SSH_ARGUMENTS:
                 if not self._sets(variable):
-                    # The variable goes before what the person has in the environment or ansible.cfg.
+                    # It replaces what the person has in the environment or in ansible.cfg.
                     both = " ".join(filter(None, [_configured(variable), arguments]))
                     self.inventory.set_variable("all", variable, _trusted(both))
 

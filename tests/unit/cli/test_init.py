@@ -29,8 +29,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def shows(monkeypatch: pytest.MonkeyPatch, keys: Any, *known: HostKey) -> None:
-    one = Compared("203.0.113.10", ("/k",), tuple(keys), frozenset(known))
+def shows(monkeypatch: pytest.MonkeyPatch, keys: Any, *known: HostKey, **more: Any) -> None:
+    one = Compared("203.0.113.10", ("/k",), tuple(keys), frozenset(known), **more)
     monkeypatch.setattr(init, "compare", lambda *given: one)
 
 
@@ -139,10 +139,14 @@ def test_key_that_is_known_already_is_not_asked_for_and_another_one_is_refused(
     done = run(*GIVEN, "--yes")
     assert done.exit_code == 1
     assert "203.0.113.10 shows another SSH host key" in done.stderr
+    shows(monkeypatch, KEYS[:1], revoked=frozenset(KEYS))
+    done = run(*GIVEN, "--yes")
+    assert done.exit_code == 1
+    assert f"/k marks as revoked, {KEYS[0]}" in done.stderr
     shows(monkeypatch, KEYS, KEYS[1])
     done = typed(monkeypatch, "\n\n", *GIVEN)
     assert done.exit_code == 0, done.output
-    assert "in your known_hosts already" in done.output
+    assert "It is known to you already" in done.output
     known = (project / "deploy/production/known_hosts").read_text()
     assert known == "203.0.113.10 ssh-rsa BBBB\n", "what nobody has compared is not kept beside it"
 

@@ -162,6 +162,8 @@ def test_keys_in_findings() -> None:
     unknown, changed = keys.finding("vps1", shown()), keys.finding("vps1", shown(OTHER))
     assert unknown and unknown.is_failed and f"/k does not have, {KEY}" in unknown.text
     assert changed and changed.is_failed and "another SSH host key" in changed.text
+    revoked = keys.finding("vps1", shown(revoked=frozenset({KEY})))
+    assert revoked and revoked.is_failed and f"/k marks as revoked, {KEY}" in revoked.text
     off = keys.finding("vps1", shown(is_checked=False))
     assert off and off.level == "note" and "not compared" in off.text
     assert keys.finding("vps1", Compared("h", (), (), frozenset())) is None
@@ -177,6 +179,7 @@ def test_only_unknown_keys_are_kept(tmp_path: Path) -> None:
     assert keys.to_keep({"b": old}, tmp_path) == {}
     assert keys.to_keep({"a": new, "b": shown(OTHER)}, tmp_path) == {}
     assert keys.to_keep({"a": shown(is_checked=False)}, tmp_path) == {}
+    assert keys.to_keep({"a": new, "b": shown(revoked=frozenset({KEY}))}, tmp_path) == {}
     file.write_text("x ssh-rsa CCCC")
     new = shown(file=file)
     assert keys.to_keep({"a": new, "b": shown(KEY, file=file), "c": silent}, tmp_path) == {"a": new}
