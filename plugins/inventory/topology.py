@@ -34,6 +34,7 @@ try:
     from espalier.inventory.site import TOPOLOGY_FILES
     from espalier.inventory.topology import compute
     from espalier.inventory.yaml_text import check_environment, check_text
+    from espalier.paths import DOCS
 except ModuleNotFoundError as missing:
     if missing.name not in ("espalier", "pydantic"):
         raise
@@ -173,7 +174,7 @@ class InventoryModule(BaseInventoryPlugin):
     def _check_project(self, file: Path) -> None:
         """Check the text of project.yml; what it says is for the task `project`."""
         if file.is_file():
-            check_environment(self._checked_text(file, "docs/project.md has its keys."))
+            check_environment(self._checked_text(file, f"{DOCS / 'project.md'} has its keys."))
 
     def _refuse_alone(self, file: Path) -> None:
         """Refuse hosts.yml as the one source, as then nothing is computed from it."""
