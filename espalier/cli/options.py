@@ -8,7 +8,14 @@ from typing import Any
 
 import click
 
+from espalier.inventory.environments import LAB, environments
 from espalier.inventory.read import Passwords
+
+
+def _names(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """What completes `-e`, for a shell."""
+    return [name for name in (*environments(Path.cwd()), LAB) if name.startswith(begun)]
+
 
 # By the parameter that each sets. Spelled as ansible-playbook spells them, which takes the same
 # environment variables.
@@ -19,6 +26,7 @@ OPTIONS: Mapping[str, Callable[[Any], Any]] = {
         "environment",
         default="",
         metavar="NAME",
+        shell_complete=_names,
         help="The environment: deploy/NAME in the project, or lab. Needed where there are several.",
     ),
     "inventory": click.option(
