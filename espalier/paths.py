@@ -21,6 +21,7 @@ DEPLOYS = KIT / "deploys"
 OVERLAY = KIT / "overlay"
 VAULT_PASSWORD = KIT / "plugins" / "vault-password"  # a program: that of the environment
 SITE_TESTS = KIT / "tests" / "infra"
+DOCS = KIT / "docs"  # messages name a page by its path, as there is no clone beside a wheel
 INVENTORIES = KIT / "inventories"
 # The directory of the package espalier_machine, which is a package beside this one in a wheel.
 MACHINE = KIT / "machine" if IS_CLONE else _PACKAGE.parent

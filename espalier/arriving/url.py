@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from espalier import paths
 from espalier.inventory.site import SiteError
 
 SCHEMES = ("postgres", "postgresql", "postgis", "pgsql", "psql")
@@ -13,9 +14,10 @@ SCHEMES = ("postgres", "postgresql", "postgis", "pgsql", "psql")
 SETTINGS = ("sslmode", "channel_binding", "options", "target_session_attrs", "gssencmode")
 INSTEAD = {
     "sqlite": "SQLite is not loaded by this command: Django itself moves its rows. See "
-    "docs/arriving.md, `From SQLite`; in short: `python manage.py dumpdata` there, and "
-    "`espalier manage -- loaddata -` here.",
-    "mysql": "MySQL is not loaded by this command: its types are others. See docs/arriving.md, "
+    f"{paths.DOCS / 'arriving.md'}, `From SQLite`; in short: `python manage.py dumpdata` there, "
+    "and `espalier manage -- loaddata -` here.",
+    "mysql": "MySQL is not loaded by this command: its types are others. See "
+    f"{paths.DOCS / 'arriving.md'}, "
     "`From MySQL`; in short: `pgloader` into a PostgreSQL of your own, then import that one; or, "
     "for a small site, Django's dumpdata and loaddata.",
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from tempfile import TemporaryDirectory
@@ -62,9 +62,10 @@ def _findings(
     by_key = {name: keys.finding(name, one, kept) for name, one in compared.items()}
     refused = {name for name, finding in by_key.items() if finding and finding.is_failed}
     # Behind a bastion, the address is no public one.
-    direct = [machine for machine in site.machines("nginx") if compared[machine].direct]
+    reached = {machine: compared[machine] for machine in site.machines("nginx")}
+    hosts = {machine: one.address for machine, one in reached.items() if one.direct}
     ask, share = ask and not refused, not refused
-    found = _look(environment, site, direct, show=show, ask=ask, share=share)
+    found = _look(environment, site, hosts, show=show, ask=ask, share=share)
     yield from (one for one in found if not one.machine)
     for machine, finding in by_key.items():
         if finding:
@@ -77,14 +78,16 @@ def _findings(
 def _look(
     environment: Environment,
     site: Site,
-    direct: Sequence[str],
+    hosts: Mapping[str, str],
     *,
     show: bool,
     ask: bool,
     share: bool,
 ) -> list[Finding]:
-    """Have Ansible look at the machines, and look from here at names and ports meanwhile."""
-    hosts = {machine: site.topology["machines"][machine]["public_address"] for machine in direct}
+    """Have Ansible look at the machines, and look from here at names and ports meanwhile.
+
+    `hosts` are the machines that take traffic, with their addresses.
+    """
     has_secrets = secrets.are_here(site.inventory)
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor())
@@ -100,6 +103,7 @@ def _look(
     is_made = any("django" in one.get("recorded", ()) for one in shares.values())
     in_vault = (results.value(playbook.SECRETS, "msg") or {}).get("in_vault") is True
     found = [*judge(results, site.topology), secrets.finding(has_secrets, in_vault, is_made)]
+    found += secrets.in_git(site.inventory, environment.passwords)
     found += leads.result()
     for machine, host in hosts.items():
         of_machine = {port: answers.result()[host, port] for port in ports.PORTS}

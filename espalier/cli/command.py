@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -188,21 +188,23 @@ def site_command(**settings: Any) -> Callable[[Callable[..., int]], click.Comman
     return _decorator(SiteCommand, settings)
 
 
-def environment_command(**settings: Any) -> Callable[[Callable[..., int]], click.Command]:
+def environment_command(
+    only: Collection[str] = SHARED, **settings: Any
+) -> Callable[[Callable[..., int]], click.Command]:
     """Decorate the function of a command for an `Environment`, above its own click options.
 
-    `settings` are those of `click.command`.
+    `only` are the shared options that it has, `settings` are those of `click.command`.
     """
-    return _decorator(EnvironmentCommand, settings)
+    return _decorator(EnvironmentCommand, settings, only)
 
 
 def _decorator(
-    kind: type[EnvironmentCommand], settings: Mapping[str, Any]
+    kind: type[EnvironmentCommand], settings: Mapping[str, Any], only: Collection[str] = SHARED
 ) -> Callable[[Callable[..., int]], click.Command]:
     def decorate(function: Callable[..., int]) -> click.Command:
         command = click.command(cls=kind, **settings)(function)
-        for option in OPTIONS:
-            command = option(command)
+        for name in only:
+            command = OPTIONS[name](command)
         return command
 
     return decorate
@@ -214,6 +216,7 @@ def selected(options: Mapping[str, Any]) -> Environment:
     Raises:
         SiteError: none is named, and it is not clear which is meant; or there is none.
     """
+    options = {**NONE_GIVEN, **options}
     name, inventory = options["environment"], options["inventory"]
     if name and inventory:
         raise SiteError("Both -e and -i name an inventory: give one of them.", 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from espalier.inventory import known_hosts
 from espalier.inventory.environments import environments
 from espalier.inventory.host_keys import Compared, compare, lines
 from espalier.inventory.site import SiteError
-from espalier.inventory.ssh_config import config_file, destinations
-from espalier.inventory.unreachable import changed_key
+from espalier.inventory.ssh_config import config_file, destinations, settings
+from espalier.inventory.unreachable import changed_key, revoked_key
 from espalier.readiness.names import domains as look_up
 from espalier.scaffold import answers as check
 from espalier.scaffold.answers import MACHINE, Answers
@@ -29,13 +29,18 @@ QUESTIONS = {
     "domains": "Domain of the site (several: with spaces between; empty for none yet)",
     "name": "Name of the project (its user, its database)",
 }
+# Of the files of an environment, what each would say: no option for one that is there already.
+OPTIONS = {
+    HOSTS: ("host", "user", "port", "private_key", "private_address", "fingerprint"),
+    PROJECT: ("domains", "name", "git", "package", "version"),
+}
 
 
 @click.command(cls=Command)
 @click.argument("environment", metavar="[NAME]", default="production")
 @click.option("--host", help="The machine's address.")
 @click.option("--user", help="The user of SSH: root, or one with sudo.  [default: root]")
-@click.option("--port", type=click.IntRange(1, 65535), default=22, help="The port of SSH.")
+@click.option("--port", type=click.IntRange(1, 65535), help="The port of SSH.  [default: 22]")
 @click.option("--private-key", default="", metavar="FILE", help="The private key of SSH.")
 @click.option("--private-address", help="Its address in a private network.")
 @click.option("--domain", "domains", multiple=True, help="A host name of the site; repeatable.")
@@ -49,7 +54,7 @@ def command(
     environment: str,
     host: str | None,
     user: str | None,
-    port: int,
+    port: int | None,
     private_key: str,
     private_address: str | None,
     domains: Sequence[str],
@@ -67,6 +72,7 @@ def command(
     root = _root(Path.cwd())
     directory = root / "deploy" / check.environment(environment)
     before = present(directory)
+    _refuse_unused(before, directory, click.get_current_context().params)
     source = check.code(git, package, version)
     repository = origin(root)
     seen = look(source, root)
@@ -76,7 +82,7 @@ def command(
     needed: dict[str, Any] = {"host": host} if HOSTS not in before else {}
     if PROJECT not in before:
         suggested = suggest_name(source, root, repository)
-        needed |= {"domains": list(domains) or None, "name": name or suggested or None}
+        needed["name"] = name or suggested or None
     keys_wanted = HOSTS not in before and not (directory / known_hosts.FILE).exists()
     if not is_terminal():
         _refuse_missing(needed, keys_wanted and not (yes or fingerprint))
@@ -84,8 +90,8 @@ def command(
         host = _answer("host", host, check.host)
         user = _answer("user", user, check.user, default="root")
     if PROJECT not in before:
-        found = needed["domains"]
-        domains = _answer("domains", found, check.domains, default="", several=True)
+        given = list(domains) or None
+        domains = _answer("domains", given, check.domains, default="", several=True)
         name = _answer("name", name, check.project_name, default=suggested)
     answers = Answers(
         name=name or "",
@@ -93,7 +99,7 @@ def command(
         source=source,
         host=host or "",
         user=user or "root",
-        port=port,
+        port=port or 22,
         key_file=check.private_key(private_key) if private_key else "",
         private_address=check.private_address(private_address) if private_address else "",
         origin=repository,
@@ -112,9 +118,21 @@ def _root(start: Path) -> Path:
     return next((one.parent for one in known if one.name == "deploy"), start)
 
 
+def _refuse_unused(before: Collection[str], directory: Path, given: Mapping[str, Any]) -> None:
+    """Refuse options for a file that is there already: what it says is never changed."""
+    for file, options in OPTIONS.items():
+        unused = [f"--{one.removesuffix('s').replace('_', '-')}" for one in options if given[one]]
+        if file in before and unused:
+            raise SiteError(
+                f"{directory.parent.name}/{directory.name}/{file} is there already, and is never "
+                f"changed: edit it, in place of giving {', '.join(unused)}. Nothing was changed.",
+                2,
+            )
+
+
 def _refuse_missing(needed: Mapping[str, Any], lacks_key: bool) -> None:
     """Refuse to ask where nobody answers."""
-    options = [f"--{key.removesuffix('s')}" for key, value in needed.items() if value is None]
+    options = [f"--{key}" for key, value in needed.items() if value is None]
     options += ["--fingerprint (or --yes)"] if lacks_key else []
     if options:
         raise SiteError(
@@ -169,11 +187,14 @@ def _host_keys(answers: Answers, fingerprint: str | None, yes: bool) -> list[str
         click.echo(f"  {key}")
     if fingerprint:
         return _only(compared, fingerprint)
+    if compared.refused:
+        file = known_hosts.for_people(compared.files[0])
+        raise SiteError(revoked_key(answers.host, compared.refused, file))
     if compared.changed:
         name, file = compared.name, known_hosts.for_people(compared.files[0])
         raise SiteError(changed_key(answers.host, compared.changed, name, file))
     if compared.matching:
-        click.echo("It is in your known_hosts already.")
+        click.echo("It is known to you already, by your known_hosts.")
     elif not yes and not click.confirm("Does the provider's console show the same", err=True):
         raise SiteError(
             "The host key was not accepted, so nothing was written. Compare it in the provider's "
@@ -181,6 +202,13 @@ def _host_keys(answers: Answers, fingerprint: str | None, yes: bool) -> list[str
             "A key of another kind that you know is taken by --fingerprint."
         )
     return compared.lines
+
+
+def _address(answers: Answers) -> str:
+    """Where ssh connects to: the address may be a name of the person's own ssh configuration."""
+    variables = {MACHINE: answers.variables}
+    with config_file(variables) as config:
+        return settings(config, destinations(variables)[MACHINE])["hostname"]
 
 
 def _only(compared: Compared, fingerprint: str) -> list[str]:
@@ -209,7 +237,7 @@ def _tell(
             "shows it and keeps it later."
         )
     if answers.host:
-        found = look_up(answers.domains, [answers.host])
+        found = look_up(answers.domains, [_address(answers)])
         notes += [f"{one.text}." for one in found if one.level != "ok"]
     for text in notes:
         click.echo(f"\n{text}")

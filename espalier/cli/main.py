@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from espalier import paths
+
 # In the order in which --help lists them.
 COMMANDS = (
     "init",
@@ -59,7 +61,11 @@ class Commands(click.Group):
             ctx.exit(INTERRUPTED)
 
 
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=f"\b\nThe guide: {paths.DOCS}",
+)
 @click.version_option(package_name="django-espalier", message="%(version)s")
 def main() -> None:
     """What a person does with a site, many times a day. Each COMMAND has its own --help.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ def _names(context: click.Context, parameter: click.Parameter, begun: str) -> li
     return [name for name in (*environments(Path.cwd()), LAB) if name.startswith(begun)]
 
 
-# Spelled as ansible-playbook spells them, which takes the same environment variables.
-OPTIONS = (
-    click.option(
+# By the parameter that each sets. Spelled as ansible-playbook spells them, which takes the same
+# environment variables.
+OPTIONS: Mapping[str, Callable[[Any], Any]] = {
+    "environment": click.option(
         "-e",
         "--env",
         "environment",
@@ -28,41 +29,41 @@ OPTIONS = (
         shell_complete=_names,
         help="The environment: deploy/NAME in the project, or lab. Needed where there are several.",
     ),
-    click.option(
+    "inventory": click.option(
         "-i",
         "--inventory",
         type=click.Path(path_type=Path),
         help="An inventory anywhere else: a directory with hosts.yml and topology.yml.",
     ),
-    click.option(
+    "ask_become_pass": click.option(
         "-K",
         "--ask-become-pass",
         is_flag=True,
         envvar="ANSIBLE_BECOME_ASK_PASS",
         help="Ask for the password of sudo.",
     ),
-    click.option(
+    "become_password_file": click.option(
         "--become-password-file",
         "--become-pass-file",
         default="",
         metavar="FILE",
         help="A file with that password.",
     ),
-    click.option(
+    "ask_pass": click.option(
         "-k",
         "--ask-pass",
         is_flag=True,
         envvar="ANSIBLE_ASK_PASS",
         help="Ask for the password of SSH.",
     ),
-    click.option(
+    "connection_password_file": click.option(
         "--connection-password-file",
         "--conn-pass-file",
         default="",
         metavar="FILE",
         help="A file with that password.",
     ),
-    click.option(
+    "ask_vault_pass": click.option(
         "-J",
         "--ask-vault-pass",
         "--ask-vault-password",
@@ -70,7 +71,7 @@ OPTIONS = (
         envvar="ANSIBLE_ASK_VAULT_PASS",
         help="Ask for the password of ansible-vault.",
     ),
-    click.option(
+    "vault_password_file": click.option(
         "--vault-password-file",
         "--vault-pass-file",
         multiple=True,
@@ -78,31 +79,20 @@ OPTIONS = (
         help="A file with that password. [env: ANSIBLE_VAULT_PASSWORD_FILE; or "
         "ESPALIER_VAULT_PASSWORD, the password itself]",
     ),
-    click.option(
+    "vault_id": click.option(
         "--vault-id",
         multiple=True,
         metavar="LABEL@FILE",
         help="A file with the password of a vault id, or LABEL@prompt.",
     ),
-    click.option(
+    "extra_vars": click.option(
         "--extra-vars",
         multiple=True,
         metavar="NAME=VALUE",
         help="A variable that goes before those of the inventory; JSON and @FILE too.",
     ),
-)
-SHARED = (
-    "environment",
-    "inventory",
-    "ask_become_pass",
-    "become_password_file",
-    "ask_pass",
-    "connection_password_file",
-    "ask_vault_pass",
-    "vault_password_file",
-    "vault_id",
-    "extra_vars",
-)
+}
+SHARED = tuple(OPTIONS)
 # For who has no options of a person's: no password is typed, and none is in a file.
 NONE_GIVEN: Mapping[str, Any] = dict.fromkeys(SHARED, "") | dict.fromkeys(
     ("vault_password_file", "vault_id", "extra_vars"), ()

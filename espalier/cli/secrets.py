@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import subprocess
-from pathlib import Path
 
 import click
 
@@ -18,6 +17,7 @@ from espalier.environment import ansible_program
 from espalier.inventory.secret_files import DIRECTORY
 from espalier.inventory.site import SiteError
 from espalier.progress.watch import watch
+from espalier.readiness.secrets import in_git
 from espalier.secrets.catalog import SECRETS, key_in_use
 from espalier.secrets.rotate import Rotation
 from espalier.secrets.store import VAULT, Store, aside, read_store
@@ -37,15 +37,6 @@ DROPPED = "The secret key of before is accepted no longer: who signed in before 
 @click.group()
 def command() -> None:
     """List the site's secrets; show, share and rotate them."""
-
-
-def _is_seen_by_git(directory: Path) -> bool:
-    """Whether git would add what is in a directory; not where there is no git or no repository."""
-    asked = ["git", "-C", str(directory.parent), "check-ignore", "-q", directory.name]
-    try:
-        return subprocess.run(asked, capture_output=True).returncode == 1
-    except FileNotFoundError:
-        return False
 
 
 def _open(environment: Environment) -> Store:
@@ -112,10 +103,8 @@ def encrypt(environment: Environment) -> int:
             f"The files with the same values were set aside in {aside(environment.inventory)}. "
             "Delete them once a colleague or CI has deployed."
         )
-    if _is_seen_by_git(environment.inventory / DIRECTORY):
-        click.echo(
-            f"Git does not ignore {DIRECTORY}/ yet: write it into .gitignore first.", err=True
-        )
+    for one in in_git(environment.inventory, store.passwords):
+        click.echo(f"{one.text[0].upper()}{one.text[1:]}.", err=True)
     click.echo(
         "From now on commands need the vault's password: --vault-password-file FILE, -J, or "
         "ESPALIER_VAULT_PASSWORD in the environment."

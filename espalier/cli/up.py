@@ -27,8 +27,6 @@ from espalier.project.schema import check
 from espalier.project.source.fetch import fetch
 from espalier.scaffold.look import must_be_near
 
-PREREQUISITES = Path(commands.__file__).with_name("prerequisites")
-
 
 @click.command(cls=Command)
 @click.argument("project", default="")
@@ -100,5 +98,5 @@ def _check(project: Mapping[str, Any]) -> None:
 
 def _install_prerequisites() -> None:
     sudo = [] if os.geteuid() == 0 else ["sudo"]
-    if subprocess.run(["bash", str(PREREQUISITES), "up", *sudo]).returncode:
+    if subprocess.run(["bash", str(commands.PREREQUISITES), "up", *sudo]).returncode:
         raise SiteError("what a lab needs is not installed; the lines above say what.", 1)

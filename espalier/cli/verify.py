@@ -10,18 +10,20 @@ from pathlib import Path
 import click
 
 from espalier import paths
-from espalier.cli.command import Environment, environment_command
-from espalier.cli.options import ask_passwords
-from espalier.inventory.hand_over import handed_over
+from espalier.cli.command import VAULT, Environment, environment_command
+
+# testinfra takes no password of sudo or SSH, and reads the inventory as it stands.
+OPTIONS = ("environment", "inventory", *VAULT)
 
 
-@environment_command(context_settings={"ignore_unknown_options": True})
+@environment_command(OPTIONS, context_settings={"ignore_unknown_options": True})
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGUMENTS OF pytest]")
 def command(environment: Environment, words: tuple[str, ...]) -> int:
     """Test how the site behaves.
 
     Its pages, its services, who may connect to what. Breaks nothing: tests that stop something
-    on purpose are for labs, and run by `pytest`.
+    on purpose are for labs, and run by `pytest`. A user other than root needs sudo without a
+    password.
     """
     # Nothing of a project's own settings for pytest, and no files in it.
     pytest = [sys.executable, "-P", "-m", "pytest", "-c", os.devnull, "--rootdir", str(paths.KIT)]
@@ -31,9 +33,12 @@ def command(environment: Environment, words: tuple[str, ...]) -> int:
     # testinfra asks the `ansible-inventory` that it finds, which is to be the kit's.
     programs = str(Path(sys.executable).parent)
     changes["PATH"] = os.pathsep.join([programs, os.environ.get("PATH", os.defpath)])
+    users = {of.get("ansible_user", "root") for of in environment.read().variables.values()}
+    if users - {"root"}:  # who look at machines as root too, by sudo
+        changes["ANSIBLE_BECOME"] = "true"
     # It passes no options on to Ansible, which takes the same from its environment.
-    with handed_over(environment.options, ask_passwords(environment.options)) as (options, typed):
-        vaults = [*options["vault_password_file"], *options["vault_id"]]
+    with environment.silent() as (silent, typed):
+        vaults = [*silent.options["vault_password_file"], *silent.options["vault_id"]]
         if vaults:
             changes["ANSIBLE_VAULT_IDENTITY_LIST"] = ",".join(map(_absolute, vaults))
         changes |= typed

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import subprocess
 import tempfile
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from espalier.inventory.known_hosts import paths
 from espalier.inventory.ssh_config import command, is_direct, option, settings
@@ -18,6 +19,9 @@ SCAN_TIMEOUT = 5  # seconds
 # The best first, as ssh prefers them: one of them is enough to compare.
 KINDS = ("ED25519", "ECDSA", "RSA")
 SIGNED_BY = {"ssh-rsa": "rsa-sha2-512,rsa-sha2-256"}  # others sign under their own name
+# In the words of OpenSSH, about a key that an authority has signed.
+CERTIFICATE = re.compile(r"Server host certificate: \S+ (SHA256:[^\s,]+)")
+ACCEPTED = re.compile(r"is known and matches the \S+ host certificate")
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,11 @@ class Compared:
         name: under which known_hosts has the machine: `203.0.113.10`, or `[203.0.113.10]:2222`.
         files: where ssh looks for them, those of the inventory or of the person first.
         shown: the keys that the machine shows now, the best first; none if it does not answer.
-        known: those that are known of it.
+        known: those that are known of it, or that a known authority has signed.
         is_checked: whether ssh refuses others (`StrictHostKeyChecking` is not `no`).
         direct: whether the machine is reached without a bastion.
+        address: where ssh connects to: `ansible_host`, or what a `HostName` makes of it.
+        revoked: keys that are not to be accepted.
     """
 
     name: str
@@ -62,6 +68,8 @@ class Compared:
     known: frozenset[HostKey]
     is_checked: bool = True
     direct: bool = True
+    address: str = ""
+    revoked: frozenset[HostKey] = frozenset()
 
     @property
     def matching(self) -> HostKey | None:
@@ -75,9 +83,14 @@ class Compared:
         return None if self.matching else next((k for k in self.shown if k.kind in kinds), None)
 
     @property
+    def refused(self) -> HostKey | None:
+        """A revoked key that the machine shows; None if another one of its keys matches."""
+        return None if self.matching else next((k for k in self.shown if k in self.revoked), None)
+
+    @property
     def is_unknown(self) -> bool:
         """Whether the machine answers, and nothing is known of it."""
-        return bool(self.shown) and not self.known
+        return bool(self.shown) and not self.known and not self.refused
 
     @property
     def to_keep(self) -> tuple[HostKey, ...]:
@@ -99,10 +112,19 @@ def lines(name: str, keys: Iterable[HostKey]) -> list[str]:
     return [f"{name} {key.algorithm} {key.blob}" for key in keys]
 
 
-def parse(text: str) -> list[HostKey]:
-    """The keys in lines of known_hosts, the best first. Comments and certificates are none."""
-    found = [words for line in text.splitlines() if len(words := line.split()) >= 3]
-    keys = {HostKey(*words[1:3]) for words in found if not words[0].startswith("#")}
+class Stored(NamedTuple):
+    """What known_hosts says of a machine: its keys, revoked ones, whether there is an authority."""
+
+    keys: frozenset[HostKey] = frozenset()
+    revoked: frozenset[HostKey] = frozenset()
+    authority: bool = False
+
+
+def parse(text: str, marker: str = "") -> list[HostKey]:
+    """The keys in lines of known_hosts that have a marker, or none; the best first."""
+    found = (line.split() for line in text.splitlines() if not line.startswith("#"))
+    marked = (words if words and words[0][0] == "@" else ["", *words] for words in found)
+    keys = {HostKey(*words[2:4]) for words in marked if words[0] == marker and len(words) >= 4}
     return sorted((k for k in keys if k.kind in KINDS), key=lambda key: KINDS.index(key.kind))
 
 
@@ -120,25 +142,40 @@ def compare(config: Path, destination: str, variables: Mapping[str, Any]) -> Com
     own = option(variables, "UserKnownHostsFile", destination)
     files = paths(own) if own else found["userknownhostsfile"].split()
     files += found.get("globalknownhostsfile", "").split()
-    host, port = found.get("hostkeyalias", found["hostname"]), found["port"]
-    name = host if port == "22" or "hostkeyalias" in found else f"[{host}]:{port}"
-    known = frozenset(key for file in files for key in stored(Path(file).expanduser(), name))
+    alias, port = found.get("hostkeyalias"), found["port"]
+    host = alias or found["hostname"]
+    name = host if port == "22" or alias else f"[{host}]:{port}"
+    said = stored(files, name)
+    shown = _shown(config, destination, found, said.keys)
+    known, revoked = said.keys, said.revoked
+    if name != host and not (said.keys or said.authority):
+        # As ssh does: without the port, where only a key that is the same counts.
+        said = stored(files, host)
+        known, revoked = said.keys & frozenset(shown), revoked | said.revoked
+    if said.authority and known.isdisjoint(shown):
+        signed = _certified(config, destination)
+        known |= {key for key in shown if key.fingerprint == signed}
     return Compared(
         name,
         tuple(str(Path(file).expanduser()) for file in files),
-        tuple(_shown(config, destination, found, known)),
-        known,
+        tuple(shown),
+        known - revoked,
         found.get("stricthostkeychecking") not in ("false", "no", "off"),
         is_direct(found),
+        found["hostname"],
+        revoked,
     )
 
 
-def stored(file: Path, name: str) -> list[HostKey]:
-    """The keys that a file has for a name; its names may be hashed."""
-    if not file.is_file():
-        return []
-    argv = ["ssh-keygen", "-F", name, "-f", str(file)]
-    return parse(subprocess.run(argv, capture_output=True, text=True).stdout)
+def stored(files: Iterable[str], name: str) -> Stored:
+    """What files have for a name, as ssh-keygen finds it: hashed names, patterns and markers."""
+    text = ""
+    for file in (Path(one).expanduser() for one in files):
+        if file.is_file():
+            argv = ["ssh-keygen", "-F", name, "-f", str(file)]
+            text += subprocess.run(argv, capture_output=True, text=True).stdout
+    revoked = frozenset(parse(text, "@revoked"))
+    return Stored(frozenset(parse(text)), revoked, "\n@cert-authority " in text)
 
 
 def _shown(
@@ -154,18 +191,35 @@ def _shown(
             "GlobalKnownHostsFile": "none",
             "StrictHostKeyChecking": "accept-new",
             "HashKnownHosts": "no",
-            "PreferredAuthentications": "none",
-            "BatchMode": "yes",
-            "ControlPath": "none",
-            "ConnectTimeout": SCAN_TIMEOUT,
         }
         if known:  # ssh asks first for a kind that it can compare; here its file is empty
             kinds = ",".join(dict.fromkeys(SIGNED_BY.get(k.algorithm, k.algorithm) for k in known))
             options["HostKeyAlgorithms"] = f"^{kinds}"
-        flags = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-        argv = [*command(config, destination, flags), "true"]
-        subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL)
+        _greet(config, destination, options)
         return parse(file.read_text()) if file.exists() else []
+
+
+def _certified(config: Path, destination: str) -> str:
+    """The fingerprint of a machine's key whose certificate ssh accepts; "" where it does not."""
+    words = _greet(config, destination, {"LogLevel": "DEBUG1"})
+    found = CERTIFICATE.search(words)
+    return found[1] if found and ACCEPTED.search(words) else ""
+
+
+def _greet(config: Path, destination: str, options: Mapping[str, Any]) -> str:
+    """Have ssh look at a machine's host key, and log in nowhere; gives what ssh says."""
+    fixed = {
+        "PreferredAuthentications": "none",
+        "BatchMode": "yes",
+        "ControlPath": "none",
+        "ConnectTimeout": SCAN_TIMEOUT,
+    }
+    given = {**options, **fixed}.items()
+    flags = [word for name, value in given for word in ("-o", f"{name}={value}")]
+    argv = [*command(config, destination, flags), "true"]
+    return subprocess.run(
+        argv, capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL
+    ).stderr
 
 
 def scan(host: str, port: int) -> list[HostKey]:

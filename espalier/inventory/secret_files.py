@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
+import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from espalier.inventory.site import SiteError
 
 DIRECTORY = ".secrets"
+
+
+def private_directory(directory: str | Path) -> str:
+    """The inventory's `.secrets`, made where it is missing, and hidden from git by itself.
+
+    Whatever the project's own `.gitignore` says. A directory that cannot be written to, such as
+    that of a colleague, is left as it is: no secret can be made in it, either.
+    """
+    path = Path(directory)
+    with suppress(OSError):
+        path.mkdir(mode=0o700, exist_ok=True)
+        with open(path / ".gitignore", "x") as file:
+            file.write("*\n")
+    return str(directory)
+
+
+def is_seen_by_git(path: Path) -> bool:
+    """Whether git has a file, or any below a directory, or would add it with all the others."""
+    path = path.resolve()
+    place, what = (path, ".") if path.is_dir() else (path.parent, path.name)
+    asked = ["git", "--literal-pathspecs", "-C", str(place), "ls-files"]
+    asked += ["--cached", "--others", "--exclude-standard", "--", what]
+    with suppress(OSError):  # no git is here
+        return bool(subprocess.run(asked, capture_output=True).stdout)
+    return False
 
 
 def read_secret(directory: str | Path, name: str) -> str:

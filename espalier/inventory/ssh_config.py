@@ -66,6 +66,9 @@ def ssh_config(variables: Variables) -> str:
     for machine, of in variables.items():
         files, options = _options(machine, of)
         patterns = dict.fromkeys([machine, names[machine]])
+        if of.get("ansible_host", machine) != machine:
+            # Of the address itself a person's own `Host` line may say more, as with Ansible.
+            lines += ["", f"Host {machine}", f"    HostName {of['ansible_host']}"]
         lines += ["", f"Host {' '.join(patterns)}", *(f"    {option}" for option in options)]
         for file in files:
             includes.setdefault(file, set()).add(machine)
@@ -90,8 +93,7 @@ def _options(machine: str, of: Mapping[str, Any]) -> tuple[list[str], list[str]]
     for name in ARGUMENTS:
         text = str(of.get(name, ""))
         given[name] = list(_arguments(text, f"`{name}` of {machine}", files))
-    options = [f"HostName {of['ansible_host']}"] if "ansible_host" in of else []
-    options += given["ansible_ssh_args"]
+    options = given["ansible_ssh_args"]
     if of.get("ansible_host_key_checking") is False:
         options.append("StrictHostKeyChecking no")
     if "ansible_port" in of:

@@ -12,6 +12,7 @@ from espalier.inventory.known_hosts import FILE, for_people
 # In the words of OpenSSH, and of pyinfra.
 UNKNOWN = re.compile(r"No \S+ host key is known for|No host key for \S+ found in known_hosts")
 CHANGED = re.compile(r"Host key for (server )?\S+ (has changed|does not match)")
+REVOKED = re.compile(r"[Hh]ost key for \S+ (is marked as|was) revoked")
 # OpenSSH's last words, which are all where it would have to ask.
 UNVERIFIED = "Host key verification failed"
 SENT = re.compile(r"fingerprint for the (\S+) key sent by the remote host is\s+(\S+?)\.?\s")
@@ -49,6 +50,15 @@ def changed_key(machine: str, key: object = "", name: str = "", file: str = "") 
     )
 
 
+def revoked_key(machine: str, key: object = "", file: str = "") -> str:
+    """The sentence for a machine that shows a key which is marked as revoked; as `unknown_key`."""
+    return (
+        f"{machine} shows an SSH host key that {file or FILE} marks as revoked"
+        f"{f', {key}' if key else ''}. Give the machine a new host key; if it has one already, "
+        "somebody may stand between you and it."
+    )
+
+
 def host_key_refusal(machine: str, words: str, compared: Compared | None = None) -> str:
     """The sentence for a refused host key; "" where `words` tell of another error.
 
@@ -57,10 +67,13 @@ def host_key_refusal(machine: str, words: str, compared: Compared | None = None)
         words: what ssh or pyinfra said.
         compared: the machine's keys, where it was asked for them.
     """
-    if not (UNKNOWN.search(words) or CHANGED.search(words) or UNVERIFIED in words):
+    patterns = (UNKNOWN, CHANGED, REVOKED)
+    if not (UNVERIFIED in words or any(pattern.search(words) for pattern in patterns)):
         return ""
     file = for_people(compared.files[0]) if compared and compared.files else ""
     shown = compared.shown[0] if compared and compared.shown else ""
+    if REVOKED.search(words) or (compared and compared.refused):
+        return revoked_key(machine, (compared and compared.refused) or shown, file)
     if CHANGED.search(words) or (compared and compared.changed):
         sent = SENT.search(words)
         key = f"{sent[2]} ({sent[1]})" if sent else shown

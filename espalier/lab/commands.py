@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import shutil
+from pathlib import Path
 
 from espalier.lab.image import ensure_image
 from espalier.lab.inventory import Lab
 from espalier.lab.machines import LABEL, containers, ensure_key, ensure_machine, ensure_network
 from espalier.lab.process import LabError, podman, step, tool_path
 
+PREREQUISITES = Path(__file__).with_name("prerequisites")
 TOOLS = ("podman", "mmdebstrap", "ssh", "ssh-keygen", "iptables")
 
 
@@ -17,7 +21,7 @@ def up(lab: Lab) -> None:
     """Make the lab's machines."""
     missing = [tool for tool in TOOLS if not shutil.which(tool, path=tool_path())]
     if missing:
-        raise LabError(f"Not installed: {', '.join(missing)}. `make prerequisites` installs them.")
+        raise LabError(f"Not installed: {', '.join(missing)}. `{_install()}` installs them.")
     ensure_key()
     images = {name: ensure_image(name) for name in sorted({m.image for m in lab.machines})}
     ensure_network(lab)
@@ -60,6 +64,12 @@ def status(lab: Lab) -> None:
         print(f"{machine.name:<12} {machine.image:<10} {machine.address:<15} {state}")
     if not {lab.container(machine) for machine in lab.machines} <= running:
         raise LabError(
-            "Not every machine of this lab runs: `python -m espalier.lab up` with the same -i "
-            "makes them."
+            f"Not every machine of the lab {lab.name} runs. What has made them, such as "
+            "`espalier up`, makes them again."
         )
+
+
+def _install() -> str:
+    """What to type for the tools of a lab."""
+    sudo = [] if os.geteuid() == 0 else ["sudo"]
+    return shlex.join(["bash", str(PREREQUISITES), "up", *sudo])

@@ -9,7 +9,7 @@ from pathlib import Path
 from espalier.inventory.host_keys import Compared, compare
 from espalier.inventory.known_hosts import FILE, for_people
 from espalier.inventory.ssh_config import Variables, config_file, destinations
-from espalier.inventory.unreachable import changed_key, unknown_key
+from espalier.inventory.unreachable import changed_key, revoked_key, unknown_key
 from espalier.readiness.findings import Finding, failed, note, ok
 
 CHECK = "host key"
@@ -38,7 +38,7 @@ def to_keep(compared: Mapping[str, Compared], inventory: Path) -> dict[str, Comp
     it, or the person has told ssh to look elsewhere.
     """
     file = inventory / FILE
-    if any(one.changed for one in compared.values()):
+    if any(one.changed or one.refused for one in compared.values()):
         return {}
     unknown = {name: one for name, one in compared.items() if one.is_unknown and one.is_checked}
     if not unknown:
@@ -72,6 +72,8 @@ def finding(machine: str, one: Compared, kept: Collection[str] = ()) -> Finding 
     if not one.is_checked:
         text = f"{best}, not compared: StrictHostKeyChecking is no for this machine"
         return note(CHECK, text, machine)
+    if one.refused:
+        return failed(CHECK, revoked_key(machine, one.refused, _place(one)), machine)
     if one.changed:
         sentence = changed_key(machine, one.changed, one.name, _place(one))
         return failed(CHECK, sentence, machine)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
-from espalier.inventory.secret_files import DIRECTORY
-from espalier.readiness.findings import Finding, failed, ok
+from espalier.inventory.read import Passwords
+from espalier.inventory.secret_files import DIRECTORY, is_seen_by_git
+from espalier.readiness.findings import Finding, failed, note, ok
 
 CHECK = "secrets"
 
@@ -13,7 +16,7 @@ CHECK = "secrets"
 def are_here(inventory: Path) -> bool:
     """Whether there are files of secrets beside an inventory."""
     folder = inventory / DIRECTORY
-    return folder.is_dir() and any(folder.iterdir())
+    return folder.is_dir() and any(one.name != ".gitignore" for one in folder.iterdir())
 
 
 def finding(here: bool, in_vault: bool, is_made: bool) -> Finding:
@@ -36,3 +39,31 @@ def finding(here: bool, in_vault: bool, is_made: bool) -> Finding:
             "encrypt` move them into git there",
         )
     return ok(CHECK, f"none yet: the first run makes them in {DIRECTORY}/")
+
+
+def in_git(inventory: Path, passwords: Passwords) -> Iterator[Finding]:
+    """What git has, or would add with the next `git add .`, and must not have.
+
+    Args:
+        inventory: whose files of secrets are looked for.
+        passwords: where those of its vault are. A program that prints one may well be in git.
+    """
+    directory = inventory / DIRECTORY
+    if directory.is_dir() and is_seen_by_git(directory):
+        yield note(
+            CHECK,
+            f"git has files of {directory}: `git rm -r --cached {directory}` takes them out of the "
+            "next commit, and `espalier secrets rotate all` makes others, as its history keeps "
+            "these",
+        )
+    named = [*passwords.vault_password_files, *passwords.vault_ids]
+    named.append(os.environ.get("ANSIBLE_VAULT_PASSWORD_FILE", ""))
+    named += os.environ.get("ANSIBLE_VAULT_IDENTITY_LIST", "").split(",")
+    files = {Path(one.rpartition("@")[2].strip()).expanduser() for one in named if one}
+    for file in sorted(files):
+        if file.is_file() and not os.access(file, os.X_OK) and is_seen_by_git(file):
+            yield note(
+                CHECK,
+                f"git has {file}, the vault's password, or would add it: move it out of the "
+                "repository, or write it into .gitignore",
+            )

@@ -16,7 +16,7 @@ from pyinfra.api.exceptions import PyinfraError
 from pyinfra.api.host import Host
 from pyinfra.api.state import BaseStateCallback, StateStage
 
-from espalier.inventory.host_keys import compare
+from espalier.inventory.host_keys import Compared, compare
 from espalier.inventory.remote import Remote, connection_data
 from espalier.inventory.site import SiteError
 from espalier.inventory.ssh_config import destinations, direct_address
@@ -46,15 +46,20 @@ def connected(remote: Remote, machines: Sequence[str]) -> Iterator[Mapping[str, 
     """
     logging.getLogger("pyinfra").setLevel(logging.CRITICAL)  # the kit's own words tell it
     variables = remote.site.variables
-    hosts = [(name, connection_data(variables, name, remote.config)) for name in machines]
-    state = State(Inventory((hosts, {})), Config(CONNECT_TIMEOUT=CONNECT_TIMEOUT, FAIL_PERCENT=0))
-    errors = _Errors()
-    state.add_callback_handler(errors)
-    state.set_stage(StateStage.Connect)
-    try:
-        connect_all(state)
-    except PyinfraError as error:
-        raise SiteError(_refusal(remote, errors.by_machine)) from error
+    data = {name: connection_data(variables, name, remote.config) for name in machines}
+    state, errors = _connect(data)
+    compared = _compare(remote, errors)
+    if any(one.matching for one in compared.values()):
+        # ssh knows the machine, by a certificate authority for instance, which pyinfra cannot.
+        for name, one in compared.items():
+            file = remote.config.with_name(f"known_hosts-{name}")
+            file.write_text("".join(f"{line}\n" for line in one.lines if one.matching))
+            data[name]["ssh_known_hosts_file"] = str(file)
+        disconnect_all(state)
+        state, errors = _connect(data)
+    if errors:
+        disconnect_all(state)
+        raise SiteError(_refusal(errors, compared))
     state.set_stage(StateStage.Execute)
     try:
         yield {host.name: host for host in state.inventory}
@@ -62,14 +67,38 @@ def connected(remote: Remote, machines: Sequence[str]) -> Iterator[Mapping[str, 
         disconnect_all(state)
 
 
-def _refusal(remote: Remote, errors: Mapping[str, str]) -> str:
-    """Why machines cannot be reached, and what to check."""
+def _connect(data: Mapping[str, Mapping[str, Any]]) -> tuple[State, Mapping[str, str]]:
+    """Connect to machines; gives why those cannot be reached that cannot."""
+    config = Config(CONNECT_TIMEOUT=CONNECT_TIMEOUT, FAIL_PERCENT=0)
+    state = State(Inventory((list(data.items()), {})), config)
+    errors = _Errors()
+    state.add_callback_handler(errors)
+    state.set_stage(StateStage.Connect)
+    try:
+        connect_all(state)
+    except PyinfraError:
+        if not errors.by_machine:
+            raise
+    return state, errors.by_machine
+
+
+def _compare(remote: Remote, errors: Mapping[str, str]) -> dict[str, Compared]:
+    """The host keys of machines that were refused for theirs, as ssh compares them."""
     variables = remote.site.variables
-    refused: dict[str, str] = {}
-    for name, words in errors.items():
-        if host_key_refusal(name, words):
-            compared = compare(remote.config, destinations(variables)[name], variables[name])
-            refused[name] = host_key_refusal(name, words, compared)
+    return {
+        name: compare(remote.config, destinations(variables)[name], variables[name])
+        for name, words in errors.items()
+        if host_key_refusal(name, words)
+    }
+
+
+def _refusal(errors: Mapping[str, str], compared: Mapping[str, Compared]) -> str:
+    """Why machines cannot be reached, and what to check."""
+    refused = {
+        name: sentence
+        for name, words in errors.items()
+        if (sentence := host_key_refusal(name, words, compared.get(name)))
+    }
     sentences = ["Not every machine can be reached, so nothing was changed.", *refused.values()]
     others = [f"{name}: {words}" for name, words in errors.items() if name not in refused]
     if others:

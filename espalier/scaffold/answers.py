@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from espalier import paths
 from espalier.inventory.addresses import check_address
 from espalier.inventory.environments import EXAMPLE, LAB
 from espalier.inventory.errors import InventoryError
@@ -143,7 +144,7 @@ def code(git: str, package: str, version: str) -> Source:
             raise SiteError(
                 "The URL of --git has a password or a token in it, which would stand in "
                 f"project.yml for everybody who sees the repository: give {without_login(git)}, "
-                "and keep the password in ansible-vault (docs/project.md).",
+                f"and keep the password in ansible-vault ({paths.DOCS / 'project.md'}).",
                 2,
             )
         return Source("git", _by_rule(source.git, git), version)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from espalier.inventory.read import Passwords
-from espalier.inventory.secret_files import DIRECTORY, read_secret
+from espalier.inventory.secret_files import DIRECTORY, private_directory, read_secret
 from espalier.inventory.site import SiteError
 from espalier.secrets.catalog import NAMES, PREFIX, SECRETS, generate, key_in_use
 from espalier.secrets.vault import FILE, Vault, read_vault, replace, write_vault
@@ -164,13 +164,16 @@ class Store:
 
 def read_store(inventory: Path, passwords: Passwords, extra_vars: tuple[str, ...] = ()) -> Store:
     """Read where an inventory keeps its secrets; SiteError where it cannot be decrypted."""
-    found = {name: read_secret(inventory / DIRECTORY, name) for name in NAMES}
+    directory = inventory / DIRECTORY
+    if directory.is_dir():  # of an earlier version, git may see it
+        private_directory(directory)
+    found = {name: read_secret(directory, name) for name in NAMES}
     files = {name: value for name, value in found.items() if value}
     return Store(inventory, passwords, read_vault(inventory, passwords, extra_vars), files)
 
 
 def _write_file(path: Path, value: str) -> None:
-    path.parent.mkdir(mode=0o700, exist_ok=True)
+    private_directory(path.parent)
     replace(path, f"{value}\n".encode())
 
 

@@ -84,6 +84,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_role_default": roles.role_default,
     "espalier_roles_losing_clients": record.roles_losing_clients,
     "espalier_s3_environment": media.s3_environment,
+    "espalier_private_directory": secret_files.private_directory,
     "espalier_secret": secret_files.read_secret,
     "espalier_secret_key_environment": django.secret_key_environment,
     "espalier_services_leaving": record.services_leaving,

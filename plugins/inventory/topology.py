@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible import context
+from ansible import constants, context
 from ansible.errors import AnsibleError
 from ansible.inventory.helpers import get_group_vars
 from ansible.plugins.inventory import BaseInventoryPlugin
-from ansible.plugins.loader import inventory_loader
+from ansible.plugins.loader import connection_loader, inventory_loader
 from ansible.template import trust_as_template
 from ansible.utils.vars import combine_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources
@@ -34,6 +34,7 @@ try:
     from espalier.inventory.site import TOPOLOGY_FILES
     from espalier.inventory.topology import compute
     from espalier.inventory.yaml_text import check_environment, check_text
+    from espalier.paths import DOCS
 except ModuleNotFoundError as missing:
     if missing.name not in ("espalier", "pydantic"):
         raise
@@ -139,10 +140,12 @@ class InventoryModule(BaseInventoryPlugin):
         self.inventory.set_variable("all", "topology", _trusted(topology))
         known_hosts = file.with_name(FILE)
         if known_hosts.is_file() and not self._sets(SSH_ARGUMENTS[0]):
-            arguments = _trusted(ssh_arguments(known_hosts.absolute()))
+            arguments = ssh_arguments(known_hosts.absolute())
             for variable in SSH_ARGUMENTS:
                 if not self._sets(variable):
-                    self.inventory.set_variable("all", variable, arguments)
+                    # It replaces what the person has in the environment or in ansible.cfg.
+                    both = " ".join(filter(None, [_configured(variable), arguments]))
+                    self.inventory.set_variable("all", variable, _trusted(both))
 
     def _load(self, file: Path, instead: str) -> Any:
         """Return what a YAML file says, after its text was checked."""
@@ -171,7 +174,7 @@ class InventoryModule(BaseInventoryPlugin):
     def _check_project(self, file: Path) -> None:
         """Check the text of project.yml; what it says is for the task `project`."""
         if file.is_file():
-            check_environment(self._checked_text(file, "docs/project.md has its keys."))
+            check_environment(self._checked_text(file, f"{DOCS / 'project.md'} has its keys."))
 
     def _refuse_alone(self, file: Path) -> None:
         """Refuse hosts.yml as the one source, as then nothing is computed from it."""
@@ -258,6 +261,13 @@ def _is_of_the_kit(data: Any) -> bool:
         return False
     children = everything.get("children") or {}
     return "tiers" in (everything.get("vars") or {}) or set(REQUIRED_DUTIES) <= set(children)
+
+
+def _configured(variable: str) -> str:
+    """Return what the person gives to ssh, sftp or scp outside of the inventory; "" for nothing."""
+    connection_loader.get("ssh", class_only=True)  # so that Ansible knows its options
+    option = variable.removeprefix("ansible_")
+    return str(constants.config.get_config_value(option, None, "connection", "ssh") or "")
 
 
 def _one_line(error: Exception) -> str:

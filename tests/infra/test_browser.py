@@ -120,7 +120,7 @@ def chromium(site: Any) -> Iterator[Browser]:
     """Start the browser; it finds the site's machine whatever DNS says, and no other."""
     executable = shutil.which("chromium")
     if not executable:
-        pytest.skip("chromium is not installed; `make prerequisites` installs it")
+        pytest.skip("chromium is not installed")
     rules = f"MAP {site.domain} {site.address}, MAP * ~NOTFOUND, EXCLUDE {site.address}"
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(

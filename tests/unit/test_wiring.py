@@ -131,8 +131,38 @@ def test_secrets_of_a_tier_that_is_off_are_not_made(tmp_path: Path) -> None:
     inventory = write(tmp_path, hosts)
     assert value(inventory, "app1", "django_environment")["ESPALIER_SECRET_KEY"]
     assert value(inventory, "db1", "postgresql_replication_password") == ""
-    made = {path.name for path in (inventory / ".secrets").iterdir() if path.stat().st_size}
-    assert made == {"secret_key", "database_password"}
+    assert made_in(inventory) == {"secret_key", "database_password"}
+
+
+def made_in(inventory: Path) -> set[str]:
+    """The files of secrets; an empty one is none."""
+    files = (inventory / ".secrets").iterdir()
+    return {path.name for path in files if path.stat().st_size} - {".gitignore"}
+
+
+def test_no_file_is_made_of_a_secret_in_the_vault(tmp_path: Path) -> None:
+    inventory = write(tmp_path, HOSTS)
+    (inventory / "group_vars/all").mkdir(parents=True)
+    (inventory / "group_vars/all/vault.yml").write_text("vault_secret_key: of the vault\n")
+    assert value(inventory, "app1", "django_environment")["SECRET_KEY"] == "of the vault"
+    assert made_in(inventory) == {"database_password"}
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_no_secret_is_seen_by_git(tmp_path: Path, before: bool) -> None:
+    inventory = write(tmp_path, HOSTS)
+    if before:  # as versions before made them
+        (inventory / ".secrets").mkdir()
+        (inventory / ".secrets/secret_key").write_text("a\n")
+    git = ["git", "-C", str(tmp_path)]
+    subprocess.run([*git, "init", "-q"], check=True)
+    # deploy/.gitignore of the project's own, say.
+    (tmp_path / ".gitignore").write_text("*.log\n")
+    assert value(inventory, "app1", "django_environment")["SECRET_KEY"]
+    assert "secret_key" in made_in(inventory)
+    status = [*git, "status", "--porcelain", "--untracked-files=all"]
+    seen = subprocess.check_output(status, text=True)
+    assert "hosts.yml" in seen and ".secrets" not in seen
 
 
 def test_rotated_secrets_are_taken_and_what_they_replace_is_accepted(tmp_path: Path) -> None:
@@ -152,6 +182,16 @@ def test_rotated_secrets_are_taken_and_what_they_replace_is_accepted(tmp_path: P
     assert value(inventory, "db1", "postgresql_login") == "espalier_login_shop"
     assert value(inventory, "db1", "postgresql_logins") == ["shop", "espalier_login_shop"]
     assert value(inventory, "db1", "postgresql_password") == password
+
+
+@pytest.mark.parametrize("companion", ["secret_key_next", "redis_password_old", "media_token_old"])
+def test_old_processes_are_waited_for_while_two_values_are_valid(
+    tmp_path: Path, companion: str
+) -> None:
+    inventory = write(tmp_path, HOSTS)
+    assert value(inventory, "app1", "secrets_are_rotating") is False
+    (inventory / ".secrets").mkdir(exist_ok=True)
+    (inventory / ".secrets" / companion).write_text("soon\n")
     assert value(inventory, "app1", "secrets_are_rotating") is True
 
 

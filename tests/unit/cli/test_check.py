@@ -21,7 +21,7 @@ KEY, OTHER = HostKey("ssh-ed25519", "AAAA"), HostKey("ssh-ed25519", "BBBB")
 TOPOLOGY = {
     "tiers": [],
     "services": {"nginx": ["vps1"], "django": ["vps1"]},
-    "machines": {"vps1": {"public_address": "203.0.113.10"}},
+    "machines": {"vps1": {"public_address": "shop"}},  # a name of ~/.ssh/config
 }
 
 
@@ -34,7 +34,9 @@ def inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(
         check.ports, "ask", lambda hosts: {(h, p): "closed" for h in hosts for p in (80, 443)}
     )
-    monkeypatch.setattr(check.names, "domains", lambda names, hosts: [ok("domain", *names)])
+    monkeypatch.setattr(
+        check.names, "domains", lambda names, hosts: [ok("domain", " ".join([*names, *hosts]))]
+    )
     monkeypatch.setattr(check, "judge", lambda *given: [ok("ssh", "logs in", "vps1")])
     runs(monkeypatch)
     shows(monkeypatch, tmp_path, KEY)
@@ -42,7 +44,8 @@ def inventory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def shows(monkeypatch: pytest.MonkeyPatch, inventory: Path, *known: HostKey) -> None:
-    one = Compared("h", (str(inventory / "known_hosts"),), (KEY,), frozenset(known))
+    file = str(inventory / "known_hosts")
+    one = Compared("h", (file,), (KEY,), frozenset(known), address="203.0.113.10")
     monkeypatch.setattr(check.keys, "compare_all", lambda variables: {"vps1": one})
 
 
@@ -69,7 +72,7 @@ def test_ready(inventory: Path) -> None:
     assert done.stdout.splitlines() == [
         f"site  inventory  ok  {name}: vps1; tiers: none",
         "site  secrets    ok  none yet: the first run makes them in .secrets/",
-        "site  domain     ok  a.example",
+        "site  domain     ok  a.example 203.0.113.10",
         f"vps1  host key   ok  {KEY}, as in {inventory}/known_hosts",
         "vps1  ssh        ok  logs in",
         "vps1  reach      ok  ports 80 and 443: can be reached, nothing listens yet",

@@ -29,8 +29,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return root
 
 
-def shows(monkeypatch: pytest.MonkeyPatch, keys: Any, *known: HostKey) -> None:
-    one = Compared("203.0.113.10", ("/k",), tuple(keys), frozenset(known))
+def shows(monkeypatch: pytest.MonkeyPatch, keys: Any, *known: HostKey, **more: Any) -> None:
+    one = Compared("203.0.113.10", ("/k",), tuple(keys), frozenset(known), **more)
     monkeypatch.setattr(init, "compare", lambda *given: one)
 
 
@@ -76,10 +76,14 @@ def test_without_a_terminal_nothing_is_asked(project: Path) -> None:
     done = run()
     assert done.exit_code == 2
     assert done.stderr == (
-        "init: There is no terminal to ask at, and answers are missing: add --host, --domain, "
+        "init: There is no terminal to ask at, and answers are missing: add --host, "
         "--fingerprint (or --yes).\n"
     )
     assert not (project / "deploy").exists()
+    # A site may begin with its machine's address alone.
+    assert run("--host", "203.0.113.10", "--yes").exit_code == 0
+    found = yaml.safe_load((project / "deploy/production/group_vars/all/project.yml").read_text())
+    assert found["project"]["domains"] == []
 
 
 def test_answers_are_asked_for_until_they_are_some(
@@ -139,10 +143,14 @@ def test_key_that_is_known_already_is_not_asked_for_and_another_one_is_refused(
     done = run(*GIVEN, "--yes")
     assert done.exit_code == 1
     assert "203.0.113.10 shows another SSH host key" in done.stderr
+    shows(monkeypatch, KEYS[:1], revoked=frozenset(KEYS))
+    done = run(*GIVEN, "--yes")
+    assert done.exit_code == 1
+    assert f"/k marks as revoked, {KEYS[0]}" in done.stderr
     shows(monkeypatch, KEYS, KEYS[1])
     done = typed(monkeypatch, "\n\n", *GIVEN)
     assert done.exit_code == 0, done.output
-    assert "in your known_hosts already" in done.output
+    assert "It is known to you already" in done.output
     known = (project / "deploy/production/known_hosts").read_text()
     assert known == "203.0.113.10 ssh-rsa BBBB\n", "what nobody has compared is not kept beside it"
 
@@ -167,6 +175,15 @@ def test_environment_that_is_there_is_refused_and_half_of_one_is_completed(proje
     assert "deploy/production is an environment already" in done.stderr
     (project / "deploy/production/hosts.yml").write_text("mine")
     (project / "deploy/production/topology.yml").unlink()
+    for arguments, sentence in (
+        (("--host", "203.0.113.11", "--port", "22"), "hosts.yml is there already, and is never"),
+        (("--host", "203.0.113.11", "--port", "22"), "edit it, in place of giving --host, --port."),
+        (("--domain", "x.example"), "project.yml is there already, and is never changed"),
+        (("--domain", "x.example"), "edit it, in place of giving --domain."),
+    ):
+        done = run(*arguments)
+        assert (done.exit_code, sentence in done.stderr) == (2, True), done.output
+        assert not (project / "deploy/production/topology.yml").exists()
     done = run()  # nothing is asked, as no answer is needed
     assert done.exit_code == 0, done.output
     assert "Written:\n  deploy/production/topology.yml\n" in done.stdout

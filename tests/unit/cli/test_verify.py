@@ -10,12 +10,47 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from espalier.cli import verify
+from espalier.cli import command, verify
 from espalier.cli.main import main
+from espalier.inventory.site import Site
 from espalier.paths import KIT
 
 
-def test_passwords_of_vaults_reach_ansible(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """How a machine is reached."""
+    found: dict[str, str] = {}
+    site = Site(tmp_path, "shop", {}, {}, {}, {"vps1": found})
+    monkeypatch.setattr(command, "read", lambda *given, **more: site)
+    return found
+
+
+@pytest.mark.parametrize("option", ["--ask-become-pass", "--ask-pass", "--extra-vars"])
+def test_what_testinfra_does_not_take_is_not_offered(option: str) -> None:
+    assert option not in CliRunner().invoke(main, ["verify", "--help"]).output
+    assert option in CliRunner().invoke(main, ["status", "--help"]).output
+
+
+@pytest.mark.parametrize(("user", "become"), [("deploy", "true"), ("root", None), ("", None)])
+def test_machines_are_looked_at_as_root(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], user: str, become: str | None
+) -> None:
+    found: dict[str, str] = {}
+
+    def run(argv: list[str], env: dict[str, str], **more: Any) -> Any:
+        found.update(env)
+        return SimpleNamespace(returncode=0)
+
+    monkeypatch.delenv("ANSIBLE_BECOME", raising=False)
+    monkeypatch.setattr(verify, "subprocess", SimpleNamespace(run=run))
+    variables |= {"ansible_user": user} if user else {}
+    done = CliRunner().invoke(main, ["verify", "-i", str(KIT / "inventories/example")])
+    assert (done.exit_code, found.get("ANSIBLE_BECOME")) == (0, become)
+
+
+def test_passwords_of_vaults_reach_ansible(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
     found: dict[str, str] = {}
 
     def run(argv: list[str], env: dict[str, str], **more: Any) -> Any:

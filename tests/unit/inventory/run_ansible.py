@@ -10,8 +10,10 @@ from pathlib import Path
 from espalier import paths
 
 
-def ansible(tool: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run an Ansible command with the kit's own ansible.cfg, and no other setting."""
+def ansible(
+    tool: str, *arguments: str, cwd: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run an Ansible command with the kit's own ansible.cfg, and no setting but those given."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")}
     settings = {
         "ANSIBLE_CONFIG": str(paths.ANSIBLE_CONFIG),
@@ -20,7 +22,7 @@ def ansible(tool: str, *arguments: str, cwd: Path) -> subprocess.CompletedProces
     }
     return subprocess.run(
         [str(Path(sys.executable).with_name(tool)), *arguments],
-        env={**clean, **settings},
+        env={**clean, **settings, **environment},
         cwd=cwd,
         capture_output=True,
         text=True,

@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from espalier.inventory import host_keys
-from espalier.inventory.host_keys import Compared, HostKey, compare, parse, scan, stored
+from espalier.inventory.host_keys import (
+    Compared,
+    HostKey,
+    Stored,
+    compare,
+    parse,
+    scan,
+    stored,
+)
 from espalier.inventory.known_hosts import paths, ssh_arguments
 from espalier.inventory.ssh_config import config_file
 from espalier.inventory.unreachable import host_key_refusal, unreachable
@@ -54,9 +62,94 @@ def test_a_hashed_name_is_found(tmp_path: Path) -> None:
     file.write_text(f"[203.0.113.10]:2222 ssh-ed25519 {ED25519}\n")
     subprocess.run(["ssh-keygen", "-H", "-f", file], capture_output=True, check=True)
     assert "203.0.113.10" not in file.read_text()
-    assert stored(file, "[203.0.113.10]:2222") == [KEY]
-    assert stored(file, "203.0.113.10") == []
-    assert stored(tmp_path / "none", "203.0.113.10") == []
+    assert stored([file], "[203.0.113.10]:2222") == Stored(frozenset({KEY}))
+    assert stored([file], "203.0.113.10") == Stored()
+    assert stored([tmp_path / "none"], "203.0.113.10") == Stored()
+
+
+def test_markers_are_told_apart(tmp_path: Path) -> None:
+    file = tmp_path / "known_hosts"
+    other = HostKey("ssh-ed25519", OTHER)
+    file.write_text(f"@revoked * ssh-rsa {RSA}\n@cert-authority *.a.example ssh-ed25519 {OTHER}\n")
+    rsa = frozenset({HostKey("ssh-rsa", RSA)})
+    assert stored([file], "h.a.example") == Stored(frozenset(), rsa, True)
+    assert stored([file], "h.b.example") == Stored(frozenset(), rsa, False)
+    assert parse(file.read_text(), "@cert-authority") == [other]
+    assert parse(file.read_text()) == []
+
+
+def test_revoked_key_is_never_one_that_matches() -> None:
+    rsa = HostKey("ssh-rsa", RSA)
+    one = Compared("h", (), (KEY, rsa), frozenset(), revoked=frozenset({KEY}))
+    assert (one.refused, one.is_unknown) == (KEY, False)
+    # ssh asks for the kind that it knows.
+    one = Compared("h", (), (KEY, rsa), frozenset({rsa}), revoked=frozenset({KEY}))
+    assert (one.refused, one.matching) == (None, rsa)
+
+
+@pytest.mark.parametrize(
+    ("line", "matching", "is_unknown"),
+    [
+        (f"[127.0.0.1]:2222 ssh-ed25519 {ED25519}", KEY, False),
+        # As ssh does, where there is no line with the port.
+        (f"127.0.0.1 ssh-ed25519 {ED25519}", KEY, False),
+        (f"127.0.0.1 ssh-ed25519 {OTHER}", None, True),
+        (f"[127.0.0.1]:2222 ssh-ed25519 {OTHER}", None, False),
+        (f"* ssh-ed25519 {ED25519}\n@revoked * ssh-ed25519 {ED25519}", None, False),
+        # No certificate is shown, as nobody answers.
+        (f"@cert-authority * ssh-ed25519 {ED25519}", None, True),
+    ],
+)
+def test_lines_count_as_they_do_for_ssh(
+    tmp_path: Path, line: str, matching: HostKey | None, is_unknown: bool
+) -> None:
+    file = tmp_path / "known_hosts"
+    file.write_text(f"{line}\n")
+    of = {"ansible_host": "127.0.0.1", "ansible_port": 2222}
+    of["ansible_ssh_extra_args"] = ssh_arguments(file)
+    with config_file({"vps1": of}) as config, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host_keys, "scan", lambda host, port: [KEY])
+        found = compare(config, "127.0.0.1", of)
+    assert (found.matching, found.is_unknown) == (matching, is_unknown)
+
+
+SIGNED = f"""\
+debug1: Server host certificate: ssh-ed25519-cert-v01@openssh.com {KEY.fingerprint}, serial 0 ID "x"
+debug1: Host '203.0.113.10' is known and matches the ED25519-CERT host certificate.
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "matching"),
+    [
+        (SIGNED, KEY),
+        (SIGNED.splitlines()[0], None),  # shown, and by an authority that is not known
+        (SIGNED.replace(KEY.fingerprint, "SHA256:x"), None),
+        ("debug1: Server host key: ssh-ed25519 x", None),
+    ],
+)
+def test_key_is_known_once_ssh_has_accepted_its_certificate(
+    tmp_path: Path, words: str, matching: HostKey | None
+) -> None:
+    file = tmp_path / "known_hosts"
+    file.write_text(f"@cert-authority * ssh-rsa {RSA}\n")
+    of = {"ansible_host": "203.0.113.10", "ansible_ssh_extra_args": ssh_arguments(file)}
+    with config_file({"vps1": of}) as config, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host_keys, "scan", lambda host, port: [KEY])
+        patch.setattr(host_keys, "_greet", lambda *given: words)
+        found = compare(config, "203.0.113.10", of)
+    assert (found.matching, found.is_unknown) == (matching, matching is None)
+
+
+def test_name_of_a_person_s_own_ssh_configuration_is_resolved(tmp_path: Path) -> None:
+    personal = tmp_path / "config"
+    personal.write_text("Host shop\n  HostName 203.0.113.10\n  Port 2222\n")
+    of = {"ansible_host": "shop", "ansible_ssh_common_args": f"-F {personal}"}
+    with config_file({"vps1": of}) as config, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(host_keys, "scan", lambda host, port: [KEY] if port == 2222 else [])
+        found = compare(config, "shop", of)
+    assert (found.address, found.name) == ("203.0.113.10", "[203.0.113.10]:2222")
+    assert found.shown == (KEY,)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +228,9 @@ def test_key_of_a_known_kind_is_asked_for_behind_a_bastion(tmp_path: Path) -> No
     def run(argv: list[str], **more: Any) -> Any:
         if argv[0] != "ssh" or "-G" in argv:
             return real(argv, **more)
-        asked.extend(real([*argv[:-1], "-G"], capture_output=True, text=True).stdout.splitlines())
+        listed = real([*argv[:-1], "-G"], capture_output=True, text=True)
+        asked.extend(listed.stdout.splitlines())
+        return listed
 
     with config_file({"vps1": variables}) as config, pytest.MonkeyPatch.context() as patch:
         patch.setattr(host_keys.subprocess, "run", run)

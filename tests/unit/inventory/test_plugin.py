@@ -170,9 +170,9 @@ def test_the_example_inventory_is_the_baseline(tmp_path: Path) -> None:
     }
 
 
-def variables_of(directory: Path, cwd: Path) -> dict[str, Any]:
+def variables_of(directory: Path, cwd: Path, **environment: str) -> dict[str, Any]:
     """What Ansible is told about a machine."""
-    run = ansible("ansible-inventory", "-i", str(directory), "--list", cwd=cwd)
+    run = ansible("ansible-inventory", "-i", str(directory), "--list", cwd=cwd, **environment)
     assert run.returncode == 0, run.stderr
     found: dict[str, Any] = json.loads(run.stdout)["_meta"]["hostvars"]["zeta"]
     return found
@@ -190,6 +190,10 @@ def test_known_hosts_beside_hosts_yml_are_the_only_ones(tmp_path: Path) -> None:
     # What `ssh-keygen -R` leaves is read by nobody.
     (directory / "known_hosts.old").write_text("203.0.113.1 ssh-ed25519 BBBB\n")
     assert variables_of(directory, tmp_path)["ansible_ssh_extra_args"] == ssh_arguments(file)
+    # What the person has in the environment stays, and goes before it.
+    found = variables_of(directory, tmp_path, ANSIBLE_SSH_EXTRA_ARGS="-o LogLevel=ERROR")
+    assert found["ansible_ssh_extra_args"] == f"-o LogLevel=ERROR {ssh_arguments(file)}"
+    assert found["ansible_scp_extra_args"] == ssh_arguments(file)
     # What the person writes there goes before it.
     (directory / "group_vars").mkdir()
     (directory / "group_vars/all.yml").write_text("ansible_ssh_extra_args: -o LogLevel=ERROR\n")

@@ -43,8 +43,10 @@ def test_options_stand_in_the_order_of_ansible(monkeypatch: pytest.MonkeyPatch) 
         ssh_config({"vps1": MACHINE})
         == """# Made by espalier from the inventory, for one command.
 
-Host vps1 203.0.113.10
+Host vps1
     HostName 203.0.113.10
+
+Host vps1 203.0.113.10
     AddressFamily inet
     Compression yes
     StrictHostKeyChecking no
@@ -73,7 +75,16 @@ def test_machines_that_share_an_address_are_asked_for_by_name() -> None:
     shared = {"ansible_host": "203.0.113.10"}
     variables = {"a": shared | {"ansible_port": 1}, "b": shared | {"ansible_port": 2}, "c": {}}
     assert destinations(variables) == {"a": "a", "b": "b", "c": "c"}
-    assert "\nHost a\n    HostName 203.0.113.10\n    Port 1\n" in ssh_config(variables)
+    assert "\nHost a\n    HostName 203.0.113.10\n\nHost a\n    Port 1\n" in ssh_config(variables)
+
+
+def test_address_may_be_a_name_of_the_person_s_own_configuration(tmp_path: Path) -> None:
+    personal = tmp_path / "personal"
+    personal.write_text("Host shop\n  HostName 203.0.113.10\n  Port 2222\n")
+    machine = {"ansible_host": "shop", "ansible_ssh_common_args": f"-F {personal}"}
+    with config_file({"vps1": machine}) as config:
+        for found in (by_openssh(config, "shop"), by_pyinfra(config, "shop")):
+            assert (found["hostname"], found["port"]) == ("203.0.113.10", "2222")
 
 
 def test_configuration_of_a_machine_stands_in_for_the_persons_one() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from espalier.cli.options import NONE_GIVEN
+from espalier.inventory import secret_files
 from espalier.inventory.hand_over import handed_over
 from espalier.inventory.host_keys import Compared, HostKey
 from espalier.inventory.read import Passwords
@@ -161,6 +162,8 @@ def test_keys_in_findings() -> None:
     unknown, changed = keys.finding("vps1", shown()), keys.finding("vps1", shown(OTHER))
     assert unknown and unknown.is_failed and f"/k does not have, {KEY}" in unknown.text
     assert changed and changed.is_failed and "another SSH host key" in changed.text
+    revoked = keys.finding("vps1", shown(revoked=frozenset({KEY})))
+    assert revoked and revoked.is_failed and f"/k marks as revoked, {KEY}" in revoked.text
     off = keys.finding("vps1", shown(is_checked=False))
     assert off and off.level == "note" and "not compared" in off.text
     assert keys.finding("vps1", Compared("h", (), (), frozenset())) is None
@@ -176,6 +179,7 @@ def test_only_unknown_keys_are_kept(tmp_path: Path) -> None:
     assert keys.to_keep({"b": old}, tmp_path) == {}
     assert keys.to_keep({"a": new, "b": shown(OTHER)}, tmp_path) == {}
     assert keys.to_keep({"a": shown(is_checked=False)}, tmp_path) == {}
+    assert keys.to_keep({"a": new, "b": shown(revoked=frozenset({KEY}))}, tmp_path) == {}
     file.write_text("x ssh-rsa CCCC")
     new = shown(file=file)
     assert keys.to_keep({"a": new, "b": shown(KEY, file=file), "c": silent}, tmp_path) == {"a": new}
@@ -208,6 +212,7 @@ def test_typed_passwords_are_printed_by_programs_and_stand_in_no_file() -> None:
 def test_secrets_of_a_site_that_is_made_have_to_be_here(tmp_path: Path) -> None:
     assert not secrets.are_here(tmp_path)
     (tmp_path / ".secrets").mkdir()
+    (tmp_path / ".secrets/.gitignore").write_text("*\n")
     assert not secrets.are_here(tmp_path)
     (tmp_path / ".secrets/secret_key").write_text("x")
     assert secrets.are_here(tmp_path)
@@ -218,3 +223,30 @@ def test_secrets_of_a_site_that_is_made_have_to_be_here(tmp_path: Path) -> None:
     ]:
         assert secrets.finding(here, in_vault, is_made).level == "ok"
     assert secrets.finding(False, False, True).is_failed
+
+
+def test_what_git_must_not_have_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(*files: str) -> list[str]:
+        given = Passwords(vault_ids=("a@vault-a",), vault_password_files=files)
+        return [one.text.partition(":")[0] for one in secrets.in_git(inventory, given)]
+
+    monkeypatch.chdir(tmp_path)
+    inventory = tmp_path / "deploy"
+    (inventory / ".secrets").mkdir(parents=True)
+    (inventory / ".secrets/secret_key").write_text("x")
+    for name in ("vault-a", "vault-b", "program"):
+        (tmp_path / name).write_text("x")
+    (tmp_path / "program").chmod(0o755)
+    assert told("vault-b") == [], "there is no repository"
+    subprocess.run(["git", "init", "-q"], check=True)
+    seen = [f"git has files of {inventory / '.secrets'}"]
+    vault = "git has {}, the vault's password, or would add it"
+    assert told("program") == [*seen, vault.format("vault-a")]
+    monkeypatch.setenv("ANSIBLE_VAULT_PASSWORD_FILE", str(tmp_path / "vault-b"))
+    assert vault.format(tmp_path / "vault-b") in told()
+    secret_files.private_directory(inventory / ".secrets")
+    (tmp_path / ".gitignore").write_text("vault-?\n")
+    assert told() == []
+    # What was committed stays there, whatever is ignored since.
+    subprocess.run(["git", "add", "-f", "deploy/.secrets/secret_key"], check=True)
+    assert told() == seen

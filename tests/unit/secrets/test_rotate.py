@@ -35,7 +35,7 @@ class Inventory:
 
     def open_store(self) -> Store:
         """Read the files."""
-        found = {p.name: p.read_text().strip() for p in (self.folder / ".secrets").glob("*")}
+        found = {p.name: p.read_text().strip() for p in (self.folder / ".secrets").glob("[!.]*")}
         return Store(self.folder, Passwords(), NO_VAULT, found)
 
     def run_site(self) -> int:
