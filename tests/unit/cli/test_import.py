@@ -36,6 +36,14 @@ def test_password_comes_from_the_environment_of_libpq(monkeypatch: pytest.Monkey
     assert import_site._source("postgres://me@db.example.com/shop").password == "known"
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Have Ctrl-C as at a terminal: a job in the background begins with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Fake(Import):
     """An import whose machines only note what they are asked."""
 
@@ -120,6 +128,7 @@ def test_database_of_before_comes_back_where_migrations_fail() -> None:
     assert work.asked[-1].startswith("swap shop_before_")
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_while_databases_are_exchanged_ends_nothing() -> None:
     work = Fake({"public.a": 2}, {"public.a": 2}, fails="")
     work.remote.run = lambda machine, words: (0, "", "")  # type: ignore[attr-defined]
@@ -135,6 +144,7 @@ def test_ctrl_c_while_databases_are_exchanged_ends_nothing() -> None:
     assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_interrupts_an_import_once() -> None:
     with pytest.raises(KeyboardInterrupt), import_site._interrupted_once():
         try:
@@ -146,6 +156,7 @@ def test_ctrl_c_interrupts_an_import_once() -> None:
     assert signal.getsignal(signal.SIGINT) == signal.default_int_handler
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_leaves_no_database_that_is_not_migrated() -> None:
     work = Fake({"public.a": 2}, {"public.a": 2}, fails="")
     machines = {"postgresql_primary": ["db1"], "postgresql_replica": ["db2"]}
