@@ -11,6 +11,7 @@ from espalier.arriving.report import Report
 from espalier.inventory.remote import Remote, explain
 from espalier.inventory.site import Site, SiteError
 from espalier.rollout.commands import current_user, release_command
+from espalier.rollout.lock import NO_COMMAND
 
 # Starts the other processes anew; prints those that are not up some seconds after.
 RESTART = """
@@ -22,6 +23,7 @@ for unit in $units; do
   [ "$(systemctl show -P ActiveState -P NRestarts "$unit" | xargs)" = "active 0" ] || echo "$unit"
 done
 """
+USAGE = 2
 CLEAR_CACHE = "from django.core.cache import cache; cache.clear()"
 
 
@@ -40,7 +42,12 @@ class LiveRelease:
 
     def is_there(self) -> bool:
         """Whether there is one."""
-        return bool(self.release(self.site.app_machines[0], ["status"], {})["live"])
+        try:
+            return bool(self.release(self.site.app_machines[0], ["status"], {})["live"])
+        except SiteError as error:
+            if error.status == USAGE:
+                return False
+            raise
 
     def use(self, tokens: Mapping[str, str]) -> None:
         """Migrate the new database to the live release, and have every process see it."""
@@ -74,18 +81,19 @@ class LiveRelease:
         """Run the release command; gives its answer.
 
         Raises:
-            SiteError: it failed.
+            SiteError: it failed; with the status USAGE, it is not there, or knows no such project.
         """
         words = release_command(
             self.site.name, arguments, by=current_user(), token=tokens.get(machine, "")
         )
-        _, out, errors = self.remote.run(machine, words)
+        status, out, errors = self.remote.run(machine, words)
+        failed = USAGE if status in NO_COMMAND else 1
         try:
             answer: dict[str, Any] = json.loads(out)
         except ValueError:
-            raise SiteError(f"{machine}: {explain(errors)}", 1, errors) from None
+            raise SiteError(f"{machine}: {explain(errors)}", failed, errors) from None
         if not answer["ok"]:
-            raise SiteError(f"{machine}: {answer['error']}", 1, answer.get("detail") or "")
+            raise SiteError(f"{machine}: {answer['error']}", failed, answer.get("detail") or "")
         return answer
 
     @contextmanager

@@ -247,3 +247,21 @@ def test_processes_that_do_not_come_up_make_the_status_1(
     done = CliRunner().invoke(main, words)
     assert "app1: processes did not come up with the new database: shop-process@" in done.stderr
     assert done.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "is_there"),
+    [
+        ((127, "", "sh: 1: exec: release: not found"), False),
+        ((2, '{"ok": false, "error": "no release.json", "step": "usage"}', ""), False),
+        ((0, '{"ok": true, "live": null}', ""), False),
+        ((0, '{"ok": true, "live": {"id": "r1"}}', ""), True),
+    ],
+)
+def test_machine_that_the_kit_has_left_has_no_live_release(
+    answer: tuple[int, str, str], is_there: bool
+) -> None:
+    work = Fake({}, {}, fails="")
+    remote = SimpleNamespace(run=lambda *given: answer)
+    live = LiveRelease(work.site, remote, work.report, work._step)  # type: ignore[arg-type]
+    assert live.is_there() == is_there
