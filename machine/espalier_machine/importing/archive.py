@@ -33,12 +33,15 @@ ENTRY = re.compile(r"^\d+; \d+ \d+ (?P<what>.+)$")
 
 def left_out(what: str) -> bool:
     """Whether an entry of the table of contents is not loaded; `what` is it without its numbers."""
-    return what.startswith(tuple(f"{kind} " for kind in LEFT_OUT)) or _is_heroku(what)
+    return what.startswith(tuple(f"{kind} " for kind in LEFT_OUT)) or _is_another_s(what)
 
 
-def _is_heroku(what: str) -> bool:
-    """Whether an entry is of Heroku's own schema, which watches over extensions there."""
-    return " _heroku " in f"{what} "
+def _is_another_s(what: str) -> bool:
+    """Whether an entry is of Heroku's own schema, which watches over extensions, or of the kit's.
+
+    The kit's, for a pool, is copied from the site's database.
+    """
+    return " _heroku " in f"{what} " or " espalier_pooler " in f"{what} "
 
 
 def choose(listing: str) -> tuple[list[str], list[str], list[str]]:

@@ -27,8 +27,9 @@ from espalier_machine.importing.postgresql import (
     server,
 )
 
-# Who loads a dump: a login that has nothing but the new database, as a dump may have any SQL in
-# it. pg_hba.conf lets it into that one only, and it is there only while a dump is loaded.
+# Who loads a dump: a login that may make things in the new database, and nothing else, as a dump
+# may have any SQL in it. pg_hba.conf lets it into that one only; it is there only while a dump is
+# loaded.
 LOADER = "espalier_import"
 # What each run of `site.yml` wants to find in the site's database.
 KIT_EXTENSION = "pg_stat_statements"
@@ -155,9 +156,12 @@ def _create(folder: Path, database: str) -> dict[str, str]:
     password = secrets.token_urlsafe(32)
     script = f"""{UNLOGGED}
 CREATE ROLE {LOADER} LOGIN BYPASSRLS PASSWORD {literal(password)};
-CREATE DATABASE {quoted(database)} OWNER {LOADER} TEMPLATE template0 ENCODING 'UTF8';
+CREATE DATABASE {quoted(database)} TEMPLATE template0 ENCODING 'UTF8';
+GRANT CREATE ON DATABASE {quoted(database)} TO {LOADER};
 """
-    psql(folder, "postgres", script, "the new database cannot be made")
+    may_not = "the new database cannot be made"
+    psql(folder, "postgres", script, may_not)
+    psql(folder, database, f"GRANT CREATE ON SCHEMA public TO {LOADER}", may_not)
     return {"PGUSER": LOADER, "PGPASSWORD": password}
 
 
@@ -176,8 +180,9 @@ def _make_extensions(folder: Path, database: str, extensions: list[dict[str, str
             _leave_out(folder / "list", f"SCHEMA - {schema} ")
         where = f" WITH SCHEMA {quoted(schema)}" if schema else ""
         statements.append(f"CREATE EXTENSION IF NOT EXISTS {name}{where};")
-    script = "\n".join(["SET search_path = public;", *statements])
-    psql(folder, database, script, "an extension cannot be made")
+    # With the search path that a session has by itself: PostGIS adds to it, for the database.
+    argv = ["psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", database]
+    run(folder, argv, "an extension cannot be made", "\n".join(statements))
 
 
 def _load(folder: Path, kind: str, database: str, login: dict[str, str]) -> dict[str, int]:
@@ -205,9 +210,8 @@ def _hand_over(folder: Path, owner: str, database: str) -> None:
     what = "the new database cannot be given its owner"
     reassign = f"REASSIGN OWNED BY {LOADER} TO {quoted(owner)}; DROP OWNED BY {LOADER};"
     psql(folder, database, reassign, what)
-    # What a dump has set for its database is not a setting of the site's.
-    leave = f"DROP ROLE {LOADER}; ALTER DATABASE {quoted(database)} RESET ALL;"
-    psql(folder, "postgres", leave, what)
+    give = f"ALTER DATABASE {quoted(database)} OWNER TO {quoted(owner)}; DROP ROLE {LOADER};"
+    psql(folder, "postgres", give, what)
     _copy_kit_schema(folder, owner, database)
     settings = COPY_SETTINGS.format(old=literal(owner), new=literal(database))
     psql(folder, "postgres", settings, "the database's settings cannot be copied")

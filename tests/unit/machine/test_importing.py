@@ -145,6 +145,8 @@ LISTING = """;
 2; 3079 16400 EXTENSION - citext
 4100; 0 0 COMMENT - EXTENSION citext
 10; 1255 16502 FUNCTION _heroku watch() heroku_admin
+11; 2615 16510 SCHEMA - espalier_pooler postgres
+12; 1255 16511 FUNCTION espalier_pooler verifier(text) postgres
 217; 1259 16386 TABLE public garden_tree uabc
 3900; 3466 16503 EVENT TRIGGER - watch heroku_admin
 3800; 2613 16600 BLOB - 16600 uabc
@@ -300,7 +302,7 @@ class Server:
         login: Mapping[str, str] | None = None,
     ) -> str:
         """Note a program."""
-        self.note(" ".join(argv), login)
+        self.note(" ".join([*argv, stdin or ""]), login)
         return "psql (PostgreSQL) 15.8 (Debian 15.8-0+deb12u1)"
 
     def note(self, what: str, login: Mapping[str, str] | None) -> None:
