@@ -8,7 +8,14 @@ from typing import Any
 
 import click
 
+from espalier.inventory.environments import LAB, environments
 from espalier.inventory.read import Passwords
+
+
+def _names(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """What completes `-e`, for a shell."""
+    return [name for name in (*environments(Path.cwd()), LAB) if name.startswith(begun)]
+
 
 # Spelled as ansible-playbook spells them, which takes the same environment variables.
 OPTIONS = (
@@ -18,6 +25,7 @@ OPTIONS = (
         "environment",
         default="",
         metavar="NAME",
+        shell_complete=_names,
         help="The environment: deploy/NAME in the project, or lab. Needed where there are several.",
     ),
     click.option(

@@ -25,6 +25,7 @@ from espalier.project.detection.detect import detect
 from espalier.project.project_file import for_the_lab
 from espalier.project.schema import check
 from espalier.project.source.fetch import fetch
+from espalier.scaffold.look import must_be_near
 
 PREREQUISITES = Path(commands.__file__).with_name("prerequisites")
 
@@ -83,7 +84,10 @@ def _project(given: str, environment: str) -> Mapping[str, Any] | None:
         if left_out:
             click.echo(f"up: left out, as only that environment has it: {left_out}", err=True)
         return found
-    return None if paths.IS_CLONE and here == paths.KIT else {"directory": str(here)}
+    if paths.IS_CLONE and here == paths.KIT:
+        return None
+    must_be_near(here, "`espalier up PROJECT`, with its directory, git URL or package")
+    return {"directory": str(here)}
 
 
 def _check(project: Mapping[str, Any]) -> None:

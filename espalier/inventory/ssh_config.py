@@ -97,7 +97,9 @@ def _options(machine: str, of: Mapping[str, Any]) -> tuple[list[str], list[str]]
     if "ansible_port" in of:
         options.append(f"Port {of['ansible_port']}")
     if "ansible_ssh_private_key_file" in of:
-        options.append(f"IdentityFile {_quoted(of['ansible_ssh_private_key_file'])}")
+        # As Ansible, which asks $HOME; ssh itself would ask the system's list of users.
+        key = Path(of["ansible_ssh_private_key_file"]).expanduser()
+        options.append(f"IdentityFile {_quoted(str(key))}")
     if "ansible_user" in of:
         options.append(f"User {_quoted(of['ansible_user'])}")
     if "ansible_password" in of:

@@ -116,7 +116,7 @@ class SiteLock:
         if not self.interrupted:
             return ""
         return (
-            "the {what} that {by} began at {since:.19} was cut off; going on from what the "
+            "the {what} that {by} began at {since:.19} was not finished; going on from what the "
             "machines say".format_map(self.interrupted)
         )
 

@@ -48,13 +48,8 @@ def look(source: Source, root: Path, cache: Path = CACHE, run: Runner = run) -> 
     stated: dict[str, Any] = {source.key: source.value, "name": "site_to_be"}
     if source.version:
         stated["version"] = source.version
-    if source.key == "directory" and not _may_be_a_project(root):
-        raise SiteError(
-            f"{root} holds no Django project: there is no manage.py in it, or up to three "
-            "directories below. Go to your project's directory first, or say where the code is: "
-            "`--git URL` or `--package NAME`.",
-            2,
-        )
+    if source.key == "directory":
+        must_be_near(root, "`--git URL` or `--package NAME`")
     project = check(stated, WHERE)
     found = fetch(project, root, cache.expanduser(), run, WHERE)
     try:
@@ -63,11 +58,24 @@ def look(source: Source, root: Path, cache: Path = CACHE, run: Runner = run) -> 
         return Seen(found.notes, str(error))
 
 
-def _may_be_a_project(root: Path) -> bool:
-    """Whether a manage.py is near; asked first, as to fetch a directory is to read all of it."""
-    if root == Path.home():
-        return False
-    return any(next(root.glob(f"{below}manage.py"), None) for below in ("", "*/", "*/*/", "*/*/*/"))
+def must_be_near(root: Path, otherwise: str) -> None:
+    """Refuse a directory without a manage.py near, before all of it is read.
+
+    Args:
+        root: the directory; a person's home is none, whatever it holds.
+        otherwise: what to write for code that is elsewhere.
+
+    Raises:
+        SiteError: there is none in it, or up to three directories below.
+    """
+    near = ("", "*/", "*/*/", "*/*/*/")
+    if root == Path.home() or not any(any(root.glob(f"{at}manage.py")) for at in near):
+        raise SiteError(
+            f"{root} holds no Django project: there is no manage.py in it, or up to three "
+            "directories below. Go to your project's directory first, or say where the code is: "
+            f"{otherwise}.",
+            2,
+        )
 
 
 def suggest_name(source: Source, root: Path, origin: str) -> str:

@@ -100,7 +100,7 @@ def killed_and_resumed(site: Site) -> None:
     """The control machine is killed when one machine has switched; the same command finishes it."""
     _kill_half_way(site)
     said = site.command("release")
-    if "was cut off" not in said:
+    if "was not finished" not in said:
         raise StepError(f"nothing was said about the release that was cut off:\n{said}")
     site.expect_new()
 
@@ -187,7 +187,7 @@ def site_killed(site: Site) -> None:
     job.wait()
     site.wait_for("the lock to be free", lambda: site.lock_holder() is None)
     said = site.command("release")
-    if "was cut off" not in said:
+    if "was not finished" not in said:
         raise StepError(f"nothing was said about the run that was cut off:\n{said}")
     site.expect_new()
 

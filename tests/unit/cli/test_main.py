@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 from espalier.cli import command, maintenance, manage, options, psql, secrets, status
@@ -259,3 +260,16 @@ def test_project_that_is_wrong_ends_with_its_sentence() -> None:
 
 def test_columns_are_aligned() -> None:
     assert format_table([["A", "B"], ["long", ""], ["", "x"]]) == "A     B\nlong\n      x"
+
+
+def test_shell_completes_names_of_environments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("production", "staging"):
+        (tmp_path / "deploy" / name).mkdir(parents=True)
+        (tmp_path / "deploy" / name / "topology.yml").touch()
+    monkeypatch.chdir(tmp_path)
+    completed = ShellComplete(main, {}, "espalier", "_ESPALIER_COMPLETE")
+    for begun, found in [("", ["production", "staging", "lab"]), ("st", ["staging"])]:
+        items = completed.get_completions(["release", "-e"], begun)
+        assert [item.value for item in items] == found

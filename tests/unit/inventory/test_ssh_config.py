@@ -37,7 +37,8 @@ MACHINE = {
 }
 
 
-def test_options_stand_in_the_order_of_ansible() -> None:
+def test_options_stand_in_the_order_of_ansible(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/elsewhere")  # what Ansible goes by
     assert (
         ssh_config({"vps1": MACHINE})
         == """# Made by espalier from the inventory, for one command.
@@ -48,7 +49,7 @@ Host vps1 203.0.113.10
     Compression yes
     StrictHostKeyChecking no
     Port 2222
-    IdentityFile "~/keys/my key"
+    IdentityFile "/elsewhere/keys/my key"
     User deploy
     NumberOfPasswordPrompts 1
     ProxyJump jump@gate:2200

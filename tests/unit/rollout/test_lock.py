@@ -114,6 +114,6 @@ def test_what_was_cut_off_is_told(machines: Callable[..., Any]) -> None:
     lock = take(["app1"], machines({"app1": held("a", before)}))
     lock.release()
     assert lock.note == (
-        "the switch app1 that ann@desk began at 2026-11-28T10:00:00 was cut off; going on from "
-        "what the machines say"
+        "the switch app1 that ann@desk began at 2026-11-28T10:00:00 was not finished; going on "
+        "from what the machines say"
     )
