@@ -6,25 +6,27 @@ kept; the new one takes its name when its rows are as many as those of the sourc
 
 from __future__ import annotations
 
-import json
 import signal
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from espalier.arriving import compare, refusals, uploads
 from espalier.arriving.dumpfile import DumpFile
-from espalier.arriving.primary import AS_POSTGRES, Primary, chunks
+from espalier.arriving.live import LiveRelease
+from espalier.arriving.primary import AS_POSTGRES, FOLDER, NoAnswer, Primary, chunks
+from espalier.arriving.report import Report
 from espalier.arriving.url import SourceUrl
 from espalier.inventory.remote import Remote, explain
 from espalier.inventory.site import Site, SiteError
 from espalier.progress.report import CUT_OFF, FAILED, counted
-from espalier.rollout.commands import current_user, release_command
+from espalier.rollout.commands import current_user
 from espalier.rollout.display import Display
+from espalier.rollout.guard import Guard
 from espalier.rollout.lock import Heartbeats, starting, take
 
 # PostgreSQL's names have 63 bytes, a project's at most 31.
@@ -44,7 +46,11 @@ done
 echo "it has not followed the primary for a minute" >&2
 exit 1
 """
-CLEAR_CACHE = "from django.core.cache import cache; cache.clear()"
+
+
+# Ctrl-C, the end of a terminal, and the end that CI asks for.
+ENDING = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
+UNCHANGED = "The site is as it was."
 
 
 @dataclass(frozen=True)
@@ -57,17 +63,6 @@ class Request:
     replace: bool = False
 
 
-@dataclass
-class Report:
-    """What was done: rows by table before and after, where what was there before is kept."""
-
-    before: Mapping[str, int] = field(default_factory=dict)
-    after: Mapping[str, int] = field(default_factory=dict)
-    database_aside: str = ""
-    uploads: uploads.Received | None = None
-    notes: list[str] = field(default_factory=list)
-
-
 class Import:
     """One import into a site."""
 
@@ -78,39 +73,57 @@ class Import:
         self.primary = Primary(remote, self.machine)
         self.stamp = f"{datetime.now(UTC):%Y%m%d_%H%M%S}"
         self.report = Report()
+        self.live = LiveRelease(site, remote, self.report, self._step)
         self.of_extensions: Collection[str] = ()  # tables whose rows extensions make, too
 
     def run(self) -> Report:
         """Bring it in.
 
         Raises:
-            SiteError: it was refused, or failed; the site is as it was, but for uploads that had
-                arrived.
+            SiteError: it was refused, or failed; `aftermath` says how the site is.
         """
         media = uploads.find_uploads(self.request.media) if self.request.media else None
         media_machine = uploads.uploads_machine(self.site) if media else ""
+        with self._locked() as guard:
+            self._bring_in(guard, media, media_machine)
+        return self.report
+
+    def aftermath(self) -> str:
+        """How the site is after an import that did not come to its end, in sentences."""
+        stays = [*(self.report.wrong or [UNCHANGED]), *self.report.stays]
+        if not self.primary.is_clean:
+            stays.append(
+                f"{FOLDER} on {self.machine}, and maybe the database "
+                f"{NEW.format(self.site.name)}, are still there: the next import removes them."
+            )
+        return " ".join(stays)
+
+    def _bring_in(self, guard: Guard, media: uploads.Uploads | None, media_machine: str) -> None:
         files = uploads.count_there(self.remote, self.site, media_machine) if media else 0
-        if not self._release(self.site.app_machines[0], ["status"], {})["live"]:
+        if not self.live.is_there():
             raise SiteError(
                 "No release is live yet. Deploy the project first, on an empty database: "
-                "`espalier site`. Nothing was changed."
+                "`espalier site`. Nothing was changed.",
+                2,
             )
         if not (self.request.source or self.request.dump):
             refusals.check_new({}, files, replace=self.request.replace)
             self._send_uploads(media, media_machine)
-            return self.report
+            return
         with self.primary.prepared(), ExitStack() as stack:
-            with self._step("look", self.machine):
-                there = self.primary.ask("look", database=self.site.name)
+            with self._step("look", self.machine), _refusing():
+                new = NEW.format(self.site.name)
+                there = self.primary.ask(
+                    "look", database=self.site.name, new=new, rows=not self.request.replace
+                )
             refusals.check_new(there["rows"], files, replace=self.request.replace)
             self._fetch(there, stack)
             kind = self.request.dump.kind if self.request.dump else "custom"
-            with self._step("inspect", self.machine):
+            with self._step("inspect", self.machine), _refusing():
                 found = self.primary.ask("inspect", kind=kind)
             self._check_dump(found, there)
             self._send_uploads(media, media_machine)
-            self._put_in_place(kind, found)
-        return self.report
+            self._put_in_place(guard, kind, found)
 
     def _fetch(self, there: Mapping[str, Any], stack: ExitStack) -> None:
         """Have the dump on the primary's machine, after all that can be refused before."""
@@ -124,7 +137,7 @@ class Import:
                 self.primary.store("dump", chunks(stream))
             return
         assert self.request.source
-        with self._step("source", self.machine) as notes:
+        with self._step("source", self.machine) as notes, _refusing():
             way = stack.enter_context(self.primary.reaching(self.request.source))
             source = self.primary.ask("source")
             notes.append(f"PostgreSQL {source['version']['name']}, reached {way}")
@@ -137,7 +150,7 @@ class Import:
 
     def _check_dump(self, found: Mapping[str, Any], there: Mapping[str, Any]) -> None:
         """Refuse a dump that cannot be loaded, or does not have all rows of its source."""
-        names = [statement.split()[5].strip('";') for statement in found["extensions"]]
+        names = [extension["name"] for extension in found["extensions"]]
         version = there["version"]["name"]
         refusals.check_extensions(names, there["extensions"], version, self.machine)
         self.report.notes += [f"not loaded: {what}" for what in found["left_out"]]
@@ -145,8 +158,7 @@ class Import:
             self.report.before = found["rows"]
         elif wrong := compare.differing(self.report.before, self._without(found["rows"])):
             raise SiteError(
-                f"The dump does not have all rows of the source: {', '.join(wrong)} differ. "
-                "Nothing of the site was changed.",
+                f"The dump does not have all rows of the source: {', '.join(wrong)} differ.",
                 1,
                 compare.table(self.report.before, found["rows"]),
             )
@@ -165,40 +177,70 @@ class Import:
                 self.remote, self.site, machine, media, self.stamp.replace("_", "-")
             )
             notes.append(counted(len(media.names), "file"))
+        aside = self.report.uploads.aside
+        self.report.stays.append(
+            f"The uploads have arrived on {machine}, and stay"
+            + (f"; those that they replaced are in {aside}." if aside else ".")
+        )
 
-    def _put_in_place(self, kind: str, found: Mapping[str, Any]) -> None:
+    def _put_in_place(self, guard: Guard, kind: str, found: Mapping[str, Any]) -> None:
         """Close the site, load, exchange the databases, migrate, and open it."""
         site, new = self.site.name, NEW.format(self.site.name)
-        with self._locked() as tokens, self._closed():
+        _renew(guard)
+        aside, exchanging = ASIDE.format(site, self.stamp), False
+        with self.live.closed():
             with self._step("load", self.machine):
                 loaded = self.primary.ask(
                     "load", kind=kind, owner=site, database=new, extensions=found["extensions"]
                 )
-            self.report.after, self.of_extensions = loaded["rows"], loaded["of_extensions"]
-            self.report.before = self._without(self.report.before)
-            if wrong := compare.differing(self.report.before, self.report.after):
-                self.primary.ask("drop", database=new)
-                raise SiteError(
-                    f"The rows of {', '.join(wrong)} are not as many as before. The site is as it "
-                    "was.",
-                    1,
-                    compare.table(self.report.before, self.report.after),
-                )
-            aside = ASIDE.format(site, self.stamp)
             try:
+                self._compare(loaded)
+                _renew(guard)
+                exchanging = True
                 with self._step("exchange", self.machine):
                     self._exchange(new, aside)
-                self._use(tokens)
+                self.live.use(guard.lock.tokens)
             except BaseException:
-                # Where they were not exchanged, this is refused.
-                with suppress(SiteError):
-                    rejected = REJECTED.format(site, self.stamp)
-                    self._exchange(aside, rejected)
-                    self.display.line(
-                        f"The database of before is back; the imported one is kept as {rejected}."
-                    )
+                if exchanging:
+                    self._exchange_back(aside)
+                else:
+                    self._drop()
                 raise
             self.report.database_aside = aside
+
+    def _compare(self, loaded: Mapping[str, Any]) -> None:
+        """Refuse a new database that does not have the rows of the source."""
+        self.report.after, self.of_extensions = loaded["rows"], loaded["of_extensions"]
+        self.report.before = self._without(self.report.before)
+        if wrong := compare.differing(self.report.before, self.report.after):
+            raise SiteError(
+                f"The rows of {', '.join(wrong)} are not as many as before.",
+                1,
+                compare.table(self.report.before, self.report.after),
+            )
+
+    def _drop(self) -> None:
+        """Drop the new database, which never had the site's name."""
+        new = NEW.format(self.site.name)
+        try:
+            self.primary.ask("drop", database=new)
+        except SiteError:
+            self.report.stays.append(f"The new database is still on {self.machine}, as {new}.")
+
+    def _exchange_back(self, aside: str) -> None:
+        """Give the site its database of before again, where it has another one."""
+        rejected = REJECTED.format(self.site.name, self.stamp)
+        try:
+            self._exchange(aside, rejected)
+        except NoAnswer as error:
+            self.report.wrong.append(
+                f"{error} So the site may have the imported database now: where {self.machine} has "
+                f"one called {aside}, that is the one of before."
+            )
+        except SiteError:  # they were not exchanged
+            self._drop()
+        else:
+            self.report.stays.append(f"The imported database is kept as {rejected}.")
 
     def _exchange(self, new: str, aside: str) -> None:
         """Give a database the site's name, and the site's another one, on every machine."""
@@ -212,74 +254,20 @@ class Import:
                     f"the replica on {machine} may still show the data of before: {explain(errors)}"
                 )
 
-    def _use(self, tokens: Mapping[str, str]) -> None:
-        """Migrate the new database to the live release, and have every process see it."""
-        first = self.site.app_machines[0]
-        live = self._release(first, ["status"], tokens)["live"]
-        with self._step("migrate", first):
-            self._release(first, ["migrate", live["id"]], tokens)
-        for machine in self.site.app_machines:
-            with self._step("restart", machine):
-                self._release(machine, ["restart"], tokens)
-                units = f"{self.site.name}-process@*.service"
-                self.remote.run(machine, ["systemctl", "restart", units])
-        if self.site.machines("redis"):
-            words = ["release", "--project", self.site.name, "manage", "--", "shell", "-c"]
-            status, _, errors = self.remote.run(first, [*words, CLEAR_CACHE])
-            if status:
-                self.report.notes.append(f"the cache was not emptied: {explain(errors)}")
-
-    def _release(
-        self, machine: str, arguments: list[str], tokens: Mapping[str, str]
-    ) -> dict[str, Any]:
-        words = release_command(
-            self.site.name, arguments, by=current_user(), token=tokens.get(machine, "")
-        )
-        _, out, errors = self.remote.run(machine, words)
-        try:
-            answer: dict[str, Any] = json.loads(out)
-        except ValueError:
-            raise SiteError(f"{machine}: {explain(errors)}", 1, errors) from None
-        if not answer["ok"]:
-            raise SiteError(f"{machine}: {answer['error']}", 1, answer.get("detail") or "")
-        return answer
-
     @contextmanager
-    def _locked(self) -> Iterator[Mapping[str, str]]:
-        """Hold the lock over the site; gives its tokens."""
+    def _locked(self) -> Iterator[Guard]:
+        """Hold the lock over the site; gives what takes it again where it is lost."""
         with starting(self.site, "import", current_user()) as start:
             with _undisturbed():  # else Ctrl-C would end the connections that hold it
                 lock = take(self.site.app_machines, start)
+            if lock.note:
+                self.display.line(f"  {lock.note}")
             heartbeats = Heartbeats(lock, lambda: "import")
             try:
-                yield lock.tokens
+                yield Guard(lock, start, self.display)
             finally:
                 heartbeats.stop()
                 lock.release()
-
-    @contextmanager
-    def _closed(self) -> Iterator[None]:
-        """Have the site closed for maintenance, and open again where it was open."""
-        opening = []
-        try:
-            for machine in self.site.machines("nginx"):
-                if self._maintenance(machine, "status").startswith("/ is closed"):
-                    self.report.notes.append(
-                        f"{machine} was closed before, and still is: espalier maintenance off"
-                    )
-                else:
-                    opening.append(machine)
-                    self._maintenance(machine, "on")
-            yield
-        finally:
-            for machine in opening:
-                self._maintenance(machine, "off")
-
-    def _maintenance(self, machine: str, state: str) -> str:
-        status, out, errors = self.remote.run(machine, ["maintenance", state, "/"])
-        if status:
-            raise SiteError(f"{machine}: {explain(errors)}", 1, errors)
-        return out
 
     @contextmanager
     def _step(self, name: str, machine: str) -> Iterator[list[str]]:
@@ -295,11 +283,34 @@ class Import:
             self.display.end(name, machine, time.monotonic() - began, ", ".join(notes))
 
 
+def _renew(guard: Guard) -> None:
+    """Take the lock again where a connection that held it has ended: a dump takes its time.
+
+    Raises:
+        SiteError: somebody else has it.
+    """
+    with _undisturbed():
+        guard.renew()
+    for machine, sentence in guard.lost.items():
+        raise SiteError(f"{machine}: {sentence}", 3)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """What fails here is refused, before anything was touched: the exit status is 2."""
+    try:
+        yield
+    except SiteError as error:
+        error.status = 2
+        raise
+
+
 @contextmanager
 def _undisturbed() -> Iterator[None]:
     """Have Ctrl-C end nothing meanwhile, neither here nor in a program that is started."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in ENDING}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

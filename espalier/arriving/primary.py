@@ -15,36 +15,44 @@ from typing import IO, Any
 from espalier.arriving.url import SourceUrl
 from espalier.inventory.remote import Remote, explain, root_command
 from espalier.inventory.site import SiteError
+from espalier.rollout.lock import HEARTBEAT
 from espalier.wiring.programs import program
 
 # Beside the data, so that there is as much room; removed at the end, and by the next import.
 FOLDER = "/var/lib/postgresql/espalier-import"
 AS_POSTGRES = ("runuser", "-u", "postgres", "--")
 PROGRAM = f"{FOLDER}/importing.pyz"
+# Whatever the program has begun has ended then: it ends with us, half a minute later at the most.
+REMOVE = f"[ ! -d {FOLDER} ] || flock -w 60 {FOLDER} rm -rf {FOLDER}"
 CHUNK = 1 << 20  # bytes
 ALLOCATED = re.compile(r"Allocated port (\d+)")
 TUNNEL_TIMEOUT = 20  # seconds
 
 
+class NoAnswer(SiteError):
+    """The machine did not say how a command has ended: the connection is gone, for one thing."""
+
+
 class Primary:
-    """The primary's machine while an import goes on."""
+    """The primary's machine while an import goes on; `is_clean`: nothing of it stays there."""
 
     def __init__(self, remote: Remote, machine: str) -> None:
         """Take how the site's machines are reached, and which one it is."""
-        self.remote, self.machine = remote, machine
+        self.remote, self.machine, self.is_clean = remote, machine, True
 
     def ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         """Run a command of the program `importing`; gives its result.
 
         Raises:
             SiteError: it failed, with its sentence and what a tool printed.
+            NoAnswer: it is not known whether it did.
         """
         words = [*AS_POSTGRES, "python3", "-I", "-S", PROGRAM, command]
-        status, out, errors = self.send(words, [json.dumps(arguments).encode()])
+        status, out, errors = self.send(words, [f"{json.dumps(arguments)}\n".encode()], beats=True)
         try:
             result: dict[str, Any] = json.loads(out)
         except ValueError:
-            raise SiteError(f"{self.machine}: {explain(errors)}", 1, errors) from None
+            raise NoAnswer(f"{self.machine}: {explain(errors)}", 1, errors) from None
         if status:
             raise SiteError(f"{self.machine}: {result['error']}", 1, result["detail"])
         return result
@@ -60,8 +68,15 @@ class Primary:
         if status:
             raise SiteError(f"{self.machine}: {name} cannot be sent: {explain(errors)}", 1, errors)
 
-    def send(self, words: Sequence[str], content: Iterable[bytes]) -> tuple[int, str, str]:
+    def send(
+        self, words: Sequence[str], content: Iterable[bytes], *, beats: bool = False
+    ) -> tuple[int, str, str]:
         """Run a command as root with an input; gives exit status, output and error output.
+
+        Args:
+            words: the command.
+            content: its input.
+            beats: after that the input stays open, with a sign of life every few seconds.
 
         Raises:
             SiteError: the input cannot be read to its end; the command has had its beginning.
@@ -76,17 +91,24 @@ class Primary:
         )
         assert job.stdin
         failed: list[Exception] = []
+        ended = threading.Event() if beats else None
         feeder = threading.Thread(
-            target=_feed, args=(job.stdin, password, content, failed), daemon=True
+            target=_feed, args=(job.stdin, password, content, failed, ended), daemon=True
         )
         feeder.start()
         assert job.stdout and job.stderr
         errors: list[bytes] = []
         reader = threading.Thread(target=lambda: errors.append(job.stderr.read()))  # type: ignore[union-attr]
         reader.start()
-        out = job.stdout.read()
+        try:
+            out = job.stdout.read()
+            status = job.wait()
+        finally:
+            if ended:
+                ended.set()
+            job.kill()  # where this is interrupted: what runs on the machine ends with its input
+            job.wait()
         reader.join()
-        status = job.wait()
         feeder.join()
         if failed:
             raise SiteError(f"What was to be sent to {self.machine} cannot be read: {failed[0]}.")
@@ -94,16 +116,26 @@ class Primary:
 
     @contextmanager
     def prepared(self) -> Iterator[None]:
-        """Have the program there, in an empty directory; both are gone at the end."""
-        script = f"rm -rf {FOLDER} && umask 077 && mkdir {FOLDER}"
+        """Have the program there, in an empty directory; both are gone at the end.
+
+        Raises:
+            SiteError: the machine does not take it, or an import that was cut off has not ended.
+        """
+        script = f"({REMOVE}) || exit 3; umask 077 && mkdir {FOLDER}"
         status, _, errors = self.send([*AS_POSTGRES, "sh", "-c", script], [])
+        if status == 3:
+            raise SiteError(
+                f"What an import before has begun on {self.machine} still runs. Wait a minute, "
+                "and run this again. Nothing was changed.",
+                3,
+            )
         if status:
             raise SiteError(f"{self.machine}: {explain(errors)}", 1, errors)
         try:
             self.store("importing.pyz", [program("importing").content])
             yield
         finally:
-            self.send(["rm", "-rf", FOLDER], [])
+            self.is_clean = self.send(["sh", "-c", REMOVE], [])[0] == 0
 
     @contextmanager
     def reaching(self, source: SourceUrl) -> Iterator[str]:
@@ -131,7 +163,8 @@ class Primary:
                     raise SiteError(
                         f"Neither {self.machine} nor this machine reaches {source.host}, port "
                         f"{source.port}. Is the address right, and may one of them connect there? "
-                        "Nothing was changed."
+                        "Nothing was changed.",
+                        2,
                     ) from None
                 yield "through this machine"
                 return
@@ -186,13 +219,22 @@ def _is_unreachable(error: SiteError) -> bool:
 
 
 def _feed(
-    stream: IO[bytes], password: str, content: Iterable[bytes], failed: list[Exception]
+    stream: IO[bytes],
+    password: str,
+    content: Iterable[bytes],
+    failed: list[Exception],
+    ended: threading.Event | None,
 ) -> None:
     with suppress(BrokenPipeError), stream:  # where ssh has ended, it says why
         stream.write(password.encode())
         try:
             for chunk in content:
                 stream.write(chunk)
+            while ended:
+                stream.flush()
+                if ended.wait(HEARTBEAT):
+                    break
+                stream.write(b"\n")
         except BrokenPipeError:
             raise
         except (OSError, EOFError, zlib.error) as error:  # a packed dump that is cut off

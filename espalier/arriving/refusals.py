@@ -1,7 +1,8 @@
-"""What is refused before anything of the site is touched."""
+"""What is refused before anything of the site is touched; each ends with the exit status 2."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping
 
 from espalier.arriving.dumpfile import major
@@ -50,7 +51,8 @@ def check_version(server: str, tool: str, ours: str, machine: str) -> None:
     raise SiteError(
         f"The data {made}, and {machine} runs PostgreSQL {ours}, which reads no dump of a newer "
         "one. Run the site on a release of Debian that has it (Debian 13 has PostgreSQL 17), or "
-        f"have the data in a PostgreSQL {major(ours)} first. Nothing was changed."
+        f"have the data in a PostgreSQL {major(ours)} first. Nothing was changed.",
+        2,
     )
 
 
@@ -67,11 +69,12 @@ def check_extensions(
         return
     version = major(ours)
     names = [PACKAGES.get(name, f"postgresql-{{}}-{name.replace('_', '-')}") for name in missing]
-    packages = " ".join(dict.fromkeys(name.format(version) for name in names))
+    packages = shlex.join(dict.fromkeys(name.format(version) for name in names))
     raise SiteError(
         f"The data needs extensions that PostgreSQL on {machine} does not have: "
         f"{', '.join(missing)}. Install them there, `apt install {packages}` (`apt search "
-        f"postgresql-{version}` lists what there is), and run this again. Nothing was changed."
+        f"postgresql-{version}` lists what there is), and run this again. Nothing was changed.",
+        2,
     )
 
 
@@ -88,19 +91,21 @@ def check_new(rows: Mapping[str, int], files: int, *, replace: bool) -> None:
     """
     if replace:
         return
-    own = {table: n for table, n in rows.items() if n and table not in MADE_BY_DJANGO}
+    own = {table: n for table, n in sorted(rows.items()) if n and table not in MADE_BY_DJANGO}
     if own:
         shown = [f"{table} ({n})" for table, n in list(own.items())[:5]]
         more = f" and {len(own) - 5} more" if len(own) > 5 else ""
         raise SiteError(
             f"The site has rows of its own: {', '.join(shown)}{more}. If they may make room "
             "(migrations have made them, or you want that), add --replace: the database that is "
-            "there is renamed, and kept. Nothing was changed."
+            "there is renamed, and kept. Nothing was changed.",
+            2,
         )
     if files:
         raise SiteError(
             f"The site has {files} uploads of its own. If files of the same name may take their "
-            "place, add --replace: those that were there are kept beside. Nothing was changed."
+            "place, add --replace: those that were there are kept beside. Nothing was changed.",
+            2,
         )
 
 
@@ -118,5 +123,6 @@ def check_room(needed: int, free: int, machine: str) -> None:
     if needed > free:
         raise SiteError(
             f"{machine} has {free // 2**20} MiB of free disk, and dump and database need about "
-            f"{needed // 2**20} MiB. Give it a larger disk. Nothing was changed."
+            f"{needed // 2**20} MiB. Give it a larger disk. Nothing was changed.",
+            2,
         )

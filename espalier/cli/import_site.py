@@ -15,7 +15,8 @@ import click
 
 from espalier.arriving import compare
 from espalier.arriving.dumpfile import read_dump
-from espalier.arriving.order import Import, Report, Request
+from espalier.arriving.order import ENDING, UNCHANGED, Import, Request
+from espalier.arriving.report import Report
 from espalier.arriving.url import SourceUrl, parse
 from espalier.cli.command import Environment, environment_command, is_terminal
 from espalier.cli.options import json_option
@@ -72,41 +73,48 @@ def command(
         closing(Display(None if as_json else sys.stdout, log)) as display,
         reach(site) as remote,
     ):
+        work = Import(site, remote, request, display)
         try:
             with _interrupted_once():
-                report = Import(site, remote, request, display).run()
+                report = work.run()
         except KeyboardInterrupt:
-            raise SiteError("Interrupted; the site is as it was.", INTERRUPTED) from None
-        except SiteError as error:
+            raise SiteError(f"Interrupted. {work.aftermath()}", INTERRUPTED) from None
+        except SiteError as caught:
+            after, error = work.aftermath(), caught
+            if error.status == 1 or after != UNCHANGED:  # else its own words say so
+                error = SiteError(f"{str(error).rstrip('.')}. {after}", error.status, error.detail)
             log.write(f"{error}\n{error.detail}\n")
             if error.status == 1:
                 error.detail = (
                     f"{error.detail.rstrip()}\nThe whole log: {logs.shown(log.name)}".strip()
                 )
-            raise
+            raise error from None
     if as_json:
         click.echo(json.dumps(_as_json(report) | {"log": log.name}))
     else:
         _show(environment, site, report)
-    return 0
+    return 1 if report.failures else 0
 
 
 @contextmanager
 def _interrupted_once() -> Iterator[None]:
-    """Have Ctrl-C interrupt once: the way back to how the site was is gone to its end."""
+    """Have Ctrl-C and its like interrupt once: the way back is gone to its end."""
 
     def interrupt(number: int, frame: object) -> None:
         # The programs that are started from now on ignore it too.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for one in ENDING:
+            signal.signal(one, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    before = signal.getsignal(signal.SIGINT)
-    if before != signal.SIG_IGN:  # a job in the background
-        signal.signal(signal.SIGINT, interrupt)
+    before = {number: signal.getsignal(number) for number in ENDING}
+    for number, handler in before.items():
+        if handler != signal.SIG_IGN:  # a job in the background
+            signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _source(url: str) -> SourceUrl:
@@ -138,13 +146,14 @@ def _source(url: str) -> SourceUrl:
 def _as_json(report: Report) -> dict[str, object]:
     uploads = report.uploads
     return {
-        "ok": True,
+        "ok": not report.failures,
         "before": report.before,
         "after": report.after,
         "database_aside": report.database_aside,
         "uploads": uploads.files if uploads else 0,
         "uploads_aside": uploads.aside if uploads else "",
         "notes": report.notes,
+        "failures": report.failures,
     }
 
 
@@ -164,3 +173,5 @@ def _show(environment: Environment, site: Site, report: Report) -> None:
         click.echo(f"{uploads.files} {words}, {uploads.size} bytes, on {uploads.machine}.")
         if uploads.aside:
             click.echo(f"Those that they replaced are there in {uploads.aside}.")
+    for failure in report.failures:
+        click.echo(f"The data is in, but: {failure}", err=True)

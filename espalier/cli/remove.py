@@ -56,17 +56,19 @@ def announcement(name: str, found: Found) -> Iterator[str]:
 
     Args:
         name: of the site.
-        found: by machine, `databases` and `kept` of the module `leaving`.
+        found: by machine, what the module `leaving` returned.
     """
     yield f"The kit would leave {', '.join(found)}, with the site {name}:"
     yield "  stopped   the site, its workers and scheduled commands, every service of the kit"
     yield "  removed   units, configuration, programs of the kit; Debian's packages stay, stopped"
     yield "  kept      a dump of each database, and what is there already:"
-    rows = [
-        [machine, database["name"], f"database, {database['bytes'] / 1e6:.1f} MB: dumped and kept"]
-        for machine, there in found.items()
-        for database in there["databases"]
-    ]
+    rows = []
+    for machine, there in found.items():
+        if there["is_stopped"]:
+            rows.append([machine, "PostgreSQL", "stands still: it is started, and dumped and kept"])
+        for one in there["databases"]:
+            what = "its data kept, no dump: it is closed" if one["closed"] else "dumped and kept"
+            rows.append([machine, one["name"], f"database, {one['bytes'] / 1e6:.1f} MB: {what}"])
     yield from _indented(rows + _rows(found))
 
 

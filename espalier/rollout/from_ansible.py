@@ -25,9 +25,9 @@ TYPED = {
 }
 
 
-def by() -> str:
-    """Who runs the playbook, for the log of a machine."""
-    return f"{current_user()} (site.yml)"
+def by(what: str = "site.yml") -> str:
+    """Who runs the playbook, for the log of a machine; and what it is."""
+    return f"{current_user()} ({what})"
 
 
 def site(name: str, task_vars: Mapping[str, Any], play_context: Any) -> Site:

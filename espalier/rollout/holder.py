@@ -1,4 +1,4 @@
-"""Holds the lock over the site for a run of `site.yml`, in a process of its own.
+"""Holds the lock over the site for a run of a playbook, in a process of its own.
 
 `start` begins it: `python -m espalier.rollout.holder`, which takes the lock, tells so in one line,
 and goes on sending heartbeats until it is told to end (`end`: all is done) or the run has ended
@@ -52,13 +52,14 @@ class RunPipes:
             os.close(self._writer)
 
 
-def start(site: Site, by: str, *, run: tuple[int, int]) -> dict[str, Any]:
+def start(site: Site, by: str, *, run: tuple[int, int], what: str = "site.yml") -> dict[str, Any]:
     """Take the lock over a site for as long as a run lives.
 
     Args:
         site: where, and how its machines are reached.
         by: who asks for it.
         run: the file descriptors of two pipes that end with the run; see `RunPipes`.
+        what: the run is, for those who are kept waiting.
 
     Returns:
         `pid` of the process that holds it, `socket` for `end`, `tokens` by machine, and `notes` for
@@ -79,7 +80,8 @@ def start(site: Site, by: str, *, run: tuple[int, int]) -> dict[str, Any]:
         )
         assert holder.stdin and holder.stdout
         with suppress(BrokenPipeError):
-            holder.stdin.write(json.dumps({"site": site.to_json(), "by": by, "run": run}))
+            order = {"site": site.to_json(), "by": by, "run": run, "what": what}
+            holder.stdin.write(json.dumps(order))
             holder.stdin.close()
         line = holder.stdout.readline()
         answer: dict[str, Any] = json.loads(line) if line else {}
@@ -113,7 +115,7 @@ def main() -> None:
         with (
             tempfile.TemporaryDirectory(prefix="espalier-") as folder,
             socket.socket(socket.AF_UNIX) as listener,
-            starting(site, "site.yml", order["by"]) as start_on,
+            starting(site, order["what"], order["by"]) as start_on,
         ):
             listener.bind(f"{folder}/unlock")
             listener.listen()
@@ -125,7 +127,7 @@ def main() -> None:
             ]
             told = {"tokens": lock.tokens, "notes": notes, "socket": f"{folder}/unlock"}
             print(json.dumps(told), flush=True)
-            heartbeats = Heartbeats(lock, lambda: "site.yml")
+            heartbeats = Heartbeats(lock, lambda: order["what"])
             guard = Guard(lock, start_on, Display(None))
             run, orphans = order["run"]
             while not (ready := select.select([run, listener], [], [], HEARTBEAT)[0]):

@@ -1,4 +1,4 @@
-"""The task `site_lock`: hold the lock over the site while this run of `site.yml` goes on.
+"""The task `site_lock`: hold the lock over the site while this run of a playbook goes on.
 
     - name: Lock the site
       site_lock:
@@ -11,6 +11,7 @@
         unlock: "{{ site_lock }}"
       run_once: true
 
+`what` says to those who are kept waiting what the run is, if it is not `site.yml`.
 The lock is taken on every machine that runs Django, under `--limit` too, by a process of its own
 that ends with this run. A release, or another run, that holds it already is a failure with a
 sentence, and an `exit_status`. Returns `tokens` (machine -> token), `pid` (of the process that
@@ -47,7 +48,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset({"project", "unlock"})
+    _VALID_ARGS = frozenset({"project", "unlock", "what"})
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
@@ -64,11 +65,12 @@ class ActionModule(ActionBase):
         if not RUN.is_forked:
             raise AnsibleActionFail(
                 "This strategy of Ansible's loads plugins too late for the lock over the site; run "
-                "site.yml with the strategy `linear`."
+                "it with the strategy `linear`."
             )
+        what = self._task.args.get("what", "site.yml")
         site = from_ansible.site(self._task.args["project"], task_vars or {}, self._play_context)
         try:
-            held = holder.start(site, from_ansible.by(), run=RUN.readers)
+            held = holder.start(site, from_ansible.by(what), run=RUN.readers, what=what)
         except SiteError as error:
             text = "\n".join(filter(None, [str(error), error.detail]))
             return result | {"failed": True, "msg": text, "exit_status": error.status}

@@ -49,8 +49,14 @@ EXAMPLES = """
 
 RETURN = """
 databases:
-  description: C(survey), the databases of the cluster that runs here, as C(name) and C(bytes).
+  description:
+    - C(survey), the databases of the cluster that runs here, as C(name), C(bytes) and C(closed):
+      whether it takes no connections (C(ALLOW_CONNECTIONS false)), not even that of C(pg_dump).
   type: list
+  returned: success
+is_stopped:
+  description: C(survey), whether there is a primary that does not run, so that nobody can ask it.
+  type: bool
   returned: success
 kept:
   description: What outlives the kit, as C(what), C(path), and C(size) for a person.
@@ -73,12 +79,14 @@ KEPT = "/var/lib/espalier-kept"
 README = f"{KEPT}/README"
 MEDIA = "/srv/{}/media"
 DATABASES = """
-SELECT json_agg(json_build_object('name', datname, 'bytes', pg_database_size(oid)) ORDER BY datname)
-FROM pg_database WHERE NOT datistemplate AND datallowconn AND datname <> 'postgres'
+SELECT json_agg(json_build_object('name', datname, 'bytes', pg_database_size(oid),
+  'closed', NOT datallowconn) ORDER BY datname)
+FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'
 """
 # What is kept wherever it is there: what it is, and where; {} is the site's name.
 PLACES = (
     ("dump of a database", f"{KEPT}/*.dump"),
+    ("names of databases that are closed to connections, so not dumped", f"{KEPT}/*-not-dumped"),
     ("roles of the database, with the hashes of their passwords", f"{KEPT}/*-roles.sql"),
     ("configuration that the kit wrote, secrets among it", f"{KEPT}/*-configuration.tar.gz"),
     ("PostgreSQL's data, as it was stopped", "/var/lib/postgresql/*/retired-*"),
@@ -175,6 +183,7 @@ class Cluster:
         """Take the module, for its parameters and to fail with a sentence."""
         self.module = module
         self.version = module.params["postgresql"]
+        self.unit = f"postgresql@{self.version}-main"
         self.exists = os.path.exists(f"/etc/postgresql/{self.version}/main/postgresql.conf")
         self.is_replica = os.path.exists(
             f"/var/lib/postgresql/{self.version}/main/standby.signal",
@@ -187,24 +196,35 @@ class Cluster:
             *words,
         ]
 
+    def is_running(self) -> bool:
+        """Say whether systemd has it running."""
+        return not self.module.run_command(["systemctl", "is-active", "--quiet", self.unit])[0]
+
     def databases(self) -> list[dict[str, Any]]:
-        """Give the databases and their sizes; none where the cluster is none, or does not run."""
-        if not self.exists:
-            return []
+        """Give the databases of the running cluster: name, size, and whether it is closed.
+
+        Where it does not answer, the module fails: no removal goes on without its dumps.
+        """
         asked = self.command("psql", "-XAtqc", DATABASES, "postgres")
-        done = subprocess.run(asked, capture_output=True, text=True, cwd="/")
-        return json.loads(done.stdout or "null") or [] if done.returncode == 0 else []
+        status, out, err = self.module.run_command(asked, cwd="/")
+        if status:
+            self.module.fail_json(
+                msg=f"PostgreSQL runs, and does not tell its databases: {err.strip()}. So no dump "
+                f"can be made. See journalctl -u {self.unit}. Its data is untouched."
+            )
+        found: list[dict[str, Any]] = json.loads(out.strip() or "null") or []
+        return found
 
     def start(self) -> None:
         """Start it where it stands still."""
-        unit = f"postgresql@{self.version}-main"
-        if self.module.run_command(["systemctl", "is-active", "--quiet", unit])[0]:
-            status, out, err = self.module.run_command(["systemctl", "start", unit])
-            if status:
-                self.module.fail_json(
-                    msg="PostgreSQL does not start, so no dump can be made: "
-                    f"{(err or out).strip()} See journalctl -u {unit}. Its data is untouched."
-                )
+        if self.is_running():
+            return
+        status, out, err = self.module.run_command(["systemctl", "start", self.unit])
+        if status:
+            self.module.fail_json(
+                msg="PostgreSQL does not start, so no dump can be made: "
+                f"{(err or out).strip()} See journalctl -u {self.unit}. Its data is untouched."
+            )
 
     def dump(self, to: str, *words: str) -> None:
         """Write what a command prints to a file that only root may read, whole or not at all."""
@@ -240,7 +260,11 @@ def dump(module: AnsibleModule, stamp: str) -> bool:
     for part in glob.glob(f"{KEPT}/*.part"):  # of a run that was cut off
         os.unlink(part)
     cluster.dump(f"{KEPT}/{stamp}-roles.sql", "pg_dumpall", "--roles-only")
-    names = [database["name"] for database in cluster.databases()]
+    databases = cluster.databases()
+    if closed := [one["name"] for one in databases if one["closed"]]:
+        with open(f"{KEPT}/{stamp}-not-dumped", "w") as stream:
+            stream.write("".join(f"{name}\n" for name in closed))
+    names = [one["name"] for one in databases if not one["closed"]]
     for name, safe in file_names(names).items():
         # A connection string, as a database's own name could be taken for one.
         quoted = name.replace("\\", "\\\\").replace("'", "\\'")
@@ -285,7 +309,10 @@ def main() -> None:
     result: dict[str, Any] = {"changed": False}
     match module.params["step"]:
         case "survey":
-            result["databases"] = Cluster(module).databases()
+            cluster = Cluster(module)
+            is_running = cluster.exists and cluster.is_running()
+            result["databases"] = cluster.databases() if is_running else []
+            result["is_stopped"] = cluster.exists and not (is_running or cluster.is_replica)
         case "dump":
             result["changed"] = dump(module, stamp)
         case "configuration":

@@ -25,12 +25,14 @@ ansible_facts:
       C(virtualization_type), C(virtualization_tech_guest) (C(container) is in it in a container
       of any kind, and nowhere else), C(all_ipv4_addresses), C(all_ipv6_addresses), the kit's own
       record of the machine as C(ansible_local.espalier), which always says in C(site) whose it is,
+      C(site_removed_by) (who takes the kit off the machine right now, "" for nobody),
       C(clock) (seconds since 1970) and C(data_free) (bytes that are free where a database's data
       is, or would be).
   type: dict
   returned: always
 """
 
+import fcntl
 import glob
 import json
 import os
@@ -43,6 +45,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 DATA = ("/var/lib/postgresql", "/var/lib", "/")
 RECORD = "/etc/ansible/facts.d/espalier.fact"
+LOCKS = "/srv/*/site.lock"  # of the release command
 # The record of versions before 0.11 does not say whose the machine is. By service: a file that the
 # kit has written for it, and where the site's name stands in there.
 NAMED_IN = {
@@ -95,6 +98,22 @@ def named_site(record: dict[str, Any]) -> str:
     return ""
 
 
+def removed_by(pattern: str) -> str:
+    """Say who takes the kit off the machine right now, "" for nobody.
+
+    The lock over the site is held for it (`what` in its text), to the end: when the record and the
+    release command are gone, too.
+    """
+    for path in glob.glob(pattern):
+        with open(path) as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if found := re.match(r'{.*"by": "([^"]*)".*"what": "remove"}', file.read()):
+                    return found[1]
+    return ""
+
+
 def addresses(listed: str) -> dict[str, list[str]]:
     """Sort the addresses that `hostname -I` lists into both kinds."""
     words = listed.split()
@@ -127,6 +146,7 @@ def main() -> None:
             "processor_vcpus": os.cpu_count(),
             "mounts": [{"mount": "/", "size_total": root.f_frsize * root.f_blocks}],
             "ansible_local": local,
+            "site_removed_by": removed_by(LOCKS),
             "clock": time.time(),
             "data_free": data.f_frsize * data.f_bavail,
         }

@@ -53,7 +53,7 @@ def test_dump_and_uploads_come_in(
     (tmp_path / "media/2026/kept.txt").write_text("kept")
     words = ["--dump", str(tmp_path / "dump.sql"), "--media", str(tmp_path / "media")]
     refused = typed("espalier", "import", "-i", str(inventory_path), *words)
-    assert refused.returncode == 1
+    assert refused.returncode == 2
     assert "The site has rows of its own: public." in refused.stderr
     assert "garden_tree (" in refused.stderr
     done = typed("espalier", "import", "-i", str(inventory_path), *words, "--replace")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -83,3 +87,50 @@ def test_readme_of_another_site_is_kept(machine: Path, monkeypatch: pytest.Monke
     assert "on 2026-11-29. The site was called shop." in (machine / "README").read_text()
     assert "The site was called till." in (machine / "README-till").read_text()
     assert not (machine / "README-shop").exists()
+
+
+Clustered = Callable[..., leaving.Cluster]
+
+
+@pytest.fixture
+def clustered(machine: Path, monkeypatch: pytest.MonkeyPatch) -> Clustered:
+    """Makes a cluster that tells `databases`, or does not answer; whose commands are in `argv`."""
+    monkeypatch.setattr(leaving, "KEPT", f"{machine}{leaving.KEPT}")
+
+    def make(databases: list[dict[str, Any]] | None) -> leaving.Cluster:
+        def run(argv: list[str], **how: Any) -> tuple[int, str, str]:
+            if "psql" not in argv:
+                return 0, "", ""
+            return (2, "", "no room") if databases is None else (0, json.dumps(databases), "")
+
+        def fail(msg: str) -> None:
+            raise SystemExit(msg)
+
+        module = SimpleNamespace(
+            params={"postgresql": 17}, check_mode=False, run_command=run, fail_json=fail
+        )
+        cluster = leaving.Cluster(module)  # type: ignore[arg-type]
+        cluster.exists = True
+        monkeypatch.setattr(leaving, "Cluster", lambda module: cluster)
+        return cluster
+
+    return make
+
+
+def test_removal_stops_where_databases_cannot_be_listed(clustered: Clustered) -> None:
+    cluster = clustered(None)
+    cluster.dump = lambda to, *words: None  # type: ignore[method-assign]
+    with pytest.raises(SystemExit, match=r"does not tell its databases: no room\. So no dump"):
+        leaving.dump(cluster.module, "20261129-000000")
+
+
+def test_closed_database_is_not_dumped_and_named(machine: Path, clustered: Clustered) -> None:
+    cluster = clustered(
+        [{"name": "old", "bytes": 1, "closed": True}, {"name": "shop", "bytes": 1, "closed": False}]
+    )
+    dumped: list[str] = []
+    cluster.dump = lambda to, *words: dumped.append(Path(to).name)  # type: ignore[method-assign]
+    assert leaving.dump(cluster.module, "20261129-000000")
+    assert dumped == ["20261129-000000-roles.sql", "20261129-000000-shop.dump"]
+    assert Path(leaving.KEPT, "20261129-000000-not-dumped").read_text() == "old\n"
+    assert any("closed to connections" in one["what"] for one in leaving.kept("shop"))

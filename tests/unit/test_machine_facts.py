@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 from pathlib import Path
 from typing import Any
 
@@ -103,3 +105,14 @@ def test_addresses_are_sorted() -> None:
         "all_ipv4_addresses": ["10.0.0.4", "203.0.113.7"],
         "all_ipv6_addresses": ["2001:db8::7"],
     }
+
+
+def test_machine_that_the_kit_is_leaving_says_who_does_it(tmp_path: Path) -> None:
+    lock, text = tmp_path / "site.lock", {"pid": 1, "by": "ann@desk (remove)", "token": "x"}
+    pattern = str(tmp_path / "*.lock")
+    for what, who in (("remove", "ann@desk (remove)"), ("site.yml", "")):
+        lock.write_text(json.dumps(text | {"what": what}))
+        assert facts.removed_by(pattern) == "", "nobody holds it"
+        with open(lock) as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            assert facts.removed_by(pattern) == who

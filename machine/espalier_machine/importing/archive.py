@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from espalier_machine.importing.errors import ImportingError
-from espalier_machine.importing.postgresql import environment, run
+from espalier_machine.importing.postgresql import run, started
 from espalier_machine.importing.sql import count_rows, extension_of
 
 # Kinds of entries that only a superuser could make, or that belong to the server and not to the
@@ -33,12 +33,15 @@ ENTRY = re.compile(r"^\d+; \d+ \d+ (?P<what>.+)$")
 
 def left_out(what: str) -> bool:
     """Whether an entry of the table of contents is not loaded; `what` is it without its numbers."""
-    return what.startswith(tuple(f"{kind} " for kind in LEFT_OUT)) or _is_heroku(what)
+    return what.startswith(tuple(f"{kind} " for kind in LEFT_OUT)) or _is_another_s(what)
 
 
-def _is_heroku(what: str) -> bool:
-    """Whether an entry is of Heroku's own schema, which watches over extensions there."""
-    return " _heroku " in f"{what} "
+def _is_another_s(what: str) -> bool:
+    """Whether an entry is of Heroku's own schema, which watches over extensions, or of the kit's.
+
+    The kit's, for a pool, is copied from the site's database.
+    """
+    return " _heroku " in f"{what} " or " espalier_pooler " in f"{what} "
 
 
 def choose(listing: str) -> tuple[list[str], list[str], list[str]]:
@@ -67,44 +70,47 @@ def inspect(folder: Path, dump: str) -> dict[str, Any]:
     """Look into a dump; writes `list`, of the entries to load, beside it.
 
     Returns:
-        `extensions`: the statements that make them; `schemas`: where; `left_out`: what is not
-        loaded, in words; `rows` by table.
+        `extensions`: the `name` and `schema` of each; `left_out`: what is not loaded, in words;
+        `rows` by table.
     """
     load, extension_lines, mentioned = choose(
         run(folder, ["pg_restore", "--list", dump], "the dump cannot be read")
     )
-    statements: list[str] = []
+    extensions: list[dict[str, str]] = []
     if extension_lines:
         (folder / "extensions").write_text("\n".join(extension_lines) + "\n")
         argv = ["pg_restore", "--use-list=extensions", "--file=-", dump]
         text = run(folder, argv, "the dump cannot be read")
-        statements = [line for line in text.splitlines() if extension_of(line)]
+        extensions = [found for line in text.splitlines() if (found := extension_of(line))]
     (folder / "list").write_text("\n".join(load) + "\n")
-    return {"extensions": statements, "left_out": mentioned, "rows": _rows(folder, dump)}
-
-
-def _rows(folder: Path, dump: str) -> dict[str, int]:
-    """Count the rows in a dump, by table."""
     argv = ["pg_restore", "--data-only", "--use-list=list", "--file=-", dump]
-    job = subprocess.Popen(
-        argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(folder), cwd=folder
-    )
-    assert job.stdout and job.stderr
-    lines: Iterable[bytes] = job.stdout
-    rows = count_rows(lines)
-    errors = job.stderr.read().decode(errors="replace")
-    if job.wait():
-        raise ImportingError(f"the dump cannot be read: {errors.strip()}", errors)
+    rows = rows_of(folder, argv, "the dump cannot be read")
+    return {"extensions": extensions, "left_out": mentioned, "rows": rows}
+
+
+def rows_of(folder: Path, argv: Sequence[str], what: str) -> dict[str, int]:
+    """Count the rows by table in the SQL that a program writes.
+
+    Raises:
+        ImportingError: it failed; `what` begins the sentence.
+    """
+    with started(folder, argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as job:
+        assert job.stdout and job.stderr
+        lines: Iterable[bytes] = job.stdout
+        rows = count_rows(lines)
+        errors = job.stderr.read().decode(errors="replace")
+    if job.returncode:
+        raise ImportingError(f"{what}: {errors.strip()}", errors)
     return rows
 
 
-def load(folder: Path, dump: str, owner: str, database: str, jobs: int) -> None:
-    """Load the entries of `list` into an empty database; everything becomes the owner's.
+def load(folder: Path, dump: str, login: Mapping[str, str], database: str, jobs: int) -> None:
+    """Load the entries of `list` into an empty database; everything belongs to who logs in.
 
     Raises:
         ImportingError: with pg_restore's own words; nothing is done after the first error.
     """
     argv = ["pg_restore", "--exit-on-error", "--no-owner", "--no-privileges", "--no-tablespaces"]
     argv += ["--no-security-labels", "--no-publications", "--no-subscriptions", "--use-list=list"]
-    argv += [f"--role={owner}", f"--jobs={jobs}", f"--dbname={database}", dump]
-    run(folder, argv, "the dump cannot be loaded")
+    argv += [f"--jobs={jobs}", f"--dbname={database}", dump]
+    run(folder, argv, "the dump cannot be loaded", login=login)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from espalier_machine.importing.errors import ImportingError
 
@@ -51,30 +54,59 @@ def environment(folder: Path) -> dict[str, str]:
     }
 
 
-def run(folder: Path, argv: Sequence[str], what: str, stdin: str | None = None) -> str:
+@contextmanager
+def started(
+    folder: Path, argv: Sequence[str], login: Mapping[str, str] | None = None, **pipes: Any
+) -> Iterator[subprocess.Popen[Any]]:
+    """Start a program in the import's directory; it and its children end with the block.
+
+    Args:
+        folder: the import's directory.
+        argv: the program.
+        login: more of its environment: who logs in.
+        pipes: what `subprocess.Popen` takes.
+    """
+    variables = {**environment(folder), **(login or {})}
+    with subprocess.Popen(argv, env=variables, cwd=folder, start_new_session=True, **pipes) as job:
+        try:
+            yield job
+        except BaseException:
+            with suppress(ProcessLookupError):
+                os.killpg(job.pid, signal.SIGKILL)
+            raise
+
+
+def run(
+    folder: Path,
+    argv: Sequence[str],
+    what: str,
+    stdin: str | None = None,
+    login: Mapping[str, str] | None = None,
+) -> str:
     """Run a program in the import's directory; gives its output.
 
     Raises:
         ImportingError: it failed; `what` begins the sentence.
     """
-    done = subprocess.run(
-        argv,
-        input=stdin,
-        stdin=subprocess.DEVNULL if stdin is None else None,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        env=environment(folder),
-        cwd=folder,
-    )
-    if done.returncode:
-        lines = done.stderr.strip().splitlines() or ["no output"]
-        errors = [line for line in lines if "error" in line.lower()] or lines
-        raise ImportingError(f"{what}: {errors[0].removeprefix('psql: error: ')}", done.stderr)
-    return done.stdout
+    text = {"text": True, "errors": "replace"}
+    pipes = {"stdin": subprocess.DEVNULL if stdin is None else subprocess.PIPE}
+    pipes |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with started(folder, argv, login, **pipes, **text) as job:
+        out, errors = job.communicate(stdin)
+    if job.returncode:
+        lines = errors.strip().splitlines() or ["no output"]
+        first = next((line for line in lines if "error" in line.lower()), lines[0])
+        raise ImportingError(f"{what}: {first.removeprefix('psql: error: ')}", errors)
+    return str(out)
 
 
-def psql(folder: Path, database: str, script: str, what: str) -> list[list[str]]:
+def psql(
+    folder: Path,
+    database: str,
+    script: str,
+    what: str,
+    login: Mapping[str, str] | None = None,
+) -> list[list[str]]:
     """Run a script of psql; gives the rows that it returned.
 
     Args:
@@ -82,21 +114,26 @@ def psql(folder: Path, database: str, script: str, what: str) -> list[list[str]]
         database: a name of the site's cluster, or SOURCE.
         script: SQL, and psql's own commands.
         what: begins the sentence of an error.
+        login: the variables of who logs in; the administrator, if none.
 
     Raises:
         ImportingError: a statement failed, or the database does not let us in.
     """
     argv = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-F", SEPARATOR, "-d", connection(database)]
-    out = run(folder, argv, what, script)
+    out = run(folder, argv, what, script, login)
     return [line.split(SEPARATOR) for line in out.splitlines()]
 
 
 def connection(database: str) -> str:
-    """A connection string for a database's name, which could look like one itself."""
+    """A connection string for a database's name, which could look like one itself.
+
+    Nothing that a project or a dump has in it is called by an administrator's session in place of
+    PostgreSQL's own: the search path is empty, whatever the database says.
+    """
     if database == SOURCE:
         return SOURCE
     escaped = database.replace("\\", "\\\\").replace("'", "\\'")
-    return f"dbname='{escaped}'"
+    return f"dbname='{escaped}' options='-c search_path='"
 
 
 def quoted(name: str) -> str:

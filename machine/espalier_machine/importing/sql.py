@@ -40,7 +40,7 @@ class Dump:
     """What is known of a dump once it has been read to its end."""
 
     rows: dict[str, int] = field(default_factory=dict)
-    extensions: list[str] = field(default_factory=list)
+    extensions: list[dict[str, str]] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
 
 
@@ -95,8 +95,8 @@ def clean(lines: Iterable[bytes], dump: Dump) -> Iterator[bytes]:
                 "database alone: pg_dump --format=custom --no-owner --no-privileges DATABASE."
             )
         elif SKIPPED.match(bare):
-            if extension_of(bare.decode(errors="replace")):
-                dump.extensions.append(bare.decode())
+            if extension := extension_of(bare.decode(errors="replace")):
+                dump.extensions.append(extension)
         else:
             if bare in (BEGINNING, END):
                 wants_end = bare == BEGINNING

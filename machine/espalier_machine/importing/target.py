@@ -6,7 +6,9 @@ The database that was there is renamed, and never dropped.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from espalier_machine.importing.errors import ImportingError
 from espalier_machine.importing.postgresql import (
     COUNT,
     MEMBERS,
+    connection,
     counts,
     extension_tables,
     literal,
@@ -23,8 +26,11 @@ from espalier_machine.importing.postgresql import (
     run,
     server,
 )
-from espalier_machine.importing.sql import extension_of
 
+# Who loads a dump: a login that may make things in the new database, and nothing else, as a dump
+# may have any SQL in it. pg_hba.conf lets it into that one only; it is there only while a dump is
+# loaded.
+LOADER = "espalier_import"
 # What each run of `site.yml` wants to find in the site's database.
 KIT_EXTENSION = "pg_stat_statements"
 KIT_SCHEMA = "espalier_pooler"
@@ -61,18 +67,60 @@ WHERE datname = {} AND pid <> pg_backend_pid();
 """
 
 
-def look(folder: Path, database: str) -> dict[str, Any]:
-    """What is there: version, extensions that can be had, rows by table, free bytes."""
+MAY_LOG_IN = f"""
+SELECT 1 FROM pg_hba_file_rules
+WHERE type = 'local' AND database @> ARRAY[{{}}] AND user_name @> ARRAY['{LOADER}']
+"""
+# While a password is set, its statement is in no log, and not among those that are counted.
+UNLOGGED = """
+SET log_statement = none; SET log_min_duration_statement = -1; SET log_min_error_statement = panic;
+SET pg_stat_statements.track = none;
+"""
+
+
+def look(folder: Path, database: str, new: str, rows: bool) -> dict[str, Any]:
+    """What is there: version, extensions that can be had, free bytes; rows by table, if wanted.
+
+    A dump counts them, as no query of a superuser's is safe where a project may have put functions:
+    the planner runs those of an index on an expression.
+
+    Raises:
+        ImportingError: the database `new` could not be loaded.
+    """
+    if not psql(folder, "postgres", MAY_LOG_IN.format(literal(new)), "the database"):
+        raise ImportingError(
+            "PostgreSQL was set up by an earlier version of the kit, and lets nobody load a "
+            "dump. Run `espalier site` first."
+        )
+    argv = ["pg_dump", "--data-only", f"--dbname={connection(database)}"]
     return {
         "version": server(folder, database),
         "extensions": [row[0] for row in psql(folder, "postgres", AVAILABLE, "the database")],
-        "rows": counts(psql(folder, database, COUNT, "the rows of the site cannot be counted")),
+        "rows": archive.rows_of(folder, argv, "the site's rows cannot be counted") if rows else {},
         "free": shutil.disk_usage(folder).free,
     }
 
 
+def require_restrict(folder: Path) -> None:
+    r"""Refuse a dump as SQL where psql does not know `\\restrict`.
+
+    A dump is not trusted, and psql would run any program for it (CVE-2025-8714).
+    """
+    try:
+        psql(folder, "postgres", "\\restrict x\n\\unrestrict x\n", "psql")
+    except ImportingError as error:
+        version = run(folder, ["psql", "--version"], "psql").split()[2]
+        raise ImportingError(
+            f"psql {version} on this machine does not know \\restrict, so that a dump as SQL could "
+            "run any program here. Install its newest version (`apt-get install --only-upgrade "
+            f"postgresql-client-{version.partition('.')[0]}`), or make a dump in the custom format "
+            "(`pg_dump --format=custom`).",
+            error.detail,
+        ) from None
+
+
 def load(
-    folder: Path, *, kind: str, owner: str, database: str, extensions: list[str]
+    folder: Path, *, kind: str, owner: str, database: str, extensions: list[dict[str, str]]
 ) -> dict[str, Any]:
     """Make a new database, and load the dump of the import's directory into it.
 
@@ -82,47 +130,91 @@ def load(
         owner: the role that everything is to belong to: it has the project's name, and so has the
             database whose place the new one is to take.
         database: the name of the new one.
-        extensions: statements that make them, which only a superuser may.
+        extensions: the `name` and `schema` of each, which only a superuser may make.
 
     Returns:
         `rows`, by table, without those of extensions; and the names of these, `of_extensions`.
+
+    Raises:
+        ImportingError: it failed, and nothing of it is left.
     """
     drop(folder, database)  # of an import that was cut off
-    create = f"CREATE DATABASE {quoted(database)} OWNER {quoted(owner)} TEMPLATE template0"
-    psql(folder, "postgres", f"{create} ENCODING 'UTF8'", "the new database cannot be made")
-    statements = [f"CREATE EXTENSION IF NOT EXISTS {KIT_EXTENSION};"]
-    for statement in extensions:
-        extension = extension_of(statement)
-        assert extension
-        schema = extension["schema"]
+    try:
+        login = _create(folder, database)
+        _make_extensions(folder, database, extensions)
+        rows = _load(folder, kind, database, login)
+        _hand_over(folder, owner, database)
+    except BaseException:
+        with suppress(ImportingError):
+            drop(folder, database)
+        raise
+    return {"rows": rows, "of_extensions": extension_tables(folder, database)}
+
+
+def _create(folder: Path, database: str) -> dict[str, str]:
+    """Make the new database and its login; gives the variables with which it logs in."""
+    password = secrets.token_urlsafe(32)
+    script = f"""{UNLOGGED}
+CREATE ROLE {LOADER} LOGIN BYPASSRLS PASSWORD {literal(password)};
+CREATE DATABASE {quoted(database)} TEMPLATE template0 ENCODING 'UTF8';
+GRANT CREATE ON DATABASE {quoted(database)} TO {LOADER};
+"""
+    may_not = "the new database cannot be made"
+    psql(folder, "postgres", script, may_not)
+    psql(folder, database, f"GRANT CREATE ON SCHEMA public TO {LOADER}", may_not)
+    return {"PGUSER": LOADER, "PGPASSWORD": password}
+
+
+def _make_extensions(folder: Path, database: str, extensions: list[dict[str, str]]) -> None:
+    """Make the extensions of a dump, and the kit's own, before anything of the dump is there."""
+    statements = [f"CREATE EXTENSION {KIT_EXTENSION} WITH SCHEMA public;"]
+    for one in extensions:
+        name, schema = quoted(one["name"]), one["schema"]
+        if one["name"] == KIT_EXTENSION:
+            continue
         if schema not in ("", "public", "pg_catalog"):
             # Its entry in the dump is left out, or finds it there.
             statements.append(
-                f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)} AUTHORIZATION {quoted(owner)};"
+                f"CREATE SCHEMA IF NOT EXISTS {quoted(schema)} AUTHORIZATION {LOADER};"
             )
             _leave_out(folder / "list", f"SCHEMA - {schema} ")
-        if extension["name"] != KIT_EXTENSION:
-            statements.append(statement)
-    psql(folder, database, "\n".join(statements), "an extension cannot be made")
+        where = f" WITH SCHEMA {quoted(schema)}" if schema else ""
+        statements.append(f"CREATE EXTENSION IF NOT EXISTS {name}{where};")
+    # With the search path that a session has by itself: PostGIS adds to it, for the database.
+    argv = ["psql", "-Xq", "-v", "ON_ERROR_STOP=1", "-d", database]
+    run(folder, argv, "an extension cannot be made", "\n".join(statements))
+
+
+def _load(folder: Path, kind: str, database: str, login: dict[str, str]) -> dict[str, int]:
+    """Load the dump in sessions of the login, and what it has for tables of extensions too.
+
+    Gives the rows by table. They are counted by that login too: whoever asks for rows runs
+    functions of the dump's, such as those of an index on an expression.
+    """
     may_not = "the extensions cannot be filled"
-    fill = FILL_EXTENSIONS.format("GRANT", f"TO {quoted(owner)}", literal(owner))
+    fill = FILL_EXTENSIONS.format("GRANT", f"TO {LOADER}", literal(LOADER))
     psql(folder, database, fill, may_not)
     if kind == "custom":
-        archive.load(folder, "dump", owner, database, jobs=min(os.cpu_count() or 1, 4))
+        archive.load(folder, "dump", login, database, jobs=min(os.cpu_count() or 1, 4))
     else:
-        script = f"SET ROLE {quoted(owner)};\n\\i clean.sql\n"
         argv = ["psql", "-Xq", "-1", "-v", "ON_ERROR_STOP=1", "-o", os.devnull, "-d", database]
-        run(folder, argv, "the dump cannot be loaded", script)
-    fill = FILL_EXTENSIONS.format("REVOKE", f"FROM {quoted(owner)}", literal(owner))
+        run(folder, [*argv, "-f", "clean.sql"], "the dump cannot be loaded", login=login)
+    fill = FILL_EXTENSIONS.format("REVOKE", f"FROM {LOADER}", literal(LOADER))
     psql(folder, database, fill, may_not)
+    psql(folder, database, "ANALYZE", "the new database cannot be analysed", login)
+    return counts(psql(folder, database, COUNT, "the rows cannot be counted", login))
+
+
+def _hand_over(folder: Path, owner: str, database: str) -> None:
+    """Make the new database the owner's, with all that the site's one has beside its data."""
+    what = "the new database cannot be given its owner"
+    reassign = f"REASSIGN OWNED BY {LOADER} TO {quoted(owner)}; DROP OWNED BY {LOADER};"
+    psql(folder, database, reassign, what)
+    give = f"ALTER DATABASE {quoted(database)} OWNER TO {quoted(owner)}; DROP ROLE {LOADER};"
+    psql(folder, "postgres", give, what)
     _copy_kit_schema(folder, owner, database)
     settings = COPY_SETTINGS.format(old=literal(owner), new=literal(database))
     psql(folder, "postgres", settings, "the database's settings cannot be copied")
-    psql(folder, database, "ANALYZE", "the new database cannot be analysed")
-    return {
-        "rows": counts(psql(folder, database, COUNT, "the rows cannot be counted")),
-        "of_extensions": extension_tables(folder, database),
-    }
 
 
 def swap(folder: Path, *, database: str, new: str, aside: str) -> dict[str, Any]:
@@ -154,7 +246,9 @@ ALTER DATABASE {quoted(aside)} ALLOW_CONNECTIONS true;
 
 def drop(folder: Path, database: str) -> dict[str, Any]:
     """Drop a database that an import has filled, and that never had the site's name."""
-    script = f"DROP DATABASE IF EXISTS {quoted(database)} WITH (FORCE)"
+    script = (
+        f"DROP DATABASE IF EXISTS {quoted(database)} WITH (FORCE); DROP ROLE IF EXISTS {LOADER};"
+    )
     psql(folder, "postgres", script, "the new database cannot be dropped")
     return {}
 

@@ -32,8 +32,9 @@ def test_data_of_our_version_or_an_older_one_is_taken(server: str, tool: str, ou
 def test_data_of_a_newer_version_is_refused_with_the_versions(
     server: str, tool: str, sentence: str
 ) -> None:
-    with pytest.raises(SiteError, match=sentence):
+    with pytest.raises(SiteError, match=sentence) as refused:
         refusals.check_version(server, tool, "15.14", "db1")
+    assert refused.value.status == 2
 
 
 def test_missing_extensions_are_named_with_their_packages() -> None:
@@ -43,22 +44,30 @@ def test_missing_extensions_are_named_with_their_packages() -> None:
     assert "db1 does not have: hll, postgis, vector." in str(refused.value)
     packages = "postgresql-17-hll postgresql-17-postgis-3 postgresql-17-pgvector"
     assert f"apt install {packages}`" in str(refused.value)
+    assert refused.value.status == 2
+    with pytest.raises(SiteError, match=r"apt install 'postgresql-17-a; reboot'`"):
+        refusals.check_extensions(["a; reboot"], [], "17.6", "db1")
 
 
 def test_site_with_data_is_refused_unless_it_may_make_room() -> None:
     new = {"public.django_migrations": 20, "public.auth_permission": 40, "public.shop_order": 0}
     refusals.check_new(new, 0, replace=False)
-    with pytest.raises(SiteError, match=r"shop_order \(3\).*--replace"):
+    with pytest.raises(SiteError, match=r"shop_order \(3\).*--replace") as refused:
         refusals.check_new(new | {"public.shop_order": 3}, 0, replace=False)
-    with pytest.raises(SiteError, match="2 uploads"):
+    assert refused.value.status == 2
+    with pytest.raises(SiteError, match="2 uploads") as refused:
         refusals.check_new(new, 2, replace=False)
+    assert refused.value.status == 2
     refusals.check_new(new | {"public.shop_order": 3}, 2, replace=True)
 
 
 def test_full_disk_is_refused() -> None:
     refusals.check_room(100, 100, "db1")
-    with pytest.raises(SiteError, match=r"db1 has 1 MiB of free disk, .* need about 2 MiB"):
+    with pytest.raises(
+        SiteError, match=r"db1 has 1 MiB of free disk, .* need about 2 MiB"
+    ) as refused:
         refusals.check_room(2 * 2**20, 2**20, "db1")
+    assert refused.value.status == 2
 
 
 def test_tables_are_compared_and_shown() -> None:

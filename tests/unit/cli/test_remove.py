@@ -17,18 +17,24 @@ from espalier.progress.results import Result, Results
 
 FOUND = {
     "db1": {
-        "databases": [{"name": "shop", "bytes": 8_000_000}],
+        "databases": [
+            {"name": "old", "bytes": 7_000_000, "closed": True},
+            {"name": "shop", "bytes": 8_000_000, "closed": False},
+        ],
+        "is_stopped": False,
         "kept": [{"what": "uploads", "path": "/srv/shop/media", "size": "1 file, 4.1 kB"}],
     },
-    "app1": {"databases": [], "kept": []},
+    "db2": {"databases": [], "is_stopped": True, "kept": []},
 }
 
 
 def test_it_says_what_goes_and_what_stays() -> None:
     lines = list(remove.announcement("shop", FOUND))
-    assert lines[0] == "The kit would leave db1, app1, with the site shop:"
-    assert lines[-2:] == [
+    assert lines[0] == "The kit would leave db1, db2, with the site shop:"
+    assert lines[-4:] == [
+        "    db1  old              database, 7.0 MB: its data kept, no dump: it is closed",
         "    db1  shop             database, 8.0 MB: dumped and kept",
+        "    db2  PostgreSQL       stands still: it is started, and dumped and kept",
         "    db1  /srv/shop/media  uploads: 1 file, 4.1 kB",
     ]
     environment = Environment(Path("/x"), NONE_GIVEN | {"environment": "production"})
@@ -59,7 +65,11 @@ def test_the_site_s_name_is_the_word(
 def test_removal_goes_on_with_the_name_and_says_what_to_type_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    kept = {"databases": [], "kept": [{"what": "uploads", "path": "/m", "size": "1 file"}]}
+    kept = {
+        "databases": [],
+        "is_stopped": False,
+        "kept": [{"what": "uploads", "path": "/m", "size": "1 file"}],
+    }
     looked: list[Playbook] = []
 
     def collect(playbook: Playbook) -> Results:

@@ -20,6 +20,8 @@ from espalier.progress.stages import stage_of
         (["django"], "site_lock", {"unlock": {}}, False, ""),
         (["django", "secrets"], "ansible.builtin.include_role", {}, False, "secrets"),
         (["secrets", "django"], "ansible.builtin.include_role", {}, True, "secrets"),
+        (["lock"], "site_lock", {"project": "shop", "what": "remove"}, False, "lock"),
+        (["lock"], "site_lock", {"unlock": {}}, False, ""),
         (["retire"], "ansible.builtin.include_role", {}, True, "retire"),
         ([], "ansible.builtin.command", {}, False, ""),
     ],

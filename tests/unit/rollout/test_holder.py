@@ -20,6 +20,7 @@ import pytest
 
 from espalier.inventory.site import Site, SiteError
 from espalier.rollout import holder
+from espalier.rollout.lock import HEARTBEAT
 
 NO_MACHINES = Site(Path("inventories/x"), "shop", {"services": {"django": []}}, {}, {}, {})
 
@@ -121,6 +122,15 @@ def test_the_lock_is_free_as_soon_as_it_was_unlocked(run: Run, site: Site, tmp_p
     assert is_free(tmp_path / "lock")
     assert (tmp_path / "lock").read_text() == "", "nothing was cut off"
     assert status_at_its_end(held["pid"]) == 0
+
+
+def test_what_the_run_is_stands_in_the_lock(run: Run, site: Site, tmp_path: Path) -> None:
+    held = holder.start(site, "ann@desk", run=run.pipes, what="remove")
+    deadline = time.monotonic() + 2 * HEARTBEAT
+    while (said := json.loads((tmp_path / "lock").read_text())["what"]) != "remove":
+        assert time.monotonic() < deadline, said
+        time.sleep(0.1)
+    holder.end(held["socket"])
 
 
 def test_run_that_was_killed_leaves_that_it_was_cut_off(
