@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -158,13 +159,32 @@ def test_secrets_move_into_the_vault_and_nothing_changes(anna: Person, shop: str
     assert "Nothing would change." in said
 
 
+# As a project may have, which owns its database: a better match for text than PostgreSQL's own.
+HOSTILE = """
+SET ROLE shop;
+CREATE OR REPLACE FUNCTION public.format(text, text, text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+  IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+    CREATE ROLE evil SUPERUSER;
+  END IF;
+  RETURN pg_catalog.format($1, $2, $3);
+END $$
+"""
+
+
 def test_password_of_the_database_is_rotated_without_a_failed_request(
     anna: Person, shop: str, visitors: Visitors
 ) -> None:
+    psql = f"espalier psql {VAULT} -c"
+    anna.gets(f"{psql} {shlex.quote(HOSTILE)}")
+    anna.gets(f"{psql} 'ALTER ROLE shop SET statement_timeout = 55000'")
     before = anna.gets(f"espalier secrets show database_password {VAULT}")
     with visitors():
         anna.gets(f"espalier secrets rotate database_password {VAULT}")
     assert anna.gets(f"espalier secrets show database_password {VAULT}") != before
+    roles = anna.gets(f"{psql} 'SELECT rolname, rolconfig FROM pg_roles'")
+    assert roles.count("statement_timeout=55000") == 2, "what is set for the owner is for both"
+    assert "evil" not in roles
     commit(anna, "Another password")
 
 
