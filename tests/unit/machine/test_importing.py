@@ -86,6 +86,28 @@ def test_sql_is_cleaned_of_owners_and_of_what_a_superuser_makes() -> None:
     assert dump.left_out == ["CREATE EVENT TRIGGER watch ON ddl_command_end"]
 
 
+def test_what_is_left_out_of_sql_is_left_out_to_its_semicolon() -> None:
+    """Its comments have several lines, and others are changed after they are made."""
+    text = b"""COMMENT ON SCHEMA public IS 'it''s;
+DROP TABLE a;
+';
+CREATE EVENT TRIGGER e ON ddl_command_end
+   EXECUTE FUNCTION public.f();
+ALTER EVENT TRIGGER e DISABLE;
+COMMENT ON EVENT TRIGGER e IS 'one;
+two';
+CREATE PUBLICATION p WITH (publish = 'insert');
+ALTER PUBLICATION p ADD TABLE ONLY public.a;
+COMMENT ON PUBLICATION p IS 'x';
+SET a = 1;
+"""
+    dump = sql.Dump()
+    assert list(sql.clean(text.splitlines(keepends=True), dump)) == [b"SET a = 1;\n"]
+    assert [what.split()[1] for what in dump.left_out] == ["EVENT", "PUBLICATION"]
+    with pytest.raises(ImportingError, match="its end is missing"):
+        list(sql.clean([b"COMMENT ON PUBLICATION p IS 'x\n"], sql.Dump()))
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
@@ -149,6 +171,7 @@ LISTING = """;
 12; 1255 16511 FUNCTION espalier_pooler verifier(text) postgres
 217; 1259 16386 TABLE public garden_tree uabc
 3900; 3466 16503 EVENT TRIGGER - watch heroku_admin
+4103; 0 0 COMMENT - EVENT TRIGGER watch heroku_admin
 3800; 2613 16600 BLOB - 16600 uabc
 4101; 0 0 SEQUENCE SET public garden_tree_id_seq uabc
 4102; 0 0 COMMENT - SCHEMA public postgres
