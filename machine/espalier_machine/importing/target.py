@@ -254,7 +254,12 @@ def drop(folder: Path, database: str) -> dict[str, Any]:
 
 
 def _copy_kit_schema(folder: Path, owner: str, database: str) -> None:
-    """Copy what the kit keeps in the site's database for a connection pool, if there is one."""
+    """Copy what the kit keeps in the site's database for a connection pool, if there is one.
+
+    What a dump as SQL has of it, from another site of the kit, makes room.
+    """
+    script = f"DROP SCHEMA IF EXISTS {KIT_SCHEMA} CASCADE"
+    psql(folder, database, script, "the pool's function cannot be copied")
     there = f"SELECT 1 FROM pg_namespace WHERE nspname = {literal(KIT_SCHEMA)}"
     if psql(folder, owner, there, "the site's database cannot be asked"):
         argv = ["pg_dump", f"--schema={KIT_SCHEMA}", "--dbname", owner]

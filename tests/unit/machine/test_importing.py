@@ -293,6 +293,9 @@ def test_what_was_begun_ends_with_whoever_asked_for_it(tmp_path: Path, is_silent
     assert not child.exists() or child.read_text().split()[2] == "Z"
 
 
+POOLER = ("DROP SCHEMA IF EXISTS espalier_pooler CASCADE", "nspname = 'espalier_pooler'")
+
+
 class Server:
     """Stands for PostgreSQL: notes what it is asked, and by whom; fails at a word."""
 
@@ -351,6 +354,9 @@ def test_dump_is_loaded_by_a_login_that_is_nobody_else(
     assert {who for who, what in server.asked if "ANALYZE" in what or "count(*)" in what} == {by}
     assert not any(f"TO {by}" in what for _, what in server.asked if "GRANT shop" in what)
     assert any("REASSIGN OWNED BY espalier_import" in what for _, what in server.asked)
+    done = [what for _, what in server.asked]
+    room, found = (next(n for n, what in enumerate(done) if word in what) for word in POOLER)
+    assert next(n for n, what in enumerate(done) if "clean.sql" in what) < room < found
     (extensions,) = [what for _, what in server.asked if "CREATE EXTENSION" in what]
     assert 'CREATE EXTENSION IF NOT EXISTS "a""b;" WITH SCHEMA "x y";' in extensions
     assert 'CREATE EXTENSION IF NOT EXISTS "citext";' in extensions
