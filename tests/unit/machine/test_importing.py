@@ -364,6 +364,19 @@ def test_dump_is_loaded_by_a_login_that_is_nobody_else(
     assert 'CREATE EXTENSION IF NOT EXISTS "citext";' in extensions
 
 
+def test_database_that_no_import_has_made_is_not_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(monkeypatch)
+    server.load(tmp_path)
+    made = next(what for _, what in server.asked if "CREATE DATABASE" in what)
+    mark = "COMMENT ON DATABASE \"shop_import\" IS 'loaded by espalier import';"
+    assert made.index("CREATE ROLE") < made.index("CREATE DATABASE") < made.index(mark)
+    monkeypatch.setattr(target, "psql", lambda *asked: [["1"]])  # each question has an answer
+    with pytest.raises(ImportingError, match="has a database shop_import already"):
+        target.look(tmp_path, "shop", "shop_import", rows=False)
+
+
 @pytest.mark.parametrize("fails", ["CREATE EXTENSION", "clean.sql", "REASSIGN"])
 def test_load_that_fails_leaves_no_database_and_no_login(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
