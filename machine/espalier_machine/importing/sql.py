@@ -27,6 +27,8 @@ SKIPPED = re.compile(
     rb"(?:CREATE |ALTER |COMMENT ON )(?:EVENT TRIGGER|PUBLICATION|SUBSCRIPTION) )"
 )
 SKIPPED_COMMAND = re.compile(rb"^\\(?:un)?restrict ")  # of psql, so without a semicolon
+# With --clean, of an empty database: nothing is there to drop before the first thing is made.
+CLEANING = re.compile(rb"^(?:DROP|ALTER) ")
 MENTIONED = re.compile(rb"^CREATE (?:EVENT TRIGGER|PUBLICATION|SUBSCRIPTION) ")
 # pg_dump writes both, whatever its options.
 BEGINNING, END = b"-- PostgreSQL database dump", b"-- PostgreSQL database dump complete"
@@ -70,7 +72,7 @@ def clean(lines: Iterable[bytes], dump: Dump) -> Iterator[bytes]:
         ImportingError: it is a dump of a whole cluster, has a command of psql in it, or is cut off.
     """
     table, text, is_skipped = "", b"", False
-    several, wants_end = "", False
+    several, wants_end, is_empty = "", False, True
     for line in lines:
         bare = line.rstrip(b"\r\n")
         if table:  # rows of COPY, a line each
@@ -79,7 +81,9 @@ def clean(lines: Iterable[bytes], dump: Dump) -> Iterator[bytes]:
             else:
                 dump.rows[table] += 1
             yield line
-        elif is_skipped or (not text and SKIPPED.match(bare)):
+        elif is_skipped or (
+            not text and (SKIPPED.match(bare) or (is_empty and CLEANING.match(bare)))
+        ):
             if not is_skipped and (extension := extension_of(bare.decode(errors="replace"))):
                 dump.extensions.append(extension)
             if not is_skipped and MENTIONED.match(bare):
@@ -97,6 +101,7 @@ def clean(lines: Iterable[bytes], dump: Dump) -> Iterator[bytes]:
                 "database alone: pg_dump --format=custom --no-owner --no-privileges DATABASE."
             )
         else:
+            is_empty = is_empty and not bare.startswith(b"CREATE ")
             if bare in (BEGINNING, END):
                 wants_end = bare == BEGINNING
             if copied := COPY.match(bare):

@@ -108,6 +108,20 @@ SET a = 1;
         list(sql.clean([b"COMMENT ON PUBLICATION p IS 'x\n"], sql.Dump()))
 
 
+def test_what_clean_drops_is_not_there_yet() -> None:
+    text = b"""ALTER TABLE ONLY public.a DROP CONSTRAINT a_pkey;
+DROP TABLE public.a;
+DROP EXTENSION IF EXISTS citext;
+CREATE EXTENSION IF NOT EXISTS citext WITH SCHEMA public;
+DROP SCHEMA app;
+"""
+    made = (
+        b"CREATE TABLE public.a (\n    id integer\n);\nALTER TABLE public.a ADD b int;\nDROP x;\n"
+    )
+    lines = (text + made).splitlines(keepends=True)
+    assert b"".join(sql.clean(lines, sql.Dump())) == made
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
