@@ -86,11 +86,16 @@ def ways() -> dict[str, Way]:
         "a password file for sudo": Way(["--become-password-file", become], vault=False),
         "a password for sudo, typed": Way(["-K"], typed={"BECOME password": PASSWORD}, vault=False),
         "a bastion by ProxyCommand": Way(
-            ["--vault-password-file", vault, "-e", json.dumps({"ansible_ssh_common_args": command})]
+            [
+                "--vault-password-file",
+                vault,
+                "--extra-vars",
+                json.dumps({"ansible_ssh_common_args": command}),
+            ]
         ),
         "a password for SSH, typed": Way(
             # An empty key file is none.
-            ["-k", "-K", "-e", "ansible_ssh_private_key_file="],
+            ["-k", "-K", "--extra-vars", "ansible_ssh_private_key_file="],
             typed={"SSH password": PASSWORD, "BECOME password": ""},
             vault=False,
         ),

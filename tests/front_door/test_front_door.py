@@ -183,7 +183,7 @@ def test_password_of_the_database_is_rotated_without_a_failed_request(
         anna.gets(f"espalier secrets rotate database_password {VAULT}")
     assert anna.gets(f"espalier secrets show database_password {VAULT}") != before
     roles = anna.gets(f"{psql} 'SELECT rolname, rolconfig FROM pg_roles'")
-    assert roles.count("statement_timeout=55000") == 2, "what is set for the owner is for both"
+    assert roles.count("statement_timeout=55") == 2, "what is set for the owner is for both"
     assert "evil" not in roles
     commit(anna, "Another password")
 
