@@ -20,7 +20,9 @@ units=$(systemctl list-units --plain --no-legend "$1" | cut -d ' ' -f 1)
 systemctl restart $units
 sleep 5
 for unit in $units; do
-  [ "$(systemctl show -P ActiveState -P NRestarts "$unit" | xargs)" = "active 0" ] || echo "$unit"
+  # One after the other: of several, systemd has an order of its own.
+  state=$(systemctl show -P ActiveState "$unit")
+  [ "$state $(systemctl show -P NRestarts "$unit")" = "active 0" ] || echo "$unit"
 done
 """
 USAGE = 2

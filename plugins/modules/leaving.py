@@ -51,7 +51,8 @@ RETURN = """
 databases:
   description:
     - C(survey), the databases of the cluster that runs here, as C(name), C(bytes) and C(closed):
-      whether it takes no connections (C(ALLOW_CONNECTIONS false)), not even that of C(pg_dump).
+      whether it takes no connections (C(ALLOW_CONNECTIONS false), or half dropped), not even that
+      of C(pg_dump).
   type: list
   returned: success
 is_stopped:
@@ -78,9 +79,10 @@ from ansible.module_utils.basic import AnsibleModule
 KEPT = "/var/lib/espalier-kept"
 README = f"{KEPT}/README"
 MEDIA = "/srv/{}/media"
+# -1 is no limit of connections, and -2 a database that a DROP DATABASE which was cut off has left.
 DATABASES = """
 SELECT json_agg(json_build_object('name', datname, 'bytes', pg_database_size(oid),
-  'closed', NOT datallowconn) ORDER BY datname)
+  'closed', NOT datallowconn OR datconnlimit = -2) ORDER BY datname)
 FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'
 """
 # What is kept wherever it is there: what it is, and where; {} is the site's name.

@@ -71,6 +71,11 @@ def test_dump_of_one_database_takes_no_other_s_place() -> None:
     }
 
 
+def test_database_that_is_half_dropped_is_closed_too() -> None:
+    """PostgreSQL lets nobody in, so a removal would stop at it each time."""
+    assert "'closed', NOT datallowconn OR datconnlimit = -2" in leaving.DATABASES
+
+
 def test_readme_names_every_place_and_the_way_back(machine: Path) -> None:
     write(machine / "srv/shop/media/cat.jpg")
     text = leaving.readme("shop", ["nginx", "postgresql"], "2026-11-28")

@@ -27,8 +27,9 @@ AND NOT EXISTS (
 )
 ORDER BY 1, 2
 """
+# Those that inherit from a table have rows of their own in a dump.
 COUNT = f"""
-SELECT format('SELECT %L, %L, count(*) FROM %I.%I', schema, name, schema, name)
+SELECT format('SELECT %L, %L, count(*) FROM ONLY %I.%I', schema, name, schema, name)
 FROM ({TABLES}) tables \\gexec
 """
 # Tables and sequences of extensions, of which a dump has the rows that somebody has added, as those

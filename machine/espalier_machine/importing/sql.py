@@ -19,17 +19,17 @@ EXTENSION = re.compile(
     r'(?: WITH SCHEMA (?P<schema>"[^"]+"|\S+?))?;$'
 )
 QUOTES = re.compile(rb"""'|"|--|\\|\$(?:[A-Za-z_]\w*)?\$""")
-# Owners, privileges and what belongs to the server; each is one line in a dump.
+# Owners, privileges and what belongs to the server, each up to its semicolon.
 SKIPPED = re.compile(
     rb"^(?:ALTER [A-Z ]+ .+ OWNER TO .+;$|GRANT |REVOKE |ALTER DEFAULT PRIVILEGES |"
     rb"CREATE EXTENSION |COMMENT ON EXTENSION |CREATE SCHEMA public;|COMMENT ON SCHEMA public |"
     rb"SET SESSION AUTHORIZATION |SET default_tablespace |SECURITY LABEL |"
-    rb"\\restrict |\\unrestrict )"
+    rb"(?:CREATE |ALTER |COMMENT ON )(?:EVENT TRIGGER|PUBLICATION|SUBSCRIPTION) )"
 )
-# Of several lines, up to the semicolon.
-SKIPPED_STATEMENT = re.compile(
-    rb"^(?:CREATE EVENT TRIGGER|CREATE PUBLICATION|CREATE SUBSCRIPTION) "
-)
+SKIPPED_COMMAND = re.compile(rb"^\\(?:un)?restrict ")  # of psql, so without a semicolon
+# With --clean, of an empty database: nothing is there to drop before the first thing is made.
+CLEANING = re.compile(rb"^(?:DROP|ALTER) ")
+MENTIONED = re.compile(rb"^CREATE (?:EVENT TRIGGER|PUBLICATION|SUBSCRIPTION) ")
 # pg_dump writes both, whatever its options.
 BEGINNING, END = b"-- PostgreSQL database dump", b"-- PostgreSQL database dump complete"
 WHOLE_CLUSTER = re.compile(rb"^(?:\\connect |CREATE DATABASE |CREATE ROLE )")
@@ -71,8 +71,8 @@ def clean(lines: Iterable[bytes], dump: Dump) -> Iterator[bytes]:
     Raises:
         ImportingError: it is a dump of a whole cluster, has a command of psql in it, or is cut off.
     """
-    table, text, statement = "", b"", False
-    several, wants_end = "", False
+    table, text, is_skipped = "", b"", False
+    several, wants_end, is_empty = "", False, True
     for line in lines:
         bare = line.rstrip(b"\r\n")
         if table:  # rows of COPY, a line each
@@ -81,23 +81,27 @@ def clean(lines: Iterable[bytes], dump: Dump) -> Iterator[bytes]:
             else:
                 dump.rows[table] += 1
             yield line
+        elif is_skipped or (
+            not text and (SKIPPED.match(bare) or (is_empty and CLEANING.match(bare)))
+        ):
+            if not is_skipped and (extension := extension_of(bare.decode(errors="replace"))):
+                dump.extensions.append(extension)
+            if not is_skipped and MENTIONED.match(bare):
+                dump.left_out.append(bare.decode(errors="replace"))
+            text = _open_text(bare, text)
+            is_skipped = bool(text) or not bare.endswith(b";")
         elif text:  # the body of a function, a text with several lines
             text = _open_text(bare, text)
             yield line
-        elif statement:
-            statement = not bare.endswith(b";")
-        elif SKIPPED_STATEMENT.match(bare):
-            dump.left_out.append(bare.decode(errors="replace"))
-            statement = not bare.endswith(b";")
+        elif SKIPPED_COMMAND.match(bare):
+            pass
         elif WHOLE_CLUSTER.match(bare):
             raise ImportingError(
                 "the dump is of a whole server, or makes its database itself. Make one of the "
                 "database alone: pg_dump --format=custom --no-owner --no-privileges DATABASE."
             )
-        elif SKIPPED.match(bare):
-            if extension := extension_of(bare.decode(errors="replace")):
-                dump.extensions.append(extension)
         else:
+            is_empty = is_empty and not bare.startswith(b"CREATE ")
             if bare in (BEGINNING, END):
                 wants_end = bare == BEGINNING
             if copied := COPY.match(bare):
@@ -119,7 +123,7 @@ def clean(lines: Iterable[bytes], dump: Dump) -> Iterator[bytes]:
                 if (bare.startswith(b"CREATE SCHEMA ") and b"IF NOT EXISTS" not in bare)
                 else line
             )
-    if table or text or wants_end:
+    if table or text or is_skipped or wants_end:
         raise ImportingError("the dump is cut off: its end is missing. Copy or make it once more.")
 
 

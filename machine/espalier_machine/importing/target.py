@@ -71,6 +71,13 @@ MAY_LOG_IN = f"""
 SELECT 1 FROM pg_hba_file_rules
 WHERE type = 'local' AND database @> ARRAY[{{}}] AND user_name @> ARRAY['{LOADER}']
 """
+# By what an import knows a database as its own, and may drop it; the login is made before it.
+MARK = "loaded by espalier import"
+IS_ANOTHER_S = f"""
+SELECT 1 FROM pg_database WHERE datname = {{}}
+AND shobj_description(oid, 'pg_database') IS DISTINCT FROM '{MARK}'
+AND NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{LOADER}')
+"""
 # While a password is set, its statement is in no log, and not among those that are counted.
 UNLOGGED = """
 SET log_statement = none; SET log_min_duration_statement = -1; SET log_min_error_statement = panic;
@@ -85,12 +92,18 @@ def look(folder: Path, database: str, new: str, rows: bool) -> dict[str, Any]:
     the planner runs those of an index on an expression.
 
     Raises:
-        ImportingError: the database `new` could not be loaded.
+        ImportingError: the database `new` could not be loaded, or is there and no import's.
     """
     if not psql(folder, "postgres", MAY_LOG_IN.format(literal(new)), "the database"):
         raise ImportingError(
             "PostgreSQL was set up by an earlier version of the kit, and lets nobody load a "
             "dump. Run `espalier site` first."
+        )
+    if psql(folder, "postgres", IS_ANOTHER_S.format(literal(new)), "the database"):
+        raise ImportingError(
+            f"PostgreSQL has a database {new} already, which this version of `espalier import` has "
+            f"not made, and an import would drop it. Give it another name: ALTER DATABASE {new} "
+            f"RENAME TO {new}_kept; or drop it."
         )
     argv = ["pg_dump", "--data-only", f"--dbname={connection(database)}"]
     return {
@@ -157,6 +170,7 @@ def _create(folder: Path, database: str) -> dict[str, str]:
     script = f"""{UNLOGGED}
 CREATE ROLE {LOADER} LOGIN BYPASSRLS PASSWORD {literal(password)};
 CREATE DATABASE {quoted(database)} TEMPLATE template0 ENCODING 'UTF8';
+COMMENT ON DATABASE {quoted(database)} IS {literal(MARK)};
 GRANT CREATE ON DATABASE {quoted(database)} TO {LOADER};
 """
     may_not = "the new database cannot be made"
@@ -254,7 +268,12 @@ def drop(folder: Path, database: str) -> dict[str, Any]:
 
 
 def _copy_kit_schema(folder: Path, owner: str, database: str) -> None:
-    """Copy what the kit keeps in the site's database for a connection pool, if there is one."""
+    """Copy what the kit keeps in the site's database for a connection pool, if there is one.
+
+    What a dump as SQL has of it, from another site of the kit, makes room.
+    """
+    script = f"DROP SCHEMA IF EXISTS {KIT_SCHEMA} CASCADE"
+    psql(folder, database, script, "the pool's function cannot be copied")
     there = f"SELECT 1 FROM pg_namespace WHERE nspname = {literal(KIT_SCHEMA)}"
     if psql(folder, owner, there, "the site's database cannot be asked"):
         argv = ["pg_dump", f"--schema={KIT_SCHEMA}", "--dbname", owner]

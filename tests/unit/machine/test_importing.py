@@ -86,6 +86,42 @@ def test_sql_is_cleaned_of_owners_and_of_what_a_superuser_makes() -> None:
     assert dump.left_out == ["CREATE EVENT TRIGGER watch ON ddl_command_end"]
 
 
+def test_what_is_left_out_of_sql_is_left_out_to_its_semicolon() -> None:
+    """Its comments have several lines, and others are changed after they are made."""
+    text = b"""COMMENT ON SCHEMA public IS 'it''s;
+DROP TABLE a;
+';
+CREATE EVENT TRIGGER e ON ddl_command_end
+   EXECUTE FUNCTION public.f();
+ALTER EVENT TRIGGER e DISABLE;
+COMMENT ON EVENT TRIGGER e IS 'one;
+two';
+CREATE PUBLICATION p WITH (publish = 'insert');
+ALTER PUBLICATION p ADD TABLE ONLY public.a;
+COMMENT ON PUBLICATION p IS 'x';
+SET a = 1;
+"""
+    dump = sql.Dump()
+    assert list(sql.clean(text.splitlines(keepends=True), dump)) == [b"SET a = 1;\n"]
+    assert [what.split()[1] for what in dump.left_out] == ["EVENT", "PUBLICATION"]
+    with pytest.raises(ImportingError, match="its end is missing"):
+        list(sql.clean([b"COMMENT ON PUBLICATION p IS 'x\n"], sql.Dump()))
+
+
+def test_what_clean_drops_is_not_there_yet() -> None:
+    text = b"""ALTER TABLE ONLY public.a DROP CONSTRAINT a_pkey;
+DROP TABLE public.a;
+DROP EXTENSION IF EXISTS citext;
+CREATE EXTENSION IF NOT EXISTS citext WITH SCHEMA public;
+DROP SCHEMA app;
+"""
+    made = (
+        b"CREATE TABLE public.a (\n    id integer\n);\nALTER TABLE public.a ADD b int;\nDROP x;\n"
+    )
+    lines = (text + made).splitlines(keepends=True)
+    assert b"".join(sql.clean(lines, sql.Dump())) == made
+
+
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
@@ -149,6 +185,7 @@ LISTING = """;
 12; 1255 16511 FUNCTION espalier_pooler verifier(text) postgres
 217; 1259 16386 TABLE public garden_tree uabc
 3900; 3466 16503 EVENT TRIGGER - watch heroku_admin
+4103; 0 0 COMMENT - EVENT TRIGGER watch heroku_admin
 3800; 2613 16600 BLOB - 16600 uabc
 4101; 0 0 SEQUENCE SET public garden_tree_id_seq uabc
 4102; 0 0 COMMENT - SCHEMA public postgres
@@ -270,6 +307,9 @@ def test_what_was_begun_ends_with_whoever_asked_for_it(tmp_path: Path, is_silent
     assert not child.exists() or child.read_text().split()[2] == "Z"
 
 
+POOLER = ("DROP SCHEMA IF EXISTS espalier_pooler CASCADE", "nspname = 'espalier_pooler'")
+
+
 class Server:
     """Stands for PostgreSQL: notes what it is asked, and by whom; fails at a word."""
 
@@ -326,11 +366,29 @@ def test_dump_is_loaded_by_a_login_that_is_nobody_else(
     assert by == "espalier_import"
     # What reads rows runs functions of the dump's.
     assert {who for who, what in server.asked if "ANALYZE" in what or "count(*)" in what} == {by}
+    # In a dump, the rows of a table that inherits are not those of the other one too.
+    assert all("count(*) FROM ONLY" in what for _, what in server.asked if "count(*)" in what)
     assert not any(f"TO {by}" in what for _, what in server.asked if "GRANT shop" in what)
     assert any("REASSIGN OWNED BY espalier_import" in what for _, what in server.asked)
+    done = [what for _, what in server.asked]
+    room, found = (next(n for n, what in enumerate(done) if word in what) for word in POOLER)
+    assert next(n for n, what in enumerate(done) if "clean.sql" in what) < room < found
     (extensions,) = [what for _, what in server.asked if "CREATE EXTENSION" in what]
     assert 'CREATE EXTENSION IF NOT EXISTS "a""b;" WITH SCHEMA "x y";' in extensions
     assert 'CREATE EXTENSION IF NOT EXISTS "citext";' in extensions
+
+
+def test_database_that_no_import_has_made_is_not_dropped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(monkeypatch)
+    server.load(tmp_path)
+    made = next(what for _, what in server.asked if "CREATE DATABASE" in what)
+    mark = "COMMENT ON DATABASE \"shop_import\" IS 'loaded by espalier import';"
+    assert made.index("CREATE ROLE") < made.index("CREATE DATABASE") < made.index(mark)
+    monkeypatch.setattr(target, "psql", lambda *asked: [["1"]])  # each question has an answer
+    with pytest.raises(ImportingError, match="has a database shop_import already"):
+        target.look(tmp_path, "shop", "shop_import", rows=False)
 
 
 @pytest.mark.parametrize("fails", ["CREATE EXTENSION", "clean.sql", "REASSIGN"])
