@@ -17,6 +17,7 @@ COPY public."Kept" (id) FROM stdin;
 2
 3
 \\.
+-- PostgreSQL database dump complete
 """
 
 
