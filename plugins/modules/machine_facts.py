@@ -106,11 +106,12 @@ def removed_by(pattern: str) -> str:
     """
     for path in glob.glob(pattern):
         with open(path) as file:
+            if not (found := re.match(r'{.*"by": "([^"]*)".*"what": "remove"}', file.read())):
+                continue  # and nothing is locked here, which a release would take for somebody
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                if found := re.match(r'{.*"by": "([^"]*)".*"what": "remove"}', file.read()):
-                    return found[1]
+                return found[1]
     return ""
 
 

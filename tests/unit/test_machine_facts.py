@@ -116,3 +116,11 @@ def test_machine_that_the_kit_is_leaving_says_who_does_it(tmp_path: Path) -> Non
         with open(lock) as held:
             fcntl.flock(held, fcntl.LOCK_EX)
             assert facts.removed_by(pattern) == who
+
+
+def test_lock_of_a_site_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A release that asks for it in that instant would be refused."""
+    monkeypatch.setattr(fcntl, "flock", lambda *given: pytest.fail("it was locked"))
+    for text in ("", json.dumps({"pid": 1, "by": "ann@desk", "token": "x", "what": "site.yml"})):
+        (tmp_path / "site.lock").write_text(text)
+        assert facts.removed_by(str(tmp_path / "*.lock")) == ""
