@@ -46,8 +46,6 @@ done
 echo "it has not followed the primary for a minute" >&2
 exit 1
 """
-
-
 # Ctrl-C, the end of a terminal, and the end that CI asks for.
 ENDING = (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
 UNCHANGED = "The site is as it was."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections.abc import Mapping
@@ -97,6 +96,5 @@ def _check(project: Mapping[str, Any]) -> None:
 
 
 def _install_prerequisites() -> None:
-    sudo = [] if os.geteuid() == 0 else ["sudo"]
-    if subprocess.run(["bash", str(commands.PREREQUISITES), "up", *sudo]).returncode:
+    if subprocess.run(commands.install_command()).returncode:
         raise SiteError("what a lab needs is not installed; the lines above say what.", 1)

@@ -21,7 +21,8 @@ def up(lab: Lab) -> None:
     """Make the lab's machines."""
     missing = [tool for tool in TOOLS if not shutil.which(tool, path=tool_path())]
     if missing:
-        raise LabError(f"Not installed: {', '.join(missing)}. `{_install()}` installs them.")
+        command = shlex.join(install_command())
+        raise LabError(f"Not installed: {', '.join(missing)}. `{command}` installs them.")
     ensure_key()
     images = {name: ensure_image(name) for name in sorted({m.image for m in lab.machines})}
     ensure_network(lab)
@@ -69,7 +70,7 @@ def status(lab: Lab) -> None:
         )
 
 
-def _install() -> str:
-    """What to type for the tools of a lab."""
+def install_command() -> list[str]:
+    """The command that installs what a lab needs, where it is missing."""
     sudo = [] if os.geteuid() == 0 else ["sudo"]
-    return shlex.join(["bash", str(PREREQUISITES), "up", *sudo])
+    return ["bash", str(PREREQUISITES), "up", *sudo]

@@ -28,6 +28,10 @@ LEFT_OUT = (
     "COMMENT - SCHEMA public",
 )
 MENTIONED = ("EVENT TRIGGER", "PUBLICATION", "SUBSCRIPTION")
+# What the kit keeps in a site's database for a pool, from which it is copied.
+KIT_SCHEMA = "espalier_pooler"
+# Heroku's watches over extensions there.
+OTHERS_SCHEMAS = ("_heroku", KIT_SCHEMA)
 # `217; 1259 16386 TABLE public garden_tree orchard`; a comment begins with a semicolon.
 ENTRY = re.compile(r"^\d+; \d+ \d+ (?P<what>.+)$")
 
@@ -38,11 +42,8 @@ def left_out(what: str) -> bool:
 
 
 def _is_another_s(what: str) -> bool:
-    """Whether an entry is of Heroku's own schema, which watches over extensions, or of the kit's.
-
-    The kit's, for a pool, is copied from the site's database.
-    """
-    return " _heroku " in f"{what} " or " espalier_pooler " in f"{what} "
+    """Whether an entry is of a schema that is Heroku's, or the kit's."""
+    return any(f" {schema} " in f"{what} " for schema in OTHERS_SCHEMAS)
 
 
 def choose(listing: str) -> tuple[list[str], list[str], list[str]]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from espalier_machine.importing import archive
+from espalier_machine.importing.archive import KIT_SCHEMA
 from espalier_machine.importing.errors import ImportingError
 from espalier_machine.importing.postgresql import (
     COUNT,
@@ -33,7 +34,6 @@ from espalier_machine.importing.postgresql import (
 LOADER = "espalier_import"
 # What each run of `site.yml` wants to find in the site's database.
 KIT_EXTENSION = "pg_stat_statements"
-KIT_SCHEMA = "espalier_pooler"
 AVAILABLE = "SELECT name FROM pg_available_extensions ORDER BY 1"
 # What somebody has set for the database, or for a role in it; both belong to its number.
 COPY_SETTINGS = """
