@@ -234,8 +234,15 @@ def test_second_inventory_on_the_same_machine_is_refused(anna: Person, shop: str
 def test_remove_takes_the_kit_off_and_keeps_the_data(
     anna: Person, shop: str, addresses: dict[str, str], vps: Callable[[str], str]
 ) -> None:
+    # As a DROP DATABASE leaves one that was cut off: nobody gets in, pg_dump neither.
+    for statement in (
+        "CREATE DATABASE half",
+        "UPDATE pg_database SET datconnlimit = -2 WHERE datname = 'half'",
+    ):
+        anna.gets(f'espalier psql {VAULT} -c "{statement}"')
     said = anna.gets(f"espalier remove --yes shop {VAULT}")
     assert "kept" in said
+    assert vps("cat /var/lib/espalier-kept/*-not-dumped").strip() == "half"
     assert vps("ps -eo comm= | grep -E '^(postgres|nginx|gunicorn)' || true") == ""
     dump = re.search(r"\S+-shop\.dump", said)
     assert dump
