@@ -14,24 +14,23 @@ import re
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from espalier.project.cache import exports, hold, prune
 from espalier.project.detection.detect import Detected
-from espalier.project.detection.groups import Groups
+from espalier.project.detection.groups import Groups, of_pyproject
 from espalier.project.detection.locks import LOCKS, Lock, exported_path, manifest_of
 from espalier.project.errors import ProjectError
 from espalier.project.source.process import Runner, run
 from espalier.project.source.tree import Source, sha256
 from espalier.project.words import last_line, without_password
 
-# What is installed for each tool, and nothing newer: the same lock gives the same requirements.
-TOOLS = {
-    "poetry": ("poetry==2.5.1", "poetry-plugin-export==1.10.1"),
-    "pdm": ("pdm==2.29.4",),
-    "pipenv": ("pipenv==2026.10.3",),
-}
+# Beside the tool itself. Versions, also of all that a tool needs, are those of tools/<tool>.txt:
+# the same lock gives the same requirements, this year and next.
+PLUGINS = {"poetry": ("poetry-plugin-export",)}
+VERSIONS = Path(__file__).parent / "tools"
 TIMEOUT = 600  # seconds, for a tool that has to be downloaded first
 # The tool asks nobody, makes no environment for the project, and reads no settings of a person's.
 QUIET = {
@@ -69,7 +68,8 @@ def export(
         return ""
     lock = LOCKS[detected.requirements_kind]
     texts = {one: source.read(one) for one in (path, manifest_of(path))}
-    content = json.dumps([texts, dataclasses.asdict(detected.groups), TOOLS[lock.tool]])
+    versions = (VERSIONS / f"{lock.tool}.txt").read_text()
+    content = json.dumps([texts, dataclasses.asdict(detected.groups), versions])
     with hold(cache_dir):
         kept = exports(cache_dir) / f"{sha256(content.encode())}.txt"
         if not kept.exists():
@@ -95,16 +95,16 @@ class _Call:
     runner: Runner
 
     def __call__(self, *argv: str) -> subprocess.CompletedProcess[str]:
-        first, *others = TOOLS[self.lock.tool]
-        extra = [word for one in others for word in ("--with", one)]
+        tool = self.lock.tool
+        extra = _options("--with", PLUGINS.get(tool, ()))
         uv = [sys.executable, "-P", "-m", "uv", "tool", "run", "-q", "--isolated"]
-        python = ["--python", sys.executable]
+        chosen = ["--python", sys.executable, "--constraints", str(VERSIONS / f"{tool}.txt")]
         environ = QUIET | {
             "POETRY_CONFIG_DIR": str(self.folder / "config"),
             "PDM_CONFIG_FILE": str(self.folder / "config.toml"),
             "PIPENV_PIPFILE": str(self.folder / "project" / "Pipfile"),
         }
-        argv = (*uv, *python, "--from", first, *extra, self.lock.tool, *argv)
+        argv = (*uv, *chosen, "--from", tool, *extra, tool, *argv)
         return self.runner(argv, timeout=TIMEOUT, environ=environ)
 
     def refuse(self, result: subprocess.CompletedProcess[str]) -> ProjectError:
@@ -123,8 +123,7 @@ class _Call:
                 f"uv's configuration, or export it to a requirements file yourself."
             )
         return ProjectError(
-            f"{start} cannot be read by {TOOLS[self.lock.tool][0]}: "
-            f"{last_line(without_password(output))}."
+            f"{start} cannot be read by {self.lock.tool}: {last_line(without_password(output))}."
         )
 
     def refuse_old(self) -> ProjectError:
@@ -166,9 +165,12 @@ def _poetry(call: _Call, folder: Path, groups: Groups) -> str:
 def _pdm(call: _Call, folder: Path, groups: Groups) -> str:
     if call("lock", "--check", "-p", str(folder)).returncode == 1:
         raise call.refuse_old()
-    chosen = _options("-G", groups.names)
-    argv = ("export", "-p", str(folder), "-f", "requirements", "--prod", "--no-extras", *chosen)
-    result = call(*argv)
+    known = of_pyproject(tomllib.loads((folder / "pyproject.toml").read_text()), "pdm.lock").groups
+    # With a dependency group named, PDM takes all those that are not named as left out.
+    left_out = _options("--without", [name for name in known if name not in groups.groups])
+    others = left_out if groups.groups else ["--prod"]
+    chosen = [*others, *_options("-G", groups.names)]
+    result = call("export", "-p", str(folder), "-f", "requirements", "--no-extras", *chosen)
     if result.returncode:
         raise call.refuse(result)
     return result.stdout

@@ -87,10 +87,11 @@ def _known(tree: ProjectTree, path: str, kind: str) -> Groups:
         sections = setup_cfg(tree, posixpath.join(folder, "setup.cfg"))
         return Groups(tuple(sections.get("options.extras_require", {})))
     manifest = read_toml(tree, posixpath.join(folder, "pyproject.toml"))
-    return _of_pyproject(manifest, kind)
+    return of_pyproject(manifest, kind)
 
 
-def _of_pyproject(manifest: dict[str, Any], kind: str) -> Groups:
+def of_pyproject(manifest: dict[str, Any], kind: str) -> Groups:
+    """Every group and extra of a pyproject.toml, as the tool of a kind of lock file knows them."""
     tool = manifest.get("tool", {})
     extras = [*manifest.get("project", {}).get("optional-dependencies", {})]
     groups = [*manifest.get("dependency-groups", {})]

@@ -42,11 +42,18 @@ def test_nothing_said_is_the_machines_own(tmp_path):
             ["3.14", "3.15"],
         ),
         (
-            {"pyproject.toml": '[project]\nrequires-python = ">=3.12"\n', ".python-version": "3.11"},
+            {
+                "pyproject.toml": '[project]\nrequires-python = ">=3.12"\n',
+                ".python-version": "3.11",
+            },
             ["3.13"],
         ),
         (
-            {"poetry.lock": LOCK, "pyproject.toml": POETRY.format("~3.12"), "requirements.txt": None},
+            {
+                "poetry.lock": LOCK,
+                "pyproject.toml": POETRY.format("~3.12"),
+                "requirements.txt": None,
+            },
             ["3.12"],
         ),
         (
