@@ -42,8 +42,8 @@ def refusal(machine: str, build: Mapping[str, Any], found: Mapping[str, Any]) ->
         wanted = f"the project requires Python {build['pythons']['requires']}"
     others = ", another version as `python:`" if build["python"] else ""
     return (
-        f"{machine} has Python {' and '.join(found['here'])}, and {wanted}. uv would bring "
-        f"one, and cannot: {_errors(found)}. Let the machine reach that place, name a mirror of it as "
+        f"{machine} has Python {' and '.join(found['here'])}, and {wanted}. uv would bring one, "
+        f"and cannot: {_errors(found)}. Let the machine reach that place, name a mirror of it as "
         f"`python_mirror:`{others}, or use a machine with another Debian. Nothing was changed."
     )
 

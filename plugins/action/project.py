@@ -13,8 +13,8 @@ project), `cache` (directory) and `base` (what a relative `directory:` is relati
 the root of the project that the inventory belongs to). Needs no connection, changes no machine,
 works in check mode. Returns `project_build`: `archive` (path), `identity`, `name`, `build`
 (build.json), `project` (checked, with defaults, without `environment` and a password in the URL,
-which are secrets), `python_downloads` (where a Python that the project names can be had) and `notes`
-(the lines that were shown).
+which are secrets), `python_downloads` (where a Python that the project names can be had) and
+`notes` (the lines that were shown).
 
 The work is done by `espalier.project`; here are only Ansible's arguments and results.
 """

@@ -56,11 +56,11 @@ class ActionModule(ActionBase):
             "directory": arguments["directory"],
             "downloads": arguments["downloads"],
         }
-        # Where the machine gets packages from may need a proxy that the task's environment names.
         found = self._execute_module("pythons", asked, task_vars=task_vars)
         if found.get("failed"):
             return result | found
         if not found["found"]:
             return result | {"failed": True, "msg": refusal(machine, build, found)}
-        self._display.display(f"  {chosen(machine, build, versions, found)}")
-        return result | {"changed": False, "python": found["found"]}
+        said = chosen(machine, build, versions, found)
+        self._display.display(f"  {said}")
+        return result | {"changed": False, "python_note": said}
