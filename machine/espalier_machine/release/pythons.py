@@ -46,25 +46,27 @@ def built_on(record: Mapping[str, Any]) -> str:
 
 def choose_python(machine: Machine, build: Mapping[str, Any]) -> Python:
     """The best Python for the archive that can be had here; raises ReleaseError where none can."""
-    own = own_python(machine)
+    own, why = own_python(machine), ""
     wanted = candidates(build, own)
     for version in wanted:
-        if version == own:
-            path = machine.config.python
-        else:
-            path = _find(machine, version) or _bring(machine, build, version)
+        path = machine.config.python if version == own else _find(machine, version)
+        if not path:
+            try:
+                path = _bring(machine, build, version)
+            except ReleaseError as error:
+                why = error.sentence
         if path:
             if version != wanted[0]:
                 machine.progress.note(
-                    f"Python {wanted[0]} is not here and cannot be brought: {version} is taken"
+                    f"Python {wanted[0]} is not here: {version} is taken, as uv says: {why}"
                 )
             return Python(version, path, own)
     said = build.get("pythons", {}).get("requires") or "`python:` in project.yml"
     raise ReleaseError(
         "install",
         f"this machine has Python {own}, the project needs {' or '.join(wanted)} ({said}), and uv "
-        "cannot bring it: install it on the machine, let the machine reach github.com, or name a "
-        "mirror with `python_mirror:` in project.yml.",
+        f"cannot bring it ({why}): let the machine reach that place, or name a mirror of it as "
+        "`python_mirror:` in project.yml.",
     )
 
 
@@ -76,14 +78,10 @@ def _find(machine: Machine, version: str) -> str:
 
 
 def _bring(machine: Machine, build: Mapping[str, Any], version: str) -> str:
-    """Have uv download an interpreter; its path, or "" where it cannot be reached."""
+    """Have uv download an interpreter; its path. Raises ReleaseError where it cannot be reached."""
     mirror = build.get("python_mirror", "")
     more = IMPATIENT | ({"UV_PYTHON_INSTALL_MIRROR": mirror} if mirror else {})
-    try:
-        _uv(machine, more, "install", "--no-bin", version)
-    except ReleaseError as error:
-        machine.progress.note(f"uv cannot bring Python {version}: {error}")
-        return ""
+    _uv(machine, more, "install", "--no-bin", version)
     machine.progress.note(f"uv has brought Python {version}")
     return _find(machine, version)
 

@@ -49,7 +49,7 @@ def uv_environment(machine: Machine) -> dict[str, str]:
         "UV_SYSTEM_CERTS": "1",
         "UV_NATIVE_TLS": "1",  # the older name of the line above
         "UV_PYTHON_DOWNLOADS": "manual",  # by `uv python install` alone
-        "UV_PYTHON_INSTALL_DIR": str(machine.root / "pythons"),
+        "UV_PYTHON_INSTALL_DIR": str(machine.pythons),
         "UV_COMPILE_BYTECODE": "1",
         "UV_NO_PROGRESS": "1",
     }
