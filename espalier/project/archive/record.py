@@ -51,6 +51,8 @@ def record(
                 ("server", project.server or (server if server != "gunicorn" else "")),
                 ("processes", dict(project.processes)),
                 ("schedule", dict(project.schedule)),
+                ("candidates", [[one.module, one.where] for one in detected.candidates]),
+                ("given", dict(sorted(detected.wanted.given.items()))),
                 ("hooks", {moment: list(commands) for moment, commands in project.hooks.items()}),
             )
             if value

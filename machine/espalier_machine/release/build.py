@@ -9,7 +9,6 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from espalier_machine.common import templates
 from espalier_machine.common.forms import new_release_id
 from espalier_machine.common.text import last_line, now
 from espalier_machine.release.archive import read_build, unpack
@@ -18,12 +17,12 @@ from espalier_machine.release.collect import collect_static
 from espalier_machine.release.disk import MEGABYTE, require_space
 from espalier_machine.release.environment import format_environment
 from espalier_machine.release.errors import ReleaseError, UsageError
-from espalier_machine.release.explain import explain_django
 from espalier_machine.release.machine import Machine
 from espalier_machine.release.prune import remove_leftovers
 from espalier_machine.release.record import Release, valid_id
 from espalier_machine.release.schedule import check_schedule
 from espalier_machine.release.scripts import process_script, release_environment, web_script
+from espalier_machine.release.settings import load_settings
 from espalier_machine.release.virtualenv import make_venv, python_version
 
 
@@ -85,15 +84,14 @@ def prepare(
     record = build | {"id": path.name, "venv": venv, "python": python_version(machine, build)}
     release = Release(path, record)
     with step("check", "import the project's settings"):
-        argv = [release.python, "-c", templates.read(__package__, "settings_check.py")]
-        explain = explain_django(f"the settings {build['settings']} do not load here")
-        env = machine.environment(release)
-        found = json.loads(last_line(machine.run(argv, "check", explain, env, release.workdir)))
+        found = load_settings(machine, release)
     with step("static", "collect static files"):
         record["static"] = collect_static(machine, release, found)
     with step("compile", "compile to bytecode"), suppress(ReleaseError):
         argv = [release.python, "-m", "compileall", "-q", "code", "overlay"]
-        machine.run(argv, "compile", last_line, env, path)  # a project may hold odd files
+        machine.run(
+            argv, "compile", last_line, machine.environment(release), path
+        )  # a project may hold odd files
     with step("unpack", "mark the release complete"), machine.as_user():
         record["prepared"] = now()
         fresh = path / ".release.json.new"

@@ -30,7 +30,12 @@ SHELL_WORDS |= {"!", "."}
 
 def script(build: Mapping[str, Any], name: str, **values: str) -> str:
     """A script in bin/: `$release` is its release, and it runs in the directory of manage.py."""
-    begin = render(__package__, "begin.sh", workdir=shlex.quote(build["workdir"]))
+    # A script has no value in it, as a password may change: it takes what its environment has.
+    given = "".join(
+        f'[ -z "${{{kits}-}}" ] || export {name}="${{{name}-${kits}}}"\n'
+        for name, kits in build.get("given", {}).items()
+    )
+    begin = render(__package__, "begin.sh", workdir=shlex.quote(build["workdir"]), given=given)
     return begin + render(__package__, name, **values)
 
 
