@@ -74,8 +74,8 @@ def demand(settings: str, variables: Sequence[Variable]) -> str:
 
 # What a line of code makes of a variable -> the kind of its value.
 _CODE = {
-    "true/false": r"\.bool\(|cast=bool|strtobool|bool\(",
     "whole number": r"\bint\(|\.int\(|cast=int",
+    "true/false": r"\bbool\(|\.bool\(|cast=bool|strtobool",
     "number": r"\bfloat\(|\.float\(|Decimal\(|\.decimal\(",
     "list": r"\.list\(|\.tuple\(|Csv\(|\.split\(",
     "JSON": r"\.json\(|loads\(|\.dict\(",

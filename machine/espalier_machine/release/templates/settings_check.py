@@ -23,18 +23,21 @@ class Recorder(type(os.environ)):
 
 
 def note(name):
-    frame = sys._getframe(2)
+    frame, found = sys._getframe(2), None
     while frame:
         file = frame.f_code.co_filename
         if "importlib._bootstrap" in file:
-            return  # a library's own, while it is imported
-        if os.path.realpath(file).startswith(CODE + os.sep):
-            where = os.path.relpath(os.path.realpath(file), CODE)
-            text = linecache.getline(file, frame.f_lineno).strip()
-            missed.pop(name, None)  # the last one is the likeliest
-            missed[name] = (f"{where} line {frame.f_lineno}", text)
-            return
+            break  # what is looked up below is a library's own, while it is imported
+        if not file.startswith("<") and os.path.realpath(file).startswith(CODE + os.sep):
+            found = frame
+            if frame.f_code.co_name == "<module>":
+                break  # what calls the project's helper says more than the helper
         frame = frame.f_back
+    if found:
+        file = found.f_code.co_filename
+        where = f"{os.path.relpath(os.path.realpath(file), CODE)} line {found.f_lineno}"
+        missed.pop(name, None)  # the last one is the likeliest
+        missed[name] = (where, linecache.getline(file, found.f_lineno).strip())
 
 
 def fields(error):
