@@ -45,9 +45,12 @@ def find_prepared(machine: Machine, build: Mapping[str, Any], id: str | None) ->
 
 @low_priority()
 def prepare(
-    machine: Machine, archive: Path, id: str | None, rollback: ExitStack
+    machine: Machine, archive: Path, id: str | None, rollback: ExitStack, settings: str = ""
 ) -> tuple[Release, bool]:
-    """Build the release of `archive`, or find it built; returns it and whether it was built now."""
+    """Build the release of `archive`, or find it built; returns it and whether it was built now.
+
+    Of several settings, those that the site has are tried first: this machine's, else `settings`.
+    """
     build = read_build(archive, machine.config.project)
     check_schedule(build)
     if release := find_prepared(machine, build, id):
@@ -84,7 +87,7 @@ def prepare(
     record = build | {"id": path.name, "venv": venv, "python": python_version(machine, build)}
     release = Release(path, record)
     with step("check", "import the project's settings"):
-        found = load_settings(machine, release)
+        found = load_settings(machine, release, settings)
     with step("static", "collect static files"):
         record["static"] = collect_static(machine, release, found)
     with step("compile", "compile to bytecode"), suppress(ReleaseError):

@@ -56,12 +56,13 @@ class Unloadable(Exception):
         return self.missed[(named or list(self.missed))[-1]]
 
 
-def load_settings(machine: Machine, release: Release) -> dict[str, Any]:
+def load_settings(machine: Machine, release: Release, of_site: str = "") -> dict[str, Any]:
     """Load the release's settings, and take the first of several candidates that loads.
 
     Args:
         machine: this one.
         release: the one that is built; its record names the settings that were taken.
+        of_site: the settings of the site's other machines, where this one has none live.
 
     Returns:
         What the settings say about static files.
@@ -72,7 +73,7 @@ def load_settings(machine: Machine, release: Release) -> dict[str, Any]:
     record = release.record
     candidates = dict(record.get("candidates") or [[record["settings"], "build.json"]])
     live = machine.live()
-    first = live.record["settings"] if live else ""
+    first = live.record["settings"] if live else of_site
     order = sorted(candidates, key=lambda name: name != first)  # a site keeps those it has
     failed: dict[str, Unloadable] = {}
     for name in order:
