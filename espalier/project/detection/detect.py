@@ -12,7 +12,7 @@ from espalier.project.detection.manage import find_manage
 from espalier.project.detection.notes import other_notes, size_note
 from espalier.project.detection.requirements import find_requirements
 from espalier.project.detection.settings import find_package_settings, find_settings
-from espalier.project.detection.settings_choice import choose, settings_notes
+from espalier.project.detection.settings_choice import choose, settings_notes, variables_notes
 from espalier.project.detection.tree import Found, ProjectTree
 from espalier.project.errors import ProjectError
 from espalier.project.schema import WHERE, Project
@@ -72,10 +72,11 @@ def detect(
         note("source", f"{source.description} at {source.revision[:12]}"),
         note("manage.py", manage, workdir.where),
         note("settings", settings.value, settings.where),
+        *settings_notes(candidates),
         note("application", f"{application.value} ({interface})", application.where),
         note("requirements", requirements.value, requirements.where),
+        *variables_notes(wanted),
         *([note("server", server.value, server.where)] if server.where else []),
-        *settings_notes(candidates, wanted),
         *other_notes(tree),
     ]
     return Detected(

@@ -31,11 +31,15 @@ def choose(
     return ordered, found[ordered[0].module]
 
 
-def settings_notes(candidates: Sequence[Candidate], wanted: Wanted) -> Iterator[str]:
-    """What a person is shown of them: the others, and what the kit gives under which names."""
+def settings_notes(candidates: Sequence[Candidate]) -> Iterator[str]:
+    """The other settings that are tried, and how to choose."""
     if len(candidates) > 1:
         others = ", ".join(one.module for one in candidates[1:])
-        yield note("", f"if these do not load: {others}; `settings:` says which")
+        yield note("", f"tried if these do not load: {others}; `settings:` says which")
+
+
+def variables_notes(wanted: Wanted) -> Iterator[str]:
+    """What the kit gives, under which names."""
     if wanted.shown:
         yield note("variables", ", ".join(wanted.shown), "the kit gives them to the settings")
 

@@ -86,7 +86,8 @@ def test_the_others_are_mentioned(tmp_path):
     notes = detected(tmp_path, DEV).notes
     assert "settings     mysite.settings.production (the name says production)" in notes
     assert any(
-        "if these do not load: mysite.settings.dev; `settings:` says which" in n for n in notes
+        "tried if these do not load: mysite.settings.dev; `settings:` says which" in n
+        for n in notes
     )
 
 

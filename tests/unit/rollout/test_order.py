@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from espalier.rollout.order import Answer, Done, Order, Task, answer_plan, failure, next_tasks
+from espalier.rollout.order import (
+    Answer,
+    Done,
+    Order,
+    Task,
+    _builds,
+    answer_plan,
+    failure,
+    next_tasks,
+)
 from espalier.rollout.outcome import Outcome
 
 TWO = ("app1", "app2")
