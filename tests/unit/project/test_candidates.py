@@ -85,10 +85,8 @@ def test_production_that_nobody_names_gives_way_where_it_wants_variables(tmp_pat
 def test_the_others_are_mentioned(tmp_path):
     notes = detected(tmp_path, DEV).notes
     assert "settings     mysite.settings.production (the name says production)" in notes
-    assert any(
-        "tried if these do not load: mysite.settings.dev; `settings:` says which" in n
-        for n in notes
-    )
+    said = "tried if these do not load: mysite.settings.dev; `settings:` says which"
+    assert any(said in one for one in notes)
 
 
 def test_stated_settings_have_no_rival(tmp_path):
