@@ -5,6 +5,7 @@ in the project's settings leaves here as it is, with the project's own traceback
 """
 
 import importlib
+import importlib.util
 import os
 import sys
 
@@ -20,6 +21,19 @@ if _name in ("", __name__):
         "or turn the overlay off and set DJANGO_SETTINGS_MODULE to the project's module."
     )
 _project = importlib.import_module(_name)
+_configuration = os.environ.get("DJANGO_CONFIGURATION", "")
+if _configuration and hasattr(_project, _configuration):
+    # django-configurations keeps settings in classes: its own loader makes a module's of one.
+    from configurations.importer import ConfigurationLoader
+
+    ConfigurationLoader(_configuration, importlib.util.find_spec(_name)).load_module(_name)
+
+    class _Applied:
+        """What its importer sets up where it loads this module: nothing is left to do."""
+
+        pre_setup = setup = post_setup = staticmethod(lambda: None)
+
+    globals()[_configuration] = _Applied
 
 _environ = dict(os.environ)
 # An ASGI application imports django.core.asgi before anything reads a setting; nothing else does.

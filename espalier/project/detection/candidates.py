@@ -15,7 +15,7 @@ from espalier.project.rules.basics import DOTTED
 from espalier.project.words import word_set
 
 # What builds or runs a project elsewhere, and names the settings for it.
-_DEPLOYMENT = re.compile(
+DEPLOYMENT = re.compile(
     r"(?:.*/)?(?:(?:[\w.-]*\.)?Dockerfile[\w.-]*|Containerfile|Procfile[\w.-]*|app\.(?:json|ya?ml)"
     r"|(?:docker-)?compose[\w.-]*\.ya?ml|production\.ya?ml|nixpacks\.toml|railpack\.json|fly\.toml"
     r"|railway\.(?:json|toml)|render\.ya?ml|heroku\.ya?ml|runtime\.ya?ml|[\w.@-]+\.service"
@@ -73,7 +73,7 @@ def rank(tree: ProjectTree, named: Sequence[Found]) -> list[Candidate]:
         One where there is no doubt; none where there is none at all.
     """
     candidates = [Candidate(one.value, one.where) for one in named if tree.module(one.value)]
-    deployed = list(_named_in(tree, _DEPLOYMENT))
+    deployed = list(_named_in(tree, DEPLOYMENT))
     if candidates and not deployed and len({one.module for one in candidates}) == 1:
         first = candidates[0]
         if not is_for_development(first.module):

@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 from espalier.project.detection.application import find_application, find_server
 from espalier.project.detection.candidates import Candidate
+from espalier.project.detection.configuration import find_configuration
 from espalier.project.detection.manage import find_manage
 from espalier.project.detection.notes import other_notes, size_note
 from espalier.project.detection.requirements import find_requirements
@@ -34,6 +35,7 @@ class Detected:
     server: Found  # what runs the application
     wanted: Wanted  # what the settings want of the environment
     candidates: tuple[Candidate, ...] = ()  # of several settings, the likeliest first
+    configuration: str = ""  # the class of the settings, of django-configurations
     notes: tuple[str, ...] = ()  # lines to show the user before the values are used
 
 
@@ -64,6 +66,7 @@ def detect(
         candidates = find_settings(project, tree)
         requirements, kind = find_requirements(project, tree)
     candidates, wanted = choose(project, tree, candidates, tiers)
+    configuration = find_configuration(project, tree)
     settings = Found(candidates[0].module, candidates[0].where or "the name says production")
     application, interface = find_application(project, tree, settings.value, requirements.value)
     server = find_server(project, tree, settings.value, requirements.value, interface)
@@ -73,6 +76,7 @@ def detect(
         note("manage.py", manage, workdir.where),
         note("settings", settings.value, settings.where),
         *settings_notes(candidates),
+        *([note("", f"class {configuration.value}", configuration.where)] if configuration else []),
         note("application", f"{application.value} ({interface})", application.where),
         note("requirements", requirements.value, requirements.where),
         *variables_notes(wanted),
@@ -89,6 +93,7 @@ def detect(
         server,
         wanted,
         tuple(candidates) if len(candidates) > 1 else (),
+        configuration.value if configuration else "",
         (*lines, *source.notes, *size_note(project, source)),
     )
 

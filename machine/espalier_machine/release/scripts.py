@@ -20,6 +20,7 @@ def release_environment(build: Mapping[str, Any], path: Path) -> dict[str, str]:
         "ESPALIER_RELEASE": path.name,
         "ESPALIER_STATIC_ROOT": str(path / "static"),
         "PYTHONPATH": f"{path}/overlay:{path}/{build['workdir']}",
+        **({"DJANGO_CONFIGURATION": name} if (name := build.get("configuration")) else {}),
     }
 
 

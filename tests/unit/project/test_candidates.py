@@ -92,3 +92,13 @@ def test_the_others_are_mentioned(tmp_path):
 def test_stated_settings_have_no_rival(tmp_path):
     found = detected(tmp_path, DEV, settings="mysite.settings.dev")
     assert (found.settings.value, found.candidates) == ("mysite.settings.dev", ())
+
+
+def test_the_class_of_django_configurations(tmp_path):
+    more = 'os.environ.setdefault("DJANGO_CONFIGURATION", "{}")\n'
+    files = {"manage.py": MANAGE.replace("import os, sys", "import os, sys\n" + more.format("Dev"))}
+    files["mysite/wsgi.py"] = "import os\n" + more.format("Production") + WSGI
+    assert detected(tmp_path / "a", {}).configuration == ""
+    assert detected(tmp_path / "b", files).configuration == "Production"
+    given = {"DJANGO_CONFIGURATION": "Dev"}
+    assert detected(tmp_path / "c", files, environment=given).configuration == ""
