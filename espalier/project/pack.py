@@ -11,7 +11,9 @@ from typing import Any
 from espalier.project.archive.build import Archive, build
 from espalier.project.cache import archives, hold
 from espalier.project.detection.detect import Detected, detect, refuse_server
+from espalier.project.detection.locks import exported_path
 from espalier.project.detection.settings_choice import refuse_missing
+from espalier.project.exported import export
 from espalier.project.schema import WHERE, Project, check
 from espalier.project.source.fetch import fetch
 from espalier.project.source.process import Runner, run
@@ -49,7 +51,7 @@ def pack(
         overlay_dir: the directory that holds the package `espalier_overlay`.
         extra_requirements: what the kit needs in every virtualenv, by server.
         tiers: those of the site, with which the kit has more to give.
-        run: starts git and pip.
+        run: starts git, pip and uv.
         show: gets the detected lines before they are used.
         where: the file to name in sentences.
 
@@ -62,8 +64,11 @@ def pack(
     refuse_server(checked.server, detected, where)
     show(detected.notes)
     refuse_missing(detected.settings.value, detected.wanted, where)
+    requirements = export(source, detected, cache_dir, where, run)
+    path = exported_path(detected.requirements.value, detected.requirements_kind)
+    written = {path: requirements} if path else {}
     # Private like the rest of the cache: an archive may hold a project's secrets.
     with hold(cache_dir):
         out = archives(cache_dir)
-        archive = build(checked, source, detected, overlay_dir, extra_requirements, out)
+        archive = build(checked, source, detected, overlay_dir, extra_requirements, out, written)
     return Packed(checked, source, detected, archive)

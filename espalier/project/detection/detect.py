@@ -9,8 +9,10 @@ from collections.abc import Collection
 from espalier.project.detection.application import find_application, find_server
 from espalier.project.detection.candidates import Candidate
 from espalier.project.detection.configuration import find_configuration
+from espalier.project.detection.groups import Groups, find_groups, group_notes
 from espalier.project.detection.manage import find_manage
 from espalier.project.detection.notes import other_notes, size_note
+from espalier.project.detection.python import Pythons, find_python, python_notes
 from espalier.project.detection.requirements import find_requirements
 from espalier.project.detection.settings import find_package_settings, find_settings
 from espalier.project.detection.settings_choice import choose, settings_notes, variables_notes
@@ -31,11 +33,13 @@ class Detected:
     application: Found
     interface: str  # "wsgi" or "asgi"
     requirements: Found  # the file, or for a package its exact version
-    requirements_kind: str  # "requirements", "uv.lock", "pyproject" or "package"
+    requirements_kind: str  # of `find_requirements`, or "package"
     server: Found  # what runs the application
     wanted: Wanted  # what the settings want of the environment
     candidates: tuple[Candidate, ...] = ()  # of several settings, the likeliest first
     configuration: str = ""  # the class of the settings, of django-configurations
+    groups: Groups = dataclasses.field(default_factory=Groups)  # of the requirements
+    python: Pythons = dataclasses.field(default_factory=Pythons)
     notes: tuple[str, ...] = ()  # lines to show the user before the values are used
 
 
@@ -68,6 +72,8 @@ def detect(
     candidates, wanted = choose(project, tree, candidates, tiers)
     configuration = find_configuration(project, tree)
     settings = Found(candidates[0].module, candidates[0].where or "the name says production")
+    groups = find_groups(project, tree, requirements.value, kind)
+    python = find_python(project, tree, requirements.value, kind)
     application, interface = find_application(project, tree, settings.value, requirements.value)
     server = find_server(project, tree, settings.value, requirements.value, interface)
     manage = posixpath.join(workdir.value, "manage.py")
@@ -80,6 +86,8 @@ def detect(
         note("application", f"{application.value} ({interface})", application.where),
         note("requirements", requirements.value, requirements.where),
         *variables_notes(wanted),
+        *group_notes(groups, project),
+        *python_notes(python),
         *([note("server", server.value, server.where)] if server.where else []),
         *other_notes(tree),
     ]
@@ -94,6 +102,8 @@ def detect(
         wanted,
         tuple(candidates) if len(candidates) > 1 else (),
         configuration.value if configuration else "",
+        groups,
+        python,
         (*lines, *source.notes, *size_note(project, source)),
     )
 

@@ -20,6 +20,7 @@ from espalier_machine.release.environment import format_environment
 from espalier_machine.release.errors import ReleaseError
 from espalier_machine.release.explain import explain_django
 from espalier_machine.release.machine import Machine
+from espalier_machine.release.native import with_packages
 from espalier_machine.release.record import Release
 from espalier_machine.release.scripts import release_environment
 
@@ -124,7 +125,10 @@ def check(
         return explain(re.sub(rf"(?m)^{MARK}.*\n", "", output))
 
     try:
-        out = machine.run(argv, "check", explain_and_note, env, release.workdir)
+        # A library of Debian's that is missing is found out now, and installed.
+        out = with_packages(
+            machine, lambda: machine.run(argv, "check", explain_and_note, env, release.workdir)
+        )
     except ReleaseError as error:
         error.detail = re.sub(rf"(?m)^{MARK}.*\n", "", error.detail)
         missed = {
