@@ -23,6 +23,7 @@ from pydantic_core import CoreSchema, core_schema
 from espalier.project.errors import ProjectError
 from espalier.project.rules import code, runtime, site, source
 from espalier.project.rules.basics import DOTTED, InvalidValue, choice, flag, list_of, matching
+from espalier.project.rules.writable import writable_directories
 from espalier.project.servers import SERVERS
 from espalier.project.words import listed, suggestion, without_password
 
@@ -113,12 +114,16 @@ class Project(BaseModel):
     ] = {}
     hooks: Annotated[Mapping[str, tuple[str, ...]], Rule(runtime.hooks)] = {}
     overlay: Annotated[bool, Rule(flag)] = True
-    writable: Annotated[
-        tuple[str, ...], Rule(list_of(site.writable_directory, "[/var/lib/orchard]"))
-    ] = ()
+    # Absolute, or relative to the root of the project's tree.
+    writable: Annotated[tuple[str, ...], Rule(writable_directories)] = ()
     upload_limit_mb: Annotated[int, Rule(site.megabytes)] = 25
     # {"path": prefix, "seconds": int}
     microcache: Annotated[tuple[Mapping[str, Any], ...], Rule(site.microcache)] = ()
+
+    @property
+    def writable_inside(self) -> tuple[str, ...]:
+        """What of `writable` lies in the project's own tree."""
+        return tuple(path for path in self.writable if not path.startswith("/"))
 
     # Rules for several keys together, in this order, once every key is right alone.
 
@@ -148,6 +153,12 @@ class Project(BaseModel):
         ):
             if key in self.model_fields_set:
                 raise InvalidValue(f"project.{key} has no meaning with `package:`: {instead}.")
+        if self.writable_inside:
+            raise InvalidValue(
+                f"project.writable: {self.writable_inside[0]} is in the project's tree, which a "
+                "package does not have: write an absolute directory such as "
+                f"/var/lib/{self.name or 'orchard'}, and tell the project of it."
+            )
         if self.version and not re.fullmatch(r"\d[\w.!+-]*", self.version):
             raise InvalidValue(
                 f'project.version: "{self.version}" is not one exact version of a package: write '

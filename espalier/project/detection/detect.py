@@ -11,6 +11,7 @@ from espalier.project.detection.notes import other_notes, size_note
 from espalier.project.detection.requirements import find_requirements
 from espalier.project.detection.settings import find_package_settings, find_settings
 from espalier.project.detection.tree import Found, ProjectTree
+from espalier.project.detection.writable import writable_notes
 from espalier.project.errors import ProjectError
 from espalier.project.schema import WHERE, Project
 from espalier.project.source.tree import Source
@@ -63,6 +64,7 @@ def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
         note("application", f"{application.value} ({interface})", application.where),
         note("requirements", requirements.value, requirements.where),
         *([note("server", server.value, server.where)] if server.where else []),
+        *writable_notes(project, tree),
         *other_notes(tree, settings.value),
     ]
     return Detected(

@@ -47,7 +47,7 @@ def read_build(archive: Path, project: str) -> dict[str, Any]:
     if build["project"] != project:
         sentence = f"{archive} holds {build['project']}; this machine runs {project}."
         raise ReleaseError("archive", sentence)
-    for path in (build["workdir"], build["requirements"]["path"]):
+    for path in (build["workdir"], build["requirements"]["path"], *build.get("writable", [])):
         if path.startswith("/") or ".." in path.split("/"):
             raise ReleaseError("archive", f"build.json in {archive} names {path}, outside of it.")
     return build

@@ -25,6 +25,7 @@ from espalier_machine.release.record import Release, valid_id
 from espalier_machine.release.schedule import check_schedule
 from espalier_machine.release.scripts import process_script, release_environment, web_script
 from espalier_machine.release.virtualenv import make_venv, python_version
+from espalier_machine.release.writable import link_writable, sqlite_files
 
 
 def find_prepared(machine: Machine, build: Mapping[str, Any], id: str | None) -> Release | None:
@@ -66,6 +67,7 @@ def prepare(
         with open(archive, "rb") as file, machine.as_user():
             staging.mkdir()
             unpack(file, staging)
+        link_writable(machine, build, staging)
     with step("install", "install requirements"):
         venv = make_venv(machine, build, staging, rollback)
     with step("unpack", "write the release's own files"), machine.as_user():
@@ -89,6 +91,10 @@ def prepare(
         explain = explain_django(f"the settings {build['settings']} do not load here")
         env = machine.environment(release)
         found = json.loads(last_line(machine.run(argv, "check", explain, env, release.workdir)))
+        if files := sqlite_files(release, found):
+            record["sqlite"] = files
+            for name in files:
+                machine.progress.note(f"the database {name} is the release's own: see `writable:`")
     with step("static", "collect static files"):
         record["static"] = collect_static(machine, release, found)
     with step("compile", "compile to bytecode"), suppress(ReleaseError):

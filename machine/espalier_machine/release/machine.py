@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from espalier_machine.common.forms import DATA
 from espalier_machine.release import history
 from espalier_machine.release.children import end_group, set_nice
 from espalier_machine.release.config import Config
@@ -35,6 +36,7 @@ class Machine:
         self.releases, self.venvs = self.root / "releases", self.root / "venvs"
         self.build, self.slots = self.root / "build", self.root / "slots"
         self.static, self.cache = self.root / "static", self.root / ".cache"
+        self.data = self.root / DATA
         self.lock_file, self.history = self.root / "release.lock", self.root / "history"
         self.site_lock_file = self.root / "site.lock"
         self.current = self.root / "current"
@@ -53,7 +55,7 @@ class Machine:
     def ensure_directories(self) -> None:
         """Make what is missing of the layout."""
         self.slots.mkdir(exist_ok=True)
-        for path in (self.releases, self.venvs, self.build, self.static, self.cache):
+        for path in (*(self.releases, self.venvs, self.build, self.static, self.cache, self.data),):
             if not path.exists():
                 path.mkdir()
                 if self.drops_privileges:
