@@ -23,6 +23,7 @@ from pydantic_core import CoreSchema, core_schema
 from espalier.project.errors import ProjectError
 from espalier.project.rules import code, runtime, site, source
 from espalier.project.rules.basics import DOTTED, InvalidValue, choice, flag, list_of, matching
+from espalier.project.rules.files import files as files_rule
 from espalier.project.rules.writable import writable_directories
 from espalier.project.servers import SERVERS
 from espalier.project.words import listed, suggestion, without_password
@@ -88,6 +89,10 @@ class Project(BaseModel):
         ),
     ] = ()
     environment: Annotated[Mapping[str, str], Rule(runtime.environment)] = Field(
+        default_factory=dict, repr=False
+    )
+    # Path in the tree -> {"content": text} or {"from": path beside the inventory}
+    files: Annotated[Mapping[str, Mapping[str, str]], Rule(files_rule)] = Field(
         default_factory=dict, repr=False
     )
     static_url: Annotated[str, Rule(site.url_prefix)] = "/static/"

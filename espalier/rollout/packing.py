@@ -46,6 +46,7 @@ def pack(site: Site, version: str = "") -> Archive:
         CACHE.expanduser(),
         paths.OVERLAY,
         site.requirements,
+        inventory=site.inventory,
     )
     build = packed.archive.build
     note = f"{build['source']} {build['version']} {build['revision'][:12]}".strip()

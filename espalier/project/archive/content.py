@@ -36,12 +36,14 @@ class Entry:
 
 def code(project: Project, source: Source, detected: Detected) -> Iterator[Entry]:
     """The project's files; for a package, a manage.py that the kit writes."""
+    files = source.files
     if project.package:
         text = _MANAGE.format(settings=detected.settings.value)
         yield generated("code/manage.py", text.encode(), 0o755)
-        return
-    for file in source.files:
-        yield Entry(dataclasses.replace(file, path=f"code/{file.path}"), source.tree / file.path)
+        files = tuple(file for file in files if file.path in source.added)
+    for file in files:
+        origin = source.added.get(file.path, source.tree / file.path)
+        yield Entry(dataclasses.replace(file, path=f"code/{file.path}"), origin)
 
 
 def overlay(overlay_dir: Path) -> Iterator[Entry]:
