@@ -23,6 +23,7 @@ from pydantic_core import CoreSchema, core_schema
 from espalier.project.errors import ProjectError
 from espalier.project.rules import code, runtime, site, source
 from espalier.project.rules.basics import DOTTED, InvalidValue, choice, flag, list_of, matching
+from espalier.project.rules.build import build_commands
 from espalier.project.rules.files import files as files_rule
 from espalier.project.rules.writable import writable_directories
 from espalier.project.servers import SERVERS
@@ -118,6 +119,9 @@ class Project(BaseModel):
         ),
     ] = {}
     hooks: Annotated[Mapping[str, tuple[str, ...]], Rule(runtime.hooks)] = {}
+    # None is "not stated": it is detected. () is none.
+    build: Annotated[tuple[str, ...], Rule(build_commands)] | None = None
+    node: Annotated[bool, Rule(flag)] | None = None
     overlay: Annotated[bool, Rule(flag)] = True
     # Absolute, or relative to the root of the project's tree.
     writable: Annotated[tuple[str, ...], Rule(writable_directories)] = ()

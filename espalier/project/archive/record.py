@@ -51,6 +51,7 @@ def record(
                 ("server", project.server or (server if server != "gunicorn" else "")),
                 ("processes", dict(project.processes)),
                 ("schedule", dict(project.schedule)),
+                ("build", detected.build.record()),
                 ("writable", list(project.writable_inside)),
                 ("hooks", {moment: list(commands) for moment, commands in project.hooks.items()}),
             )

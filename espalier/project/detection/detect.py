@@ -6,6 +6,7 @@ import dataclasses
 import posixpath
 
 from espalier.project.detection.application import find_application, find_server
+from espalier.project.detection.frontend import Build, find_build
 from espalier.project.detection.manage import find_manage
 from espalier.project.detection.notes import other_notes, size_note
 from espalier.project.detection.requirements import find_requirements
@@ -29,6 +30,7 @@ class Detected:
     requirements: Found  # the file, or for a package its exact version
     requirements_kind: str  # "requirements", "uv.lock", "pyproject" or "package"
     server: Found  # what runs the application
+    build: Build  # what runs before static files are collected
     notes: tuple[str, ...] = ()  # lines to show the user before the values are used
 
 
@@ -56,6 +58,7 @@ def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
         requirements, kind = find_requirements(project, tree)
     application, interface = find_application(project, tree, settings.value, requirements.value)
     server = find_server(project, tree, settings.value, requirements.value, interface)
+    build = find_build(project, tree)
     manage = posixpath.join(workdir.value, "manage.py")
     lines = [
         note("source", f"{source.description} at {source.revision[:12]}"),
@@ -64,6 +67,7 @@ def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
         note("application", f"{application.value} ({interface})", application.where),
         note("requirements", requirements.value, requirements.where),
         *([note("server", server.value, server.where)] if server.where else []),
+        *build.notes,
         *writable_notes(project, tree),
         *other_notes(tree, settings.value),
     ]
@@ -75,6 +79,7 @@ def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
         requirements,
         kind,
         server,
+        build,
         (*lines, *source.notes, *size_note(project, source)),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
@@ -20,6 +21,7 @@ from espalier_machine.release.environment import format_environment
 from espalier_machine.release.errors import ReleaseError, UsageError
 from espalier_machine.release.explain import explain_django
 from espalier_machine.release.machine import Machine
+from espalier_machine.release.project_build import build_project, require_node
 from espalier_machine.release.prune import remove_leftovers
 from espalier_machine.release.record import Release, valid_id
 from espalier_machine.release.schedule import check_schedule
@@ -52,6 +54,7 @@ def prepare(
     """Build the release of `archive`, or find it built; returns it and whether it was built now."""
     build = read_build(archive, machine.config.project)
     check_schedule(build)
+    require_node(machine, build)
     if release := find_prepared(machine, build, id):
         return release, False
     id = id or new_release_id(build["identity"])
@@ -86,6 +89,7 @@ def prepare(
         staging.rename(path)
     record = build | {"id": path.name, "venv": venv, "python": python_version(machine, build)}
     release = Release(path, record)
+    installed = build_project(machine, release)
     with step("check", "import the project's settings"):
         argv = [release.python, "-c", templates.read(__package__, "settings_check.py")]
         explain = explain_django(f"the settings {build['settings']} do not load here")
@@ -97,6 +101,9 @@ def prepare(
                 machine.progress.note(f"the database {name} is the release's own: see `writable:`")
     with step("static", "collect static files"):
         record["static"] = collect_static(machine, release, found)
+    with machine.as_user():
+        for folder in installed:
+            shutil.rmtree(folder)
     with step("compile", "compile to bytecode"), suppress(ReleaseError):
         argv = [release.python, "-m", "compileall", "-q", "code", "overlay"]
         machine.run(argv, "compile", last_line, env, path)  # a project may hold odd files

@@ -180,6 +180,8 @@ REFUSALS = [
     ({**D, "media_s3": {"bucket": "b", "secret_key": "x"}}, "set vault_s3_secret_key in the"),
     ({**D, "media_s3": {"bucket": "b", "endpoint_url": "s3"}}, "must start with https:// or"),
     ({**D, "overlay": "yes"}, "project.overlay: must be true or false, and is a text"),
+    ({**D, "build": "npm ci"}, "project.build: must be a list of commands, and is a text"),
+    ({**D, "node": "yes"}, "project.node: must be true or false"),
     ({**D, "files": ["x"]}, "project.files: must be a dictionary"),
     ({**D, "files": {"../x": "a"}}, '"../x" must be a path inside the project'),
     ({**D, "files": {"certs/": "a"}}, '"certs/" is a directory: write the path of a file'),
