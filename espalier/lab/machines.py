@@ -16,6 +16,8 @@ from espalier.lab.process import LabError, as_root, podman, run, runtime_option,
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "espalier" / "lab"
 SSH_KEY = CACHE / "id_ed25519"
 LABEL = "espalier.lab"
+# Of version 1: memory, and processor time, which most kernels mount together.
+HIERARCHIES = ("memory", "cpu", "cpuacct", "cpu,cpuacct")
 
 
 def limits() -> list[str]:
@@ -45,6 +47,21 @@ def sizes(machine: Machine) -> list[str]:
     return options
 
 
+def hierarchies(root: Path = Path("/sys/fs/cgroup")) -> list[str]:
+    """Let a machine's systemd bound its units where cgroups are of version 1.
+
+    There podman mounts a container's own cgroup and read-only, so that a unit's MemoryMax= would do
+    nothing. systemd looks below the mount for the path that /proc/self/cgroup names, which begins
+    at the host's root. With version 2 a container writes to a namespace of its own.
+    """
+    options = []
+    for name in HIERARCHIES:
+        place = root / name
+        if place.is_dir() and not place.is_symlink():
+            options += ["--volume", f"{place}:{place}:rw"]
+    return options
+
+
 def specification(lab: Lab, machine: Machine, image: str) -> list[str]:
     """Give the ``podman run`` options that make up a machine, but for its size."""
     options = [
@@ -52,6 +69,7 @@ def specification(lab: Lab, machine: Machine, image: str) -> list[str]:
         *("--network", lab.network_name, "--ip", machine.address),
         *("--systemd", "always", "--cap-add", "SYS_ADMIN,NET_ADMIN,SYS_PTRACE"),
         *limits(),
+        *hierarchies(),
     ]
     for where, size in machine.tmpfs.items():
         options += ["--tmpfs", f"{where}:rw,exec,mode=755,size={size}"]
@@ -95,7 +113,7 @@ def ensure_machine(lab: Lab, machine: Machine, image: str) -> None:
     known = podman("container", "inspect", name, check=False)
     if known.startswith("[") and (entries := json.loads(known)):
         made_from = entries[0]["Config"]["Labels"].get("espalier.spec")
-        same = made_from in (digest, _digest(_options_before_0_11(machine, options)))
+        same = made_from in (digest, _digest(_options_before_0_12(options)))
         if same and not entries[0]["State"]["Running"]:
             podman("start", name, check=False)
         if same and (size := sizes(machine)):
@@ -118,12 +136,11 @@ def _digest(options: list[str]) -> str:
     return hashlib.sha256(json.dumps(options).encode()).hexdigest()[:12]
 
 
-def _options_before_0_11(machine: Machine, options: list[str]) -> list[str]:
-    """What the label of a machine stands for that an earlier version of the kit has made."""
-    size = ["--memory", f"{machine.memory_mb}m"] if machine.memory_mb else []
-    size += ["--cpus", str(machine.cores)] if machine.cores else []
-    place = options.index("--tmpfs") if "--tmpfs" in options else len(options) - 2
-    return options[:place] + size + options[place:]
+def _options_before_0_12(options: list[str]) -> list[str]:
+    """What the label of a machine stands for that the version before has made."""
+    added = hierarchies()
+    place = options.index(added[0]) if added else 0
+    return options[:place] + options[place + len(added) :]
 
 
 def authorise(container: str, key: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import resource
 from collections.abc import Callable
@@ -119,14 +118,24 @@ def test_machine_keeps_what_it_holds_when_its_size_changes(ensure: Callable[...,
     assert other.commands() == ["rm", "run", "exec"]
 
 
-def test_machine_of_the_version_before_is_kept(ensure: Callable[..., Podman]) -> None:
-    tmpfs = {"/data": "10m"}
-    lab = parse_lab(listing(memory_mb=1024, cores=2, lab_tmpfs=tmpfs))
-    options = machines.specification(lab, lab.machines[0], "image")
-    place = options.index("--tmpfs")
-    before = [*options[:place], "--memory", "1024m", "--cpus", "2", *options[place:]]
-    label = hashlib.sha256(json.dumps(before).encode()).hexdigest()[:12]
-    assert ensure(label, memory_mb=1024, cores=2, lab_tmpfs=tmpfs).commands() == ["update"]
+def test_machine_of_the_version_before_is_kept(
+    ensure: Callable[..., Podman], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machines, "hierarchies", list)
+    before = label_of(ensure("another", memory_mb=1024))
+    monkeypatch.setattr(machines, "hierarchies", lambda: ["--volume", "/sys/fs/cgroup/memory"])
+    assert label_of(ensure("another", memory_mb=1024)) != before
+    assert ensure(before, memory_mb=1024).commands() == ["update"]
+
+
+def test_a_machine_s_systemd_may_bound_its_units(tmp_path: Path) -> None:
+    for name in ("memory", "cpu,cpuacct", "blkio"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "cpu").symlink_to("cpu,cpuacct")
+    assert machines.hierarchies(tmp_path)[1::2] == [
+        f"{tmp_path}/{name}:{tmp_path}/{name}:rw" for name in ("memory", "cpu,cpuacct")
+    ]
+    assert machines.hierarchies(tmp_path / "memory") == []  # version 2 alone
 
 
 def test_sources_are_for_the_wanted_release_from_this_machine_s_mirrors(

@@ -21,6 +21,7 @@ from espalier_machine.release.environment import format_environment
 from espalier_machine.release.errors import ReleaseError, UsageError
 from espalier_machine.release.explain import explain_django
 from espalier_machine.release.machine import Machine
+from espalier_machine.release.native import with_packages
 from espalier_machine.release.project_build import build_project, require_node
 from espalier_machine.release.prune import remove_leftovers
 from espalier_machine.release.record import Release, valid_id
@@ -94,7 +95,10 @@ def prepare(
         argv = [release.python, "-c", templates.read(__package__, "settings_check.py")]
         explain = explain_django(f"the settings {build['settings']} do not load here")
         env = machine.environment(release)
-        found = json.loads(last_line(machine.run(argv, "check", explain, env, release.workdir)))
+        printed = with_packages(
+            machine, lambda: machine.run(argv, "check", explain, env, release.workdir)
+        )
+        found = json.loads(last_line(printed))
         if files := sqlite_files(release, found):
             record["sqlite"] = files
             for name in files:

@@ -37,10 +37,12 @@ class Machine:
         self.build, self.slots = self.root / "build", self.root / "slots"
         self.static, self.cache = self.root / "static", self.root / ".cache"
         self.data = self.root / DATA
+        self.wheels = self.root / "wheels"
         self.lock_file, self.history = self.root / "release.lock", self.root / "history"
         self.site_lock_file = self.root / "site.lock"
         self.current = self.root / "current"
         self.by = "root"
+        self.debian_packages: list[str] = []  # what this command has installed
         try:
             self.account = pwd.getpwnam(config.user)
         except KeyError as error:
@@ -55,7 +57,8 @@ class Machine:
     def ensure_directories(self) -> None:
         """Make what is missing of the layout."""
         self.slots.mkdir(exist_ok=True)
-        for path in (*(self.releases, self.venvs, self.build, self.static, self.cache, self.data),):
+        made = (self.releases, self.venvs, self.build, self.static, self.cache)
+        for path in (*made, self.wheels, self.data):
             if not path.exists():
                 path.mkdir()
                 if self.drops_privileges:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from espalier_machine.common.text import last_line
+from espalier_machine.release import native, wheels
 from espalier_machine.release.disk import MEGABYTE, require_space
 from espalier_machine.release.explain import explain_uv
 from espalier_machine.release.machine import Machine
@@ -78,8 +79,15 @@ def make_venv(machine: Machine, build: Mapping[str, Any], tree: Path, rollback: 
         def explain(output: str) -> str:
             return explain_uv(output, machine.venvs)
 
-        env = uv_environment(machine)
-        return machine.run([machine.config.uv, *argv], "install", explain, env, folder, stdin)
+        def attempt() -> str:
+            try:
+                return machine.run(command, "install", explain, env, folder, stdin)
+            finally:
+                wheels.keep(machine)
+
+        command = [machine.config.uv, *argv]
+        env = uv_environment(machine) | {"UV_FIND_LINKS": str(machine.wheels)}
+        return native.with_packages(machine, attempt)
 
     at = ("--python", str(venv))
     uv("venv", "--python", build["python"] or machine.config.python, str(venv))
@@ -103,6 +111,7 @@ def make_venv(machine: Machine, build: Mapping[str, Any], tree: Path, rollback: 
     if wanted.is_local:  # an editable install would point into the staging directory
         source.insert(0, "--no-editable")
     uv("pip", "install", *at, *source, *needed_extras(extras, names, constrained), stdin=stdin)
+    native.install(machine, native.needed_to_run(uv("pip", "freeze", "-q", *at)))
     with machine.as_user():
         (venv / ".complete").touch()
     return venv.name
