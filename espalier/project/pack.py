@@ -15,6 +15,7 @@ from espalier.project.detection.locks import exported_path
 from espalier.project.detection.settings_choice import refuse_missing
 from espalier.project.exported import export
 from espalier.project.schema import WHERE, Project, check
+from espalier.project.source.added import add_files
 from espalier.project.source.fetch import fetch
 from espalier.project.source.process import Runner, run
 from espalier.project.source.tree import Source
@@ -41,6 +42,7 @@ def pack(
     run: Runner = run,
     show: Callable[[Sequence[str]], None] = lambda lines: None,
     where: str = WHERE,
+    inventory: Path | None = None,
 ) -> Packed:
     """Check, fetch, detect and build.
 
@@ -54,12 +56,14 @@ def pack(
         run: starts git, pip and uv.
         show: gets the detected lines before they are used.
         where: the file to name in sentences.
+        inventory: what a path after `from:` is relative to; `base_dir`, if none is given.
 
     Raises:
         ProjectError: from the first step that fails.
     """
     checked = check(project, where)
     source = fetch(checked, base_dir, cache_dir, run, where)
+    source = add_files(checked, source, inventory or base_dir, where)
     detected = detect(checked, source, where, tiers)
     refuse_server(checked.server, detected, where)
     show(detected.notes)

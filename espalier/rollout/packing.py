@@ -47,6 +47,7 @@ def pack(site: Site, version: str = "") -> Archive:
         paths.OVERLAY,
         site.requirements,
         tiers=site.topology["tiers"],
+        inventory=site.inventory,
     )
     build = packed.archive.build
     note = f"{build['source']} {build['version']} {build['revision'][:12]}".strip()

@@ -61,6 +61,8 @@ def record(
                 ("candidates", [[one.module, one.where] for one in detected.candidates]),
                 ("configuration", detected.configuration),
                 ("given", dict(sorted(detected.wanted.given.items()))),
+                ("build", detected.build.record()),
+                ("writable", list(project.writable_inside)),
                 ("hooks", {moment: list(commands) for moment, commands in project.hooks.items()}),
             )
             if value

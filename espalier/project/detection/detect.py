@@ -10,6 +10,7 @@ from espalier.project.detection.application import find_application, find_server
 from espalier.project.detection.candidates import Candidate
 from espalier.project.detection.configuration import find_configuration
 from espalier.project.detection.groups import Groups, find_groups, group_notes
+from espalier.project.detection.frontend import Build, find_build
 from espalier.project.detection.manage import find_manage
 from espalier.project.detection.notes import other_notes, size_note
 from espalier.project.detection.python import Pythons, find_python, python_notes
@@ -17,6 +18,7 @@ from espalier.project.detection.requirements import find_requirements
 from espalier.project.detection.settings import find_package_settings, find_settings
 from espalier.project.detection.settings_choice import choose, settings_notes, variables_notes
 from espalier.project.detection.tree import Found, ProjectTree
+from espalier.project.detection.writable import writable_notes
 from espalier.project.errors import ProjectError
 from espalier.project.schema import WHERE, Project
 from espalier.project.source.tree import Source
@@ -36,6 +38,7 @@ class Detected:
     requirements_kind: str  # of `find_requirements`, or "package"
     server: Found  # what runs the application
     wanted: Wanted  # what the settings want of the environment
+    build: Build  # what runs before static files are collected
     candidates: tuple[Candidate, ...] = ()  # of several settings, the likeliest first
     configuration: str = ""  # the class of the settings, of django-configurations
     groups: Groups = dataclasses.field(default_factory=Groups)  # of the requirements
@@ -76,6 +79,7 @@ def detect(
     python = find_python(project, tree, requirements.value, kind)
     application, interface = find_application(project, tree, settings.value, requirements.value)
     server = find_server(project, tree, settings.value, requirements.value, interface)
+    build = find_build(project, tree)
     manage = posixpath.join(workdir.value, "manage.py")
     lines = [
         note("source", f"{source.description} at {source.revision[:12]}"),
@@ -89,6 +93,8 @@ def detect(
         *group_notes(groups, project),
         *python_notes(python),
         *([note("server", server.value, server.where)] if server.where else []),
+        *build.notes,
+        *writable_notes(project, tree),
         *other_notes(tree),
     ]
     return Detected(
@@ -100,6 +106,7 @@ def detect(
         kind,
         server,
         wanted,
+        build,
         tuple(candidates) if len(candidates) > 1 else (),
         configuration.value if configuration else "",
         groups,

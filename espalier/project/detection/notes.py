@@ -27,6 +27,8 @@ def size_note(project: Project, source: Source) -> Iterator[str]:
         return
     sizes: dict[str, int] = {}
     for file in source.files:
+        if file.path in source.added:
+            continue
         top = file.path.split("/")[0]
         sizes[top] = sizes.get(top, 0) + (source.tree / file.path).lstat().st_size
     total = sum(sizes.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
@@ -18,6 +19,7 @@ from espalier_machine.release.disk import MEGABYTE, require_space
 from espalier_machine.release.environment import format_environment
 from espalier_machine.release.errors import ReleaseError, UsageError
 from espalier_machine.release.machine import Machine
+from espalier_machine.release.project_build import build_project, require_node
 from espalier_machine.release.prune import remove_leftovers
 from espalier_machine.release.pythons import built_on, choose_python, own_python
 from espalier_machine.release.record import Release, valid_id
@@ -25,6 +27,7 @@ from espalier_machine.release.schedule import check_schedule
 from espalier_machine.release.scripts import process_script, release_environment, web_script
 from espalier_machine.release.settings import load_settings
 from espalier_machine.release.virtualenv import make_venv
+from espalier_machine.release.writable import link_writable, sqlite_files
 
 
 def find_prepared(machine: Machine, build: Mapping[str, Any], id: str | None) -> Release | None:
@@ -54,6 +57,7 @@ def prepare(
     """
     build = read_build(archive, machine.config.project)
     check_schedule(build)
+    require_node(machine, build)
     if release := find_prepared(machine, build, id):
         return release, False
     id = id or new_release_id(build["identity"])
@@ -69,6 +73,7 @@ def prepare(
         with open(archive, "rb") as file, machine.as_user():
             staging.mkdir()
             unpack(file, staging)
+        link_writable(machine, build, staging)
     with step("install", "install requirements"):
         python = choose_python(machine, build)
         venv = make_venv(machine, build, python, staging, rollback)
@@ -88,10 +93,18 @@ def prepare(
         staging.rename(path)
     record = build | {"id": path.name, "venv": venv, **python.record()}
     release = Release(path, record)
+    installed = build_project(machine, release)
     with step("check", "import the project's settings"):
         found = load_settings(machine, release, settings)
+        if files := sqlite_files(release, found):
+            record["sqlite"] = files
+            for name in files:
+                machine.progress.note(f"the database {name} is the release's own: see `writable:`")
     with step("static", "collect static files"):
         record["static"] = collect_static(machine, release, found)
+    with machine.as_user():
+        for folder in installed:
+            shutil.rmtree(folder)
     with step("compile", "compile to bytecode"), suppress(ReleaseError):
         argv = [release.python, "-m", "compileall", "-q", "code", "overlay"]
         env = machine.environment(release)

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from espalier_machine.common.forms import DATA
 from espalier_machine.release import history
 from espalier_machine.release.children import end_group, set_nice
 from espalier_machine.release.config import Config
@@ -43,6 +44,7 @@ class Machine:
         self.build, self.slots = self.root / "build", self.root / "slots"
         self.pythons = self.root / "pythons"  # those that uv has brought
         self.static, self.cache = self.root / "static", self.root / ".cache"
+        self.data = self.root / DATA
         self.wheels = self.root / "wheels"
         self.lock_file, self.history = self.root / "release.lock", self.root / "history"
         self.site_lock_file = self.root / "site.lock"
@@ -64,7 +66,7 @@ class Machine:
         """Make what is missing of the layout."""
         self.slots.mkdir(exist_ok=True)
         own = (self.releases, self.venvs, self.pythons, self.build, self.static, self.cache)
-        for path in (*own, self.wheels):
+        for path in (*own, self.wheels, self.data):
             if not path.exists():
                 path.mkdir()
                 if self.drops_privileges:

@@ -239,3 +239,25 @@ def test_a_large_directory_is_noted(tmp_path, monkeypatch):
     monkeypatch.setattr("espalier.project.detection.notes.LARGE", 2**20)
     notes = detected(tmp_path, {"media/a.jpg": "x" * 2**21}).notes
     assert "warning      2 MB, of which 2 MB in media: list in .gitignore what is not code" in notes
+
+
+def test_a_writable_directory_is_shown_and_kept(tmp_path):
+    found = detected(tmp_path, {"data/seed.txt": "x"}, writable=["data", "var/log"])
+    assert (
+        "writable     data is /srv/orchard/data/data, which every app machine has of its own"
+        in found.notes
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "path", "sentence"),
+    [
+        ({"jobs/q.sqlite3": ""}, "jobs/q.sqlite3", "is a file, and only a whole directory"),
+        ({"jobs/q.sqlite3": ""}, "jobs/q.sqlite3", "write `writable: [jobs]`"),
+        ({"db.sqlite3": ""}, "db.sqlite3", "a directory of its own, such as data"),
+        ({"data": ""}, "data/x", "data is a file"),
+        ({}, "mysite", "mysite holds code (mysite/__init__.py)"),
+    ],
+)
+def test_a_writable_path_that_cannot_be_one(tmp_path, files, path, sentence):
+    assert sentence in undetected(tmp_path, files, writable=[path])

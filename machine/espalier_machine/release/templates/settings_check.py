@@ -1,4 +1,5 @@
-# Run by `release` in a new release: prints, as JSON, what its settings say about static files.
+# Run by `release` in a new release: prints, as JSON, what its settings say about static files and
+# about SQLite.
 # Where they do not load, it prints which variables the project's code looked up in vain before.
 import importlib
 import json
@@ -80,11 +81,14 @@ if apps.ready:
     shipped = os.path.realpath(getattr(own, "STATIC_ROOT", None) or "/")
     if not shipped.startswith(os.path.realpath(sys.prefix) + "/"):
         shipped = ""
+    databases = settings.DATABASES.values()
+    files = [str(one.get("NAME")) for one in databases if "sqlite" in one["ENGINE"]]
     compressor = apps.is_installed("compressor")
     found = {
         "staticfiles": apps.is_installed("django.contrib.staticfiles"),
         "static_root": str(root) if root else "",
         "shipped": shipped,
+        "sqlite": [os.path.abspath(name) for name in files if not name.startswith(("file:", ":"))],
         "compress": bool(compressor and settings.COMPRESS_ENABLED and settings.COMPRESS_OFFLINE),
     }
     print()
