@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 
 from espalier.project.detection.settings import listed_apps, settings_files
@@ -61,7 +62,11 @@ def _application_file(tree: ProjectTree, settings: str, kind: str) -> Found | No
         pairs = zip(tree.dotted(path).split("."), package, strict=False)
         return next((i for i, (a, b) in enumerate(pairs) if a != b), len(package))
 
-    for path in sorted(tree.named(f"{kind}.py"), key=lambda path: -shared(path)):
+    # A module, or a package that has the application in its __init__.py.
+    packages = [
+        p for p in tree.named("__init__.py") if posixpath.dirname(f"/{p}").endswith(f"/{kind}")
+    ]
+    for path in sorted([*tree.named(f"{kind}.py"), *packages], key=lambda path: -shared(path)):
         if re.search(
             r"(?m)^\s*(application\b.*=|from .* import .*\bapplication\b)", tree.read(path)
         ):

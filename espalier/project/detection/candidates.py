@@ -31,6 +31,8 @@ _NAMED = re.compile(
     rf"(?:\$\{{\w+:?-)?|--settings[= ])[\"']?({DOTTED})"
 )
 _DJANGOS = re.compile(r"(?m)^\s*(?:INSTALLED_APPS|ROOT_URLCONF)\b|^from\s+\S+\s+import\s+\*")
+# Settings that only collect files while an image is built are not those that run in it.
+_BUILDING = re.compile(r"\b(?:collectstatic|compress|compilemessages)\b")
 # How far down files of these names are looked for: compose/production/django/Dockerfile.
 _DEEPEST = 4
 _LARGEST = 200_000  # characters; no file that people write for this is as long
@@ -97,10 +99,15 @@ def _named_in(tree: ProjectTree, pattern: re.Pattern[str]) -> Iterator[Candidate
             continue
         text = tree.read(path)[:_LARGEST]
         for match in _NAMED.finditer(text):
-            if tree.module(match[1]):
+            if tree.module(match[1]) and not _BUILDING.search(_line(text, match.start())):
                 yield Candidate(
                     match[1], f"{path} line {text.count(chr(10), 0, match.start()) + 1}"
                 )
+
+
+def _line(text: str, place: int) -> str:
+    """The line of a text around a place."""
+    return text[text.rfind("\n", 0, place) + 1 :].partition("\n")[0]
 
 
 def _all(tree: ProjectTree) -> Iterator[Candidate]:

@@ -102,3 +102,9 @@ def test_the_class_of_django_configurations(tmp_path):
     assert detected(tmp_path / "b", files).configuration == "Production"
     given = {"DJANGO_CONFIGURATION": "Dev"}
     assert detected(tmp_path / "c", files, environment=given).configuration == ""
+
+
+def test_settings_that_only_collect_files_are_not_what_runs(tmp_path):
+    line = "RUN DJANGO_SETTINGS_MODULE=mysite.settings.production python manage.py collectstatic\n"
+    files = PACKAGE | {"manage.py": naming("base", MANAGE), "Dockerfile": line}
+    assert chosen(tmp_path, files)[0] == "base"

@@ -163,6 +163,12 @@ def test_channels_like_names_do_not(tmp_path):
     assert (found.interface, found.server.value) == ("wsgi", "gunicorn")
 
 
+def test_application_in_a_package(tmp_path):
+    files = {"mysite/wsgi.py": None, "mysite/settings.py": "INSTALLED_APPS = []\n"}
+    found = detected(tmp_path, files | {"mysite/asgi/__init__.py": ASGI})
+    assert (found.application.value, found.interface) == ("mysite.asgi:application", "asgi")
+
+
 def test_stated_application(tmp_path):
     files = {"mysite/asgi.py": ASGI}
     assert (
