@@ -9,8 +9,8 @@ from collections.abc import Collection
 from espalier.project.detection.application import find_application, find_server
 from espalier.project.detection.candidates import Candidate
 from espalier.project.detection.configuration import find_configuration
-from espalier.project.detection.groups import Groups, find_groups, group_notes
 from espalier.project.detection.frontend import Build, find_build
+from espalier.project.detection.groups import Groups, find_groups, group_notes
 from espalier.project.detection.manage import find_manage
 from espalier.project.detection.notes import other_notes, size_note
 from espalier.project.detection.python import Pythons, find_python, python_notes
