@@ -82,7 +82,7 @@ if apps.ready:
     if not shipped.startswith(os.path.realpath(sys.prefix) + "/"):
         shipped = ""
     databases = settings.DATABASES.values()
-    files = [str(one.get("NAME")) for one in databases if "sqlite" in one["ENGINE"]]
+    files = [str(one.get("NAME")) for one in databases if "sqlite" in one.get("ENGINE", "")]
     compressor = apps.is_installed("compressor")
     found = {
         "staticfiles": apps.is_installed("django.contrib.staticfiles"),
