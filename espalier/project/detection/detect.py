@@ -7,8 +7,10 @@ import posixpath
 
 from espalier.project.detection.application import find_application, find_server
 from espalier.project.detection.frontend import Build, find_build
+from espalier.project.detection.groups import Groups, find_groups, group_notes
 from espalier.project.detection.manage import find_manage
 from espalier.project.detection.notes import other_notes, size_note
+from espalier.project.detection.python import Pythons, find_python, python_notes
 from espalier.project.detection.requirements import find_requirements
 from espalier.project.detection.settings import find_package_settings, find_settings
 from espalier.project.detection.tree import Found, ProjectTree
@@ -28,9 +30,11 @@ class Detected:
     application: Found
     interface: str  # "wsgi" or "asgi"
     requirements: Found  # the file, or for a package its exact version
-    requirements_kind: str  # "requirements", "uv.lock", "pyproject" or "package"
+    requirements_kind: str  # of `find_requirements`, or "package"
     server: Found  # what runs the application
     build: Build  # what runs before static files are collected
+    groups: Groups = dataclasses.field(default_factory=Groups)  # of the requirements
+    python: Pythons = dataclasses.field(default_factory=Pythons)
     notes: tuple[str, ...] = ()  # lines to show the user before the values are used
 
 
@@ -56,6 +60,8 @@ def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
         tree = dataclasses.replace(tree, root=workdir.value)
         settings = find_settings(project, tree)
         requirements, kind = find_requirements(project, tree)
+    groups = find_groups(project, tree, requirements.value, kind)
+    python = find_python(project, tree, requirements.value, kind)
     application, interface = find_application(project, tree, settings.value, requirements.value)
     server = find_server(project, tree, settings.value, requirements.value, interface)
     build = find_build(project, tree)
@@ -66,6 +72,8 @@ def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
         note("settings", settings.value, settings.where),
         note("application", f"{application.value} ({interface})", application.where),
         note("requirements", requirements.value, requirements.where),
+        *group_notes(groups, project),
+        *python_notes(python),
         *([note("server", server.value, server.where)] if server.where else []),
         *build.notes,
         *writable_notes(project, tree),
@@ -80,6 +88,8 @@ def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
         kind,
         server,
         build,
+        groups,
+        python,
         (*lines, *source.notes, *size_note(project, source)),
     )
 

@@ -24,10 +24,11 @@ from espalier_machine.release.machine import Machine
 from espalier_machine.release.native import with_packages
 from espalier_machine.release.project_build import build_project, require_node
 from espalier_machine.release.prune import remove_leftovers
+from espalier_machine.release.pythons import built_on, choose_python, own_python
 from espalier_machine.release.record import Release, valid_id
 from espalier_machine.release.schedule import check_schedule
 from espalier_machine.release.scripts import process_script, release_environment, web_script
-from espalier_machine.release.virtualenv import make_venv, python_version
+from espalier_machine.release.virtualenv import make_venv
 from espalier_machine.release.writable import link_writable, sqlite_files
 
 
@@ -35,11 +36,11 @@ def find_prepared(machine: Machine, build: Mapping[str, Any], id: str | None) ->
     """A complete release of the same archive and Python; with `id`, only that one."""
     if id and not valid_id(id):
         raise UsageError(f"{id!r} cannot name a release; use letters, digits, '.', '_' and '-'.")
-    python = python_version(machine, build)
+    own = own_python(machine)
     same = [
         release
         for release in machine.all()
-        if release.record["identity"] == build["identity"] and release.record["python"] == python
+        if release.record["identity"] == build["identity"] and built_on(release.record) == own
     ]
     if id is None:
         return same[0] if same else None
@@ -73,7 +74,8 @@ def prepare(
             unpack(file, staging)
         link_writable(machine, build, staging)
     with step("install", "install requirements"):
-        venv = make_venv(machine, build, staging, rollback)
+        python = choose_python(machine, build)
+        venv = make_venv(machine, build, python, staging, rollback)
     with step("unpack", "write the release's own files"), machine.as_user():
         text = format_environment(release_environment(build, path))
         (staging / "release.env").write_text(text)
@@ -88,7 +90,7 @@ def prepare(
         (staging / "venv").symlink_to(f"../../venvs/{venv}")
         rollback.callback(machine.discard, path)
         staging.rename(path)
-    record = build | {"id": path.name, "venv": venv, "python": python_version(machine, build)}
+    record = build | {"id": path.name, "venv": venv, **python.record()}
     release = Release(path, record)
     installed = build_project(machine, release)
     with step("check", "import the project's settings"):
