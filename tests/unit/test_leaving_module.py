@@ -31,6 +31,7 @@ def test_what_is_there_is_named_once(machine: Path) -> None:
     write(machine / "srv/shop/media/cat.jpg")
     write(machine / "srv/shop/releases/1/manage.py")
     (machine / "srv/shop/current").symlink_to("releases/1")
+    write(machine / "srv/shop/data/cellar/visits.txt")
     write(machine / "srv/till/media/other-site.jpg")
     write(machine / "var/lib/espalier-kept/20260101-000000-shop.dump")
     found = [
@@ -40,6 +41,7 @@ def test_what_is_there_is_named_once(machine: Path) -> None:
     assert found == [
         ("/var/lib/espalier-kept/20260101-000000-shop.dump", "1 file"),
         ("/srv/shop/media", "1 file"),
+        ("/srv/shop/data", "1 file"),
         ("/srv/shop", "1 file"),
     ]
 
