@@ -19,6 +19,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     places = tuple((what, f"{tmp_path}{pattern}") for what, pattern in leaving.PLACES)
     monkeypatch.setattr(leaving, "PLACES", places)
     monkeypatch.setattr(leaving, "MEDIA", f"{tmp_path}{leaving.MEDIA}")
+    monkeypatch.setattr(leaving, "DATA", f"{tmp_path}{leaving.DATA}")
     return tmp_path
 
 
