@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,6 +12,7 @@ from espalier.project.archive.build import Archive, build
 from espalier.project.cache import archives, hold
 from espalier.project.detection.detect import Detected, detect, refuse_server
 from espalier.project.detection.locks import exported_path
+from espalier.project.detection.settings_choice import refuse_missing
 from espalier.project.exported import export
 from espalier.project.schema import WHERE, Project, check
 from espalier.project.source.added import add_files
@@ -37,6 +38,7 @@ def pack(
     overlay_dir: Path,
     extra_requirements: Mapping[str, Sequence[str]] = MappingProxyType({}),
     *,
+    tiers: Collection[str] = (),
     run: Runner = run,
     show: Callable[[Sequence[str]], None] = lambda lines: None,
     where: str = WHERE,
@@ -50,6 +52,7 @@ def pack(
         cache_dir: mirrors, downloads and archives; made when missing, private.
         overlay_dir: the directory that holds the package `espalier_overlay`.
         extra_requirements: what the kit needs in every virtualenv, by server.
+        tiers: those of the site, with which the kit has more to give.
         run: starts git, pip and uv.
         show: gets the detected lines before they are used.
         where: the file to name in sentences.
@@ -61,9 +64,10 @@ def pack(
     checked = check(project, where)
     source = fetch(checked, base_dir, cache_dir, run, where)
     source = add_files(checked, source, inventory or base_dir, where)
-    detected = detect(checked, source, where)
+    detected = detect(checked, source, where, tiers)
     refuse_server(checked.server, detected, where)
     show(detected.notes)
+    refuse_missing(detected.settings.value, detected.wanted, where)
     requirements = export(source, detected, cache_dir, where, run)
     path = exported_path(detected.requirements.value, detected.requirements_kind)
     written = {path: requirements} if path else {}

@@ -46,6 +46,7 @@ def pack(site: Site, version: str = "") -> Archive:
         CACHE.expanduser(),
         paths.OVERLAY,
         site.requirements,
+        tiers=site.topology["tiers"],
         inventory=site.inventory,
     )
     build = packed.archive.build

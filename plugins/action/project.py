@@ -9,13 +9,13 @@
 
 Arguments: `project` (the dictionary of group_vars/all/project.yml), and optionally `overlay` (the
 directory that holds espalier_overlay), `extra_requirements` (lists, by the server that runs the
-project), `cache` (directory) and `base` (what a relative `directory:` is relative to; by default
-the root of the project that the inventory belongs to). Needs no connection, changes no machine,
-works in check mode. A path after `from:` in `files:` is relative to the inventory. Returns
-`project_build`: `archive` (path), `identity`, `name`, `build` (build.json), `project` (checked,
-with defaults, without `environment`, `files` and a password in the URL, which are secrets),
-`python_downloads` (where a Python that the project names can be had) and
-`notes` (the lines that were shown).
+project), `tiers` (those of the site), `cache` (directory) and `base` (what a relative `directory:`
+is relative to; by default the root of the project that the inventory belongs to). Needs no
+connection, changes no machine, works in check mode. A path after `from:` in `files:` is relative to
+the inventory. Returns `project_build`: `archive` (path), `identity`, `name`, `build` (build.json),
+`project` (checked, with defaults, without `environment`, `files` and a password in the URL, which
+are secrets), `python_downloads` (where a Python that the project names can be had) and `notes` (the
+lines that were shown).
 
 The work is done by `espalier.project`; here are only Ansible's arguments and results.
 """
@@ -54,7 +54,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset({"project", "overlay", "extra_requirements", "cache", "base"})
+    _VALID_ARGS = frozenset({"project", "overlay", "extra_requirements", "tiers", "cache", "base"})
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
@@ -78,6 +78,7 @@ class ActionModule(ActionBase):
                 Path(arguments.get("cache") or CACHE).expanduser(),
                 Path(arguments.get("overlay") or paths.OVERLAY),
                 arguments.get("extra_requirements") or {},
+                tiers=arguments.get("tiers") or (),
                 show=show,
                 inventory=inventory,
             )

@@ -47,7 +47,6 @@ TABLES: Mapping[str, Any] = {
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_allowed_clients": record.allowed_clients,
-    "espalier_allowed_hosts": django.allowed_hosts,
     "espalier_argument_spec": roles.argument_spec,
     "espalier_certificate_names": nginx.certificate_names,
     "espalier_changed_settings": postgresql.changed_settings,
@@ -92,6 +91,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_secret_key_environment": django.secret_key_environment,
     "espalier_services_leaving": record.services_leaving,
     "espalier_shared_media_environment": media.shared_media_environment,
+    "espalier_site_environment": django.site_environment,
     "espalier_table": TABLES.__getitem__,
     "espalier_upstreams": nginx.upstreams,
     "espalier_uploads_are_moving": media.uploads_are_moving,

@@ -17,7 +17,7 @@ from espalier_machine.common.forms import DATA
 from espalier_machine.release import history
 from espalier_machine.release.children import end_group, set_nice
 from espalier_machine.release.config import Config
-from espalier_machine.release.environment import parse_environment
+from espalier_machine.release.environment import given_names, parse_environment
 from espalier_machine.release.errors import ReleaseError, UsageError
 from espalier_machine.release.progress import Progress
 from espalier_machine.release.record import Release, valid_id
@@ -98,7 +98,8 @@ class Machine:
         }
         for file in files:
             variables |= parse_environment(file.read_text(), str(file))
-        return variables
+        given = release.record.get("given", {}) if release else {}
+        return given_names(given, variables) | variables
 
     def run(
         self,

@@ -66,11 +66,11 @@ def test_everything_stated():
     assert checked.writable == ("/var/lib/shop", "data")
     assert checked.writable_inside == ("data",)
     assert checked.path == "backend"
+    assert checked.python_mirror == "https://mirror.example.com/pythons"
     assert checked.files == {
         "certs/ca.pem": {"from": "ca.pem"},
         "shop/keys.py": {"content": "KEY = 's3cret'\n"},
     }
-    assert checked.python_mirror == "https://mirror.example.com/pythons"
     assert "x=1" not in repr(checked)
     assert "s3cret" not in repr(checked)
 
