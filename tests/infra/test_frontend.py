@@ -25,6 +25,13 @@ def vineyard(project: str) -> None:
         pytest.skip("needs examples/vineyard")
 
 
+def released(inventory: Path) -> Any:
+    """Release what an inventory says; gives the finished command."""
+    command = Path(sys.executable).parent / "espalier"
+    argv = [command, "release", "-i", inventory]
+    return subprocess.run(argv, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
 @pytest.fixture
 def releasing(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., Any]:
     """Release a changed copy of the project; gives the finished command."""
@@ -45,18 +52,17 @@ def releasing(tmp_path: Path, request: pytest.FixtureRequest) -> Callable[..., A
         for key, value in keys.items():
             text = text.replace("project:\n", f"project:\n  {key}: {json.dumps(value)}\n", 1)
         file.write_text(text)
-        command = Path(sys.executable).parent / "espalier"
-        argv = [command, "release", "-i", tmp_path / "inventory"]
-        return subprocess.run(argv, capture_output=True, text=True, cwd=ROOT, check=False)
+        return released(tmp_path / "inventory")
 
     return run
 
 
 @pytest.fixture
-def back(releasing: Callable[..., Any]) -> Any:
+def back(request: pytest.FixtureRequest) -> Any:
     """The project as the scenario has it is live again in the end."""
     yield
-    assert releasing().returncode == 0
+    done = released(Path(request.config.getoption("--ansible-inventory")))
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_what_was_built_is_part_of_the_release_and_its_tools_are_not(app: Any) -> None:

@@ -160,3 +160,22 @@ def test_no_sources_where_this_machine_has_none_of_debian(monkeypatch: pytest.Mo
         image, "run", lambda *command, **options: "c|noble|Ubuntu|http://u.example/"
     )
     assert image.apt_sources("trixie") == ""
+
+
+@pytest.mark.parametrize(
+    ("registry", "content"),
+    [
+        ("https://npm.example.com/", "registry=https://npm.example.com/\n"),
+        ("https://registry.npmjs.org/", ""),
+        ("undefined", ""),
+        ("", ""),
+    ],
+)
+def test_machines_use_this_machine_s_registry_of_npm(
+    monkeypatch: pytest.MonkeyPatch, registry: str, content: str
+) -> None:
+    monkeypatch.setattr(image.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(image, "run", lambda command, check: registry)
+    assert image.npm_settings() == content
+    monkeypatch.setattr(image.shutil, "which", lambda name: None)
+    assert image.npm_settings() == ""

@@ -19,6 +19,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     places = tuple((what, f"{tmp_path}{pattern}") for what, pattern in leaving.PLACES)
     monkeypatch.setattr(leaving, "PLACES", places)
     monkeypatch.setattr(leaving, "MEDIA", f"{tmp_path}{leaving.MEDIA}")
+    monkeypatch.setattr(leaving, "DATA", f"{tmp_path}{leaving.DATA}")
     return tmp_path
 
 
@@ -31,6 +32,7 @@ def test_what_is_there_is_named_once(machine: Path) -> None:
     write(machine / "srv/shop/media/cat.jpg")
     write(machine / "srv/shop/releases/1/manage.py")
     (machine / "srv/shop/current").symlink_to("releases/1")
+    write(machine / "srv/shop/data/cellar/visits.txt")
     write(machine / "srv/till/media/other-site.jpg")
     write(machine / "var/lib/espalier-kept/20260101-000000-shop.dump")
     found = [
@@ -40,6 +42,7 @@ def test_what_is_there_is_named_once(machine: Path) -> None:
     assert found == [
         ("/var/lib/espalier-kept/20260101-000000-shop.dump", "1 file"),
         ("/srv/shop/media", "1 file"),
+        ("/srv/shop/data", "1 file"),
         ("/srv/shop", "1 file"),
     ]
 

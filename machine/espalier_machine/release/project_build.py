@@ -18,6 +18,7 @@ from espalier_machine.common.text import last_line
 from espalier_machine.release.disk import disk_full
 from espalier_machine.release.errors import ReleaseError
 from espalier_machine.release.machine import Machine
+from espalier_machine.release.native import install
 from espalier_machine.release.record import Release
 
 MODULES = "node_modules"
@@ -28,9 +29,16 @@ UNREACHABLE = re.compile(
 
 
 def require_node(machine: Machine, build: Mapping[str, Any]) -> None:
-    """Raise ReleaseError where the project's build needs node, and this machine has none."""
+    """Install node and npm where the project's build needs them and this machine has none.
+
+    `espalier site` has installed them; a release that is the first with a build comes before that.
+    Raises ReleaseError where they cannot be had.
+    """
     path = machine.environment()["PATH"]
-    if build.get("build", {}).get("node") and not shutil.which("npm", path=path):
+    if not build.get("build", {}).get("node") or shutil.which("npm", path=path):
+        return
+    install(machine, ("nodejs", "npm"), "the project's build needs them")
+    if not shutil.which("npm", path=path):
         raise ReleaseError(
             "build",
             "the project is built with npm, which is not on this machine: run `espalier site`, "
