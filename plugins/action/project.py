@@ -12,8 +12,8 @@ directory that holds espalier_overlay), `extra_requirements` (lists, by the serv
 project), `cache` (directory) and `base` (what a relative `directory:` is relative to; by default
 the root of the project that the inventory belongs to). Needs no connection, changes no machine,
 works in check mode. Returns `project_build`: `archive` (path), `identity`, `name`, `build`
-(build.json), `project` (checked, with defaults, without `environment` and a password in the URL,
-which are secrets) and `notes` (the lines that were shown).
+(build.json), `project` (checked, with defaults, without what may be a secret: `SECRET`, and a
+password in the URL) and `notes` (the lines that were shown).
 
 The work is done by `espalier.project`; here are only Ansible's arguments and results.
 """
@@ -43,6 +43,8 @@ except ModuleNotFoundError as missing:
         "kit's virtual environment (`source .venv/bin/activate`), or install the kit beside it "
         "(`pip install -e .`)."
     ) from None
+
+SECRET = {"environment", "logins", "deploy_key"}
 
 
 class ActionModule(ActionBase):
@@ -86,7 +88,7 @@ def _plain(value: Any) -> Any:
 
 def _project_build(packed: Packed) -> dict[str, Any]:
     """What the plays need of a packed project, without its secrets."""
-    project = packed.project.model_dump(mode="json", exclude={"environment"})
+    project = packed.project.model_dump(mode="json", exclude=SECRET)
     return {
         "archive": str(packed.archive.path),
         "identity": packed.archive.identity,

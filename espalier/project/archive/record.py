@@ -48,6 +48,7 @@ def record(
         **{
             key: value
             for key, value in (
+                ("index", list(project.index)),
                 ("server", project.server or (server if server != "gunicorn" else "")),
                 ("processes", dict(project.processes)),
                 ("schedule", dict(project.schedule)),

@@ -18,6 +18,7 @@ from espalier_machine.release.disk import MEGABYTE, require_space
 from espalier_machine.release.explain import explain_uv
 from espalier_machine.release.machine import Machine
 from espalier_machine.release.record import Release
+from espalier_machine.release.remotes import explain_login, remote_environment
 from espalier_machine.release.requirements import (
     Requirements,
     logical_lines,
@@ -29,10 +30,16 @@ from espalier_machine.release.requirements import (
 VENV_SPACE = 300 * MEGABYTE  # a Django project with a database driver and a few libraries
 
 
-def venv_name(requirements: Requirements, extras: Sequence[str], python: str, identity: str) -> str:
+def venv_name(
+    requirements: Requirements,
+    extras: Sequence[str],
+    python: str,
+    identity: str,
+    index: Sequence[str] = (),
+) -> str:
     """16 hex: the same for the same requirements, extras and Python, whatever the code is."""
     own = identity if requirements.is_local else ""
-    parts = [dataclasses.asdict(requirements), sorted(extras), python, own]
+    parts = [dataclasses.asdict(requirements), sorted(extras), python, own, *index]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -65,7 +72,9 @@ def make_venv(machine: Machine, build: Mapping[str, Any], tree: Path, rollback: 
     extras, version = build["extra_requirements"], python_version(machine, build)
     with machine.as_user():
         wanted = read_requirements(build, tree)
-    venv = machine.venvs / venv_name(wanted, extras, version, build["identity"])
+    venv = machine.venvs / venv_name(
+        wanted, extras, version, build["identity"], build.get("index", ())
+    )
     if (venv / ".complete").exists():
         machine.progress.note(f"the virtualenv {venv.name} is there already")
         return venv.name
@@ -76,9 +85,9 @@ def make_venv(machine: Machine, build: Mapping[str, Any], tree: Path, rollback: 
 
     def uv(*argv: str, stdin: str | None = None) -> str:
         def explain(output: str) -> str:
-            return explain_uv(output, machine.venvs)
+            return explain_login(machine, output) or explain_uv(output, machine.venvs)
 
-        env = uv_environment(machine)
+        env = uv_environment(machine) | remote_environment(machine, build)
         return machine.run([machine.config.uv, *argv], "install", explain, env, folder, stdin)
 
     at = ("--python", str(venv))
