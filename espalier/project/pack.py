@@ -11,6 +11,8 @@ from typing import Any
 from espalier.project.archive.build import Archive, build
 from espalier.project.cache import archives, hold
 from espalier.project.detection.detect import Detected, detect, refuse_server
+from espalier.project.detection.locks import exported_path
+from espalier.project.exported import export
 from espalier.project.schema import WHERE, Project, check
 from espalier.project.source.fetch import fetch
 from espalier.project.source.process import Runner, run
@@ -46,7 +48,7 @@ def pack(
         cache_dir: mirrors, downloads and archives; made when missing, private.
         overlay_dir: the directory that holds the package `espalier_overlay`.
         extra_requirements: what the kit needs in every virtualenv, by server.
-        run: starts git and pip.
+        run: starts git, pip and uv.
         show: gets the detected lines before they are used.
         where: the file to name in sentences.
 
@@ -58,8 +60,11 @@ def pack(
     detected = detect(checked, source, where)
     refuse_server(checked.server, detected, where)
     show(detected.notes)
+    requirements = export(source, detected, cache_dir, where, run)
+    path = exported_path(detected.requirements.value, detected.requirements_kind)
+    written = {path: requirements} if path else {}
     # Private like the rest of the cache: an archive may hold a project's secrets.
     with hold(cache_dir):
         out = archives(cache_dir)
-        archive = build(checked, source, detected, overlay_dir, extra_requirements, out)
+        archive = build(checked, source, detected, overlay_dir, extra_requirements, out, written)
     return Packed(checked, source, detected, archive)

@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from espalier.project.errors import ProjectError
-from espalier.project.rules import code, remotes, runtime, site, source
+from espalier.project.rules import code, interpreter, remotes, runtime, site, source
 from espalier.project.rules.basics import DOTTED, InvalidValue, choice, flag, list_of, matching
 from espalier.project.servers import SERVERS
 from espalier.project.words import listed, suggestion, without_password
@@ -63,6 +63,10 @@ class Project(BaseModel):
     settings: Annotated[str, Rule(code.settings_module)] = ""
     application: Annotated[str, Rule(code.application)] = ""
     requirements: Annotated[str, Rule(code.path_inside)] = ""
+    # None is "not stated": those that are there for production.
+    groups: Annotated[tuple[str, ...], Rule(list_of(code.group, "[postgres]"))] | None = None
+    python: Annotated[str, Rule(interpreter.version)] = ""
+    python_mirror: Annotated[str, Rule(interpreter.mirror)] = ""
     extra_requirements: Annotated[
         tuple[str, ...], Rule(list_of(code.requirement, "[django-storages]"))
     ] = ()
@@ -152,6 +156,7 @@ class Project(BaseModel):
         for key, instead in (
             ("path", "remove it"),
             ("requirements", "remove it, and add to the package's own with `extra_requirements:`"),
+            ("groups", "write extras behind the package's name, as in `package: fruit[s3]`"),
         ):
             if key in self.model_fields_set:
                 raise InvalidValue(f"project.{key} has no meaning with `package:`: {instead}.")

@@ -11,6 +11,7 @@ class Debian(TypedDict):
 
     Attributes:
         version: the release's number.
+        python: the version of its Python, X.Y.
         postgresql: the major version of its PostgreSQL.
         pgbouncer_prepared_statements: how many prepared statements a connection of pgbouncer
             keeps track of, 0 where it cannot: 1.21 began to, and Debian 12 has 1.18. 200 are as
@@ -22,6 +23,7 @@ class Debian(TypedDict):
     """
 
     version: int
+    python: str
     postgresql: int
     pgbouncer_prepared_statements: int
     nginx_http2_directive: bool
@@ -31,6 +33,7 @@ class Debian(TypedDict):
 RELEASES: dict[str, Debian] = {
     "bookworm": {
         "version": 12,
+        "python": "3.11",
         "postgresql": 15,
         "pgbouncer_prepared_statements": 0,
         "nginx_http2_directive": False,
@@ -38,6 +41,7 @@ RELEASES: dict[str, Debian] = {
     },
     "trixie": {
         "version": 13,
+        "python": "3.13",
         "postgresql": 17,
         "pgbouncer_prepared_statements": 200,
         "nginx_http2_directive": True,

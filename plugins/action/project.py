@@ -13,7 +13,8 @@ project), `cache` (directory) and `base` (what a relative `directory:` is relati
 the root of the project that the inventory belongs to). Needs no connection, changes no machine,
 works in check mode. Returns `project_build`: `archive` (path), `identity`, `name`, `build`
 (build.json), `project` (checked, with defaults, without what may be a secret: `SECRET`, and a
-password in the URL) and `notes` (the lines that were shown).
+password in the URL), `python_downloads` (where a Python that the project names can be had) and
+`notes` (the lines that were shown).
 
 The work is done by `espalier.project`; here are only Ansible's arguments and results.
 """
@@ -34,6 +35,7 @@ try:
     from espalier.project.cache import CACHE
     from espalier.project.errors import ProjectError
     from espalier.project.pack import Packed, pack
+    from espalier.project.python_downloads import downloads
     from espalier.project.words import without_password
 except ModuleNotFoundError as missing:
     if missing.name not in ("espalier", "pydantic"):
@@ -95,5 +97,6 @@ def _project_build(packed: Packed) -> dict[str, Any]:
         "name": packed.project.name,
         "build": packed.archive.build,
         "project": project | {"git": without_password(packed.project.git)},
+        "python_downloads": downloads(packed.archive.build),
         "notes": list(packed.detected.notes),
     }

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from espalier.project.archive.content import code, generated, overlay
@@ -35,6 +36,7 @@ def build(
     overlay_dir: Path,
     extra_requirements: Mapping[str, Sequence[str]],
     out_dir: Path,
+    written: Mapping[str, str] = MappingProxyType({}),
 ) -> Archive:
     """Write the archive, unless the same content is there already.
 
@@ -44,12 +46,13 @@ def build(
         detected: from `detect.detect`.
         overlay_dir: the directory that holds the package `espalier_overlay`.
         extra_requirements: the kit's own by server; the project's win for the same name.
+        written: text by path: files that the kit puts beside the project's.
         out_dir: where the archive goes; the newest few of each project stay there.
 
     Raises:
         ProjectError: when the overlay is missing or a file changes while it is packed.
     """
-    entries = [*code(project, source, detected), *overlay(overlay_dir)]
+    entries = [*code(project, source, detected, written), *overlay(overlay_dir)]
     content = digest_of(entry.file for entry in entries)
     build_json = record(project, source, detected, extra_requirements)
     everything = f"{content} {json.dumps(build_json, sort_keys=True)}"

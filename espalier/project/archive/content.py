@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from espalier.project.detection.detect import Detected
@@ -34,13 +34,22 @@ class Entry:
     origin: Path | bytes
 
 
-def code(project: Project, source: Source, detected: Detected) -> Iterator[Entry]:
-    """The project's files; for a package, a manage.py that the kit writes."""
+def code(
+    project: Project, source: Source, detected: Detected, written: Mapping[str, str]
+) -> Iterator[Entry]:
+    """The project's files; for a package, a manage.py that the kit writes.
+
+    `written` has files of the kit's own by path, which go before the project's.
+    """
     if project.package:
         text = _MANAGE.format(settings=detected.settings.value)
         yield generated("code/manage.py", text.encode(), 0o755)
         return
+    for path, content in written.items():
+        yield generated(f"code/{path}", content.encode())
     for file in source.files:
+        if file.path in written:
+            continue
         yield Entry(dataclasses.replace(file, path=f"code/{file.path}"), source.tree / file.path)
 
 

@@ -6,8 +6,10 @@ import dataclasses
 import posixpath
 
 from espalier.project.detection.application import find_application, find_server
+from espalier.project.detection.groups import Groups, find_groups, group_notes
 from espalier.project.detection.manage import find_manage
 from espalier.project.detection.notes import other_notes, size_note
+from espalier.project.detection.python import Pythons, find_python, python_notes
 from espalier.project.detection.requirements import find_requirements
 from espalier.project.detection.settings import find_package_settings, find_settings
 from espalier.project.detection.tree import Found, ProjectTree
@@ -26,8 +28,10 @@ class Detected:
     application: Found
     interface: str  # "wsgi" or "asgi"
     requirements: Found  # the file, or for a package its exact version
-    requirements_kind: str  # "requirements", "uv.lock", "pyproject" or "package"
+    requirements_kind: str  # of `find_requirements`, or "package"
     server: Found  # what runs the application
+    groups: Groups = dataclasses.field(default_factory=Groups)  # of the requirements
+    python: Pythons = dataclasses.field(default_factory=Pythons)
     notes: tuple[str, ...] = ()  # lines to show the user before the values are used
 
 
@@ -53,6 +57,8 @@ def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
         tree = dataclasses.replace(tree, root=workdir.value)
         settings = find_settings(project, tree)
         requirements, kind = find_requirements(project, tree)
+    groups = find_groups(project, tree, requirements.value, kind)
+    python = find_python(project, tree, requirements.value, kind)
     application, interface = find_application(project, tree, settings.value, requirements.value)
     server = find_server(project, tree, settings.value, requirements.value, interface)
     manage = posixpath.join(workdir.value, "manage.py")
@@ -62,6 +68,8 @@ def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
         note("settings", settings.value, settings.where),
         note("application", f"{application.value} ({interface})", application.where),
         note("requirements", requirements.value, requirements.where),
+        *group_notes(groups, project),
+        *python_notes(python),
         *([note("server", server.value, server.where)] if server.where else []),
         *other_notes(tree, settings.value),
     ]
@@ -73,6 +81,8 @@ def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
         requirements,
         kind,
         server,
+        groups,
+        python,
         (*lines, *source.notes, *size_note(project, source)),
     )
 

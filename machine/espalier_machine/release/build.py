@@ -20,22 +20,24 @@ from espalier_machine.release.environment import format_environment
 from espalier_machine.release.errors import ReleaseError, UsageError
 from espalier_machine.release.explain import explain_django
 from espalier_machine.release.machine import Machine
+from espalier_machine.release.native import with_packages
 from espalier_machine.release.prune import remove_leftovers
+from espalier_machine.release.pythons import built_on, choose_python, own_python
 from espalier_machine.release.record import Release, valid_id
 from espalier_machine.release.schedule import check_schedule
 from espalier_machine.release.scripts import process_script, release_environment, web_script
-from espalier_machine.release.virtualenv import make_venv, python_version
+from espalier_machine.release.virtualenv import make_venv
 
 
 def find_prepared(machine: Machine, build: Mapping[str, Any], id: str | None) -> Release | None:
     """A complete release of the same archive and Python; with `id`, only that one."""
     if id and not valid_id(id):
         raise UsageError(f"{id!r} cannot name a release; use letters, digits, '.', '_' and '-'.")
-    python = python_version(machine, build)
+    own = own_python(machine)
     same = [
         release
         for release in machine.all()
-        if release.record["identity"] == build["identity"] and release.record["python"] == python
+        if release.record["identity"] == build["identity"] and built_on(release.record) == own
     ]
     if id is None:
         return same[0] if same else None
@@ -67,7 +69,8 @@ def prepare(
             staging.mkdir()
             unpack(file, staging)
     with step("install", "install requirements"):
-        venv = make_venv(machine, build, staging, rollback)
+        python = choose_python(machine, build)
+        venv = make_venv(machine, build, python, staging, rollback)
     with step("unpack", "write the release's own files"), machine.as_user():
         text = format_environment(release_environment(build, path))
         (staging / "release.env").write_text(text)
@@ -82,13 +85,16 @@ def prepare(
         (staging / "venv").symlink_to(f"../../venvs/{venv}")
         rollback.callback(machine.discard, path)
         staging.rename(path)
-    record = build | {"id": path.name, "venv": venv, "python": python_version(machine, build)}
+    record = build | {"id": path.name, "venv": venv, **python.record()}
     release = Release(path, record)
     with step("check", "import the project's settings"):
         argv = [release.python, "-c", templates.read(__package__, "settings_check.py")]
         explain = explain_django(f"the settings {build['settings']} do not load here")
         env = machine.environment(release)
-        found = json.loads(last_line(machine.run(argv, "check", explain, env, release.workdir)))
+        printed = with_packages(
+            machine, lambda: machine.run(argv, "check", explain, env, release.workdir)
+        )
+        found = json.loads(last_line(printed))
     with step("static", "collect static files"):
         record["static"] = collect_static(machine, release, found)
     with step("compile", "compile to bytecode"), suppress(ReleaseError):

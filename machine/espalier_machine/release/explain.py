@@ -11,6 +11,18 @@ from espalier_machine.common.excerpt import error_line
 from espalier_machine.common.text import last_line
 from espalier_machine.release.disk import disk_full
 
+# What compilers and build scripts print of a file or a program that they did not find.
+LACKS = (
+    r"fatal error: (\S+\.(?:h|hpp)): No such file",
+    r"cannot find -l(\S+)",
+    r"No package '([\w.+-]+)' found",
+    r"Package '?([\w.+-]+?)'?,? (?:required by|was not found)",
+    r"\b(pg_config|mysql_config|gdal-config|geos-config|krb5-config|cmake|cargo|swig)\b.*not found",
+    r"command '([\w.+-]+)' failed: No such file",
+    r"No such file or directory: '([\w.+-]+)'",
+    r"sh: \d+: ([\w.+-]+): not found",
+)
+
 
 def explain_uv(output: str, root: Path) -> str:
     """What to change when uv could not install, told from its output."""
@@ -20,11 +32,7 @@ def explain_uv(output: str, root: Path) -> str:
         return disk_full(root)
     compilers = ("failed to build", "python.h", "pg_config", "gcc", "error: command")
     if any(word in lowered for word in compilers):
-        libpq = ", libpq-dev" if "pg_config" in lowered else ""
-        return (
-            "a requirement has to be compiled here and could not be; add what it needs under "
-            f"`packages:` in project.yml, for example build-essential, python3-dev{libpq}."
-        )
+        return explain_build(output)
     if "no solution found" in lowered or "not found in the package registry" in lowered:
         return (
             f"the requirements cannot be met together: {causes[0] if causes else last_line(output)}"
@@ -32,6 +40,22 @@ def explain_uv(output: str, root: Path) -> str:
     if any(word in lowered for word in ("failed to fetch", "error sending request", "dns error")):
         return "the package index cannot be reached from this machine; see below which address."
     return f"uv could not install the requirements: {last_line(output)}"
+
+
+def explain_build(output: str) -> str:
+    """What to change when a package has no wheel that fits and could not be compiled."""
+    which = re.search(r"[Ff]ailed to (?:download and )?build `?([\w.-]+(?:==[\w.+!-]+)?)", output)
+    what = f"{which[1]} has no wheel that fits here, and" if which else "a requirement"
+    lacks = next((found[1] for one in LACKS if (found := re.search(one, output))), "")
+    if lacks:
+        return (
+            f"{what} could not be compiled: {lacks} is missing; add the Debian package that has it "
+            "under `packages:` in project.yml."
+        )
+    return (
+        f"{what} could not be compiled, see below; a version with a wheel for this machine's "
+        "Python helps, as a newer one often has, or what it needs under `packages:` in project.yml."
+    )
 
 
 def explain_django(what: str) -> Callable[[str], str]:

@@ -34,11 +34,14 @@ class Machine:
         self.root = config.root
         self.releases, self.venvs = self.root / "releases", self.root / "venvs"
         self.build, self.slots = self.root / "build", self.root / "slots"
+        self.pythons = self.root / "pythons"  # those that uv has brought
         self.static, self.cache = self.root / "static", self.root / ".cache"
+        self.wheels = self.root / "wheels"
         self.lock_file, self.history = self.root / "release.lock", self.root / "history"
         self.site_lock_file = self.root / "site.lock"
         self.current = self.root / "current"
         self.by = "root"
+        self.debian_packages: list[str] = []  # what this command has installed
         try:
             self.account = pwd.getpwnam(config.user)
         except KeyError as error:
@@ -53,7 +56,8 @@ class Machine:
     def ensure_directories(self) -> None:
         """Make what is missing of the layout."""
         self.slots.mkdir(exist_ok=True)
-        for path in (self.releases, self.venvs, self.build, self.static, self.cache):
+        own = (self.releases, self.venvs, self.pythons, self.build, self.static, self.cache)
+        for path in (*own, self.wheels):
             if not path.exists():
                 path.mkdir()
                 if self.drops_privileges:

@@ -15,8 +15,19 @@ from espalier_machine.release.explain import explain_django, explain_start, expl
             "found in the package registry",
             "cannot be met together: Because zzz was not found",
         ),
-        ("Failed to build psycopg2\nError: pg_config executable not found", "libpq-dev"),
-        ("fatal error: Python.h: No such file", "`packages:` in project.yml"),
+        (
+            "Failed to build `psycopg2==2.9.9`\nError: pg_config executable not found",
+            "psycopg2==2.9.9 has no wheel that fits here, and could not be compiled: pg_config is "
+            "missing; add the Debian package that has it under `packages:`",
+        ),
+        (
+            "Failed to build `odd==1`\nodd.c:1:10: fatal error: odd/x.h: No such file or directory",
+            "odd/x.h is missing; add the Debian package",
+        ),
+        (
+            "Failed to build `old==1`\nerror: command '/usr/bin/gcc' failed with exit code 1",
+            "a version with a wheel for this machine's Python helps",
+        ),
         ("error: No space left on device (os error 28)", "is full"),
         ("error: Failed to fetch: https://x/", "cannot be reached"),
     ],

@@ -242,11 +242,6 @@ def test_stated_requirements(tmp_path):
     ("files", "sentence"),
     [
         ({}, "does not say what it needs"),
-        (
-            {"pyproject.toml": "[tool.poetry]\nname = 'x'\n"},
-            "Poetry's own table: run `poetry export",
-        ),
-        ({"Pipfile": ""}, "Pipenv's format: run `pipenv requirements"),
         ({"pyproject.toml": "[project"}, "pyproject.toml is not valid TOML"),
         ({"requirements.txt": "d\0j\0"}, "requirements.txt is UTF-16 text"),
     ],

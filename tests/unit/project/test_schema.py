@@ -46,6 +46,9 @@ def test_everything_stated():
             "settings": "shop.settings.production",
             "application": "shop.asgi:application",
             "requirements": "requirements/prod.txt",
+            "groups": ["postgres"],
+            "python": "3.12",
+            "python_mirror": "https://mirror.example.com/pythons/",
             "extra_requirements": ["django-storages[s3]", "celery==5.5.3"],
             "index": ["https://ci:p%40ss@pypi.example.com/simple/", "https://two.example.com/"],
             "logins": {"GitHub.com": "token123"},
@@ -73,6 +76,7 @@ def test_everything_stated():
     assert checked.environment == {"A": "x=1", "WORKERS": "3", "FLAG": "True"}
     assert checked.writable == ("/var/lib/shop",)
     assert checked.path == "backend"
+    assert checked.python_mirror == "https://mirror.example.com/pythons"
     assert "x=1" not in repr(checked)
 
 
@@ -102,6 +106,13 @@ REFUSALS = [
         {**D, "zzzzzz": 1},
         "project.zzzzzz is not a key of `project`: the keys are `name`, `directory`",
     ),
+    ({**D, "groups": ["a b"]}, 'project.groups: "a b" is not the name of a group of requirements'),
+    ({"package": "x", "groups": ["s3"]}, "as in `package: fruit[s3]`"),
+    ({**D, "python": 3.12}, "project.python: YAML reads 3.12 as a number: put it in quotes"),
+    ({**D, "python": "3.12.4"}, 'names a patch release, and the newest one is taken: write "3.12"'),
+    ({**D, "python": "3.9"}, 'is no Python that the kit can run: write "3.10" to "3.15"'),
+    ({**D, "python_mirror": "mirror.example.com"}, "is no URL of a mirror: write for example"),
+    ({**D, "python_mirror": "https://a:b@mirror.example.com"}, "has a password in it"),
     ({"directory": 3}, "project.directory: YAML reads 3 as a number: put it in quotes"),
     ({"directory": ""}, "project.directory: is empty: give it a value or remove the key"),
     ({"directory": ["x"]}, "project.directory: must be text, and is a list"),
