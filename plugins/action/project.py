@@ -9,12 +9,12 @@
 
 Arguments: `project` (the dictionary of group_vars/all/project.yml), and optionally `overlay` (the
 directory that holds espalier_overlay), `extra_requirements` (lists, by the server that runs the
-project), `cache` (directory) and `base` (what a relative `directory:` is relative to; by default
-the root of the project that the inventory belongs to). Needs no connection, changes no machine,
-works in check mode. Returns `project_build`: `archive` (path), `identity`, `name`, `build`
-(build.json), `project` (checked, with defaults, without what may be a secret: `SECRET`, and a
-password in the URL), `python_downloads` (where a Python that the project names can be had) and
-`notes` (the lines that were shown).
+project), `tiers` (those of the site), `cache` (directory) and `base` (what a relative `directory:`
+is relative to; by default the root of the project that the inventory belongs to). Needs no
+connection, changes no machine, works in check mode. A path after `from:` in `files:` is relative to
+the inventory. Returns `project_build`: `archive` (path), `identity`, `name`, `build` (build.json),
+`project` (checked, with defaults, without `SECRET` and a password in the URL), `python_downloads`
+(where a Python that the project names can be had) and `notes` (the lines that were shown).
 
 The work is done by `espalier.project`; here are only Ansible's arguments and results.
 """
@@ -46,7 +46,7 @@ except ModuleNotFoundError as missing:
         "(`pip install -e .`)."
     ) from None
 
-SECRET = {"environment", "logins", "deploy_key"}
+SECRET = {"environment", "files", "logins", "deploy_key"}
 
 
 class ActionModule(ActionBase):
@@ -55,7 +55,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset({"project", "overlay", "extra_requirements", "cache", "base"})
+    _VALID_ARGS = frozenset({"project", "overlay", "extra_requirements", "tiers", "cache", "base"})
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
@@ -63,7 +63,10 @@ class ActionModule(ActionBase):
         """Run the task; `project_build` in the result, or `failed` with `msg`."""
         result = super().run(tmp, task_vars)
         arguments = _plain(dict(self._task.args))
-        base = arguments.get("base") or project_root(Path((task_vars or {})["inventory_dir"]))
+        inventory = Path(base) if (base := arguments.get("base")) else None
+        if not base:
+            inventory = Path((task_vars or {})["inventory_dir"])
+            base = project_root(inventory)
 
         def show(lines: Sequence[str]) -> None:
             for line in lines:
@@ -76,7 +79,9 @@ class ActionModule(ActionBase):
                 Path(arguments.get("cache") or CACHE).expanduser(),
                 Path(arguments.get("overlay") or paths.OVERLAY),
                 arguments.get("extra_requirements") or {},
+                tiers=arguments.get("tiers") or (),
                 show=show,
+                inventory=inventory,
             )
         except ProjectError as error:
             return result | {"failed": True, "msg": str(error)}

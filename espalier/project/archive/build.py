@@ -16,6 +16,7 @@ from espalier.project.archive.write import write
 from espalier.project.cache import IDENTITY_LENGTH, prune
 from espalier.project.detection.detect import Detected
 from espalier.project.schema import Project
+from espalier.project.source.added import digest
 from espalier.project.source.tree import Source, digest_of, sha256
 from espalier_machine.common.forms import archive_name
 
@@ -53,7 +54,10 @@ def build(
         ProjectError: when the overlay is missing or a file changes while it is packed.
     """
     entries = [*code(project, source, detected, written), *overlay(overlay_dir)]
-    content = digest_of(entry.file for entry in entries)
+    private = {f"code/{path}" for path in source.added}
+    content = digest_of(entry.file for entry in entries if entry.file.path not in private)
+    if source.added:
+        content += digest(project.name, source.added)
     build_json = record(project, source, detected, extra_requirements)
     everything = f"{content} {json.dumps(build_json, sort_keys=True)}"
     identity = sha256(everything.encode())[:IDENTITY_LENGTH]

@@ -41,16 +41,18 @@ def code(
 
     `written` has files of the kit's own by path, which go before the project's.
     """
+    files = source.files
     if project.package:
         text = _MANAGE.format(settings=detected.settings.value)
         yield generated("code/manage.py", text.encode(), 0o755)
-        return
+        files = tuple(file for file in files if file.path in source.added)
     for path, content in written.items():
         yield generated(f"code/{path}", content.encode())
-    for file in source.files:
+    for file in files:
         if file.path in written:
             continue
-        yield Entry(dataclasses.replace(file, path=f"code/{file.path}"), source.tree / file.path)
+        origin = source.added.get(file.path, source.tree / file.path)
+        yield Entry(dataclasses.replace(file, path=f"code/{file.path}"), origin)
 
 
 def overlay(overlay_dir: Path) -> Iterator[Entry]:

@@ -59,6 +59,11 @@ def record(
                 ("python_mirror", project.python_mirror),
                 ("processes", dict(project.processes)),
                 ("schedule", dict(project.schedule)),
+                ("candidates", [[one.module, one.where] for one in detected.candidates]),
+                ("configuration", detected.configuration),
+                ("given", dict(sorted(detected.wanted.given.items()))),
+                ("build", detected.build.record()),
+                ("writable", list(project.writable_inside)),
                 ("hooks", {moment: list(commands) for moment, commands in project.hooks.items()}),
             )
             if value

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from espalier_machine.common.excerpt import error_line
 from espalier_machine.common.text import last_line
 from espalier_machine.release.disk import disk_full
+from espalier_machine.release.unwritable import write_hint
 
 # What compilers and build scripts print of a file or a program that they did not find.
 LACKS = (
@@ -58,8 +58,11 @@ def explain_build(output: str) -> str:
     )
 
 
-def explain_django(what: str) -> Callable[[str], str]:
-    """Make the function that turns a traceback into a sentence beginning with `what`."""
+def explain_django(what: str, sqlite: Sequence[str] = ()) -> Callable[[str], str]:
+    """Make the function that turns a traceback into a sentence beginning with `what`.
+
+    `sqlite` are the project's SQLite files.
+    """
 
     def explain(output: str) -> str:
         cause, hint = error_line(output), ""
@@ -69,27 +72,23 @@ def explain_django(what: str) -> Callable[[str], str]:
             )
         elif re.match(r"KeyError|[\w.]*ImproperlyConfigured|[\w.]*UndefinedValueError", cause):
             hint = " (a missing environment variable belongs under `environment:` in project.yml)"
-        return f"{what}: {cause}{hint}"
+        return f"{what}: {cause}{hint or write_hint(output, sqlite)}"
 
     return explain
 
 
-def explain_start(log: str) -> tuple[str, str]:
+def explain_start(log: str, sqlite: Sequence[str] = ()) -> tuple[str, str]:
     """What matters of a unit's log, and the cause as the end of a sentence.
 
     A worker's traceback is the project's; what gunicorn's master prints after it hides it.
+    `sqlite` are the project's SQLite files.
     """
     parts = log.split("Exception in worker process\n")
     if len(parts) == 1:
-        return log.strip(), ""
+        hint = write_hint(log, sqlite)
+        return log.strip(), f": {error_line(log)}{hint}" if hint else ""
     own = re.split(r"^\[", parts[1], maxsplit=1, flags=re.MULTILINE)[0].rstrip()
     # The line after the last frame; below it the worker repeats the message alone.
     errors = re.findall(r"^[A-Za-z_][\w.]*: .+", own, re.MULTILINE)
     cause = f": {errors[-1] if errors else last_line(own)}"
-    if denied := re.search(r"(?:Read-only file system|Permission denied): '(.+)'", own):
-        where = os.path.dirname(denied[1])
-        cause += (
-            f" (it cannot write to {where}: have the project write to a directory outside of the "
-            "release, and name that under `writable:` in project.yml)"
-        )
-    return own, cause
+    return own, cause + write_hint(own, sqlite)

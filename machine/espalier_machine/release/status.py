@@ -18,7 +18,7 @@ def live_state(machine: Machine) -> dict[str, Any] | None:
     release, slot = machine.live(), machine.live_slot()
     if release is None or slot is None:
         return None
-    state = {key: release.record[key] for key in ("identity", "revision", "version")}
+    state = {key: release.record[key] for key in ("identity", "revision", "version", "settings")}
     # A long time-out: a busy site is not a broken one, which a run would release again.
     healthy = probe(machine, slot, release, timeout=30).is_good(release)
     times = [row for row in machine.went_live() if row["id"] == release.id]

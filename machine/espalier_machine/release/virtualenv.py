@@ -129,7 +129,8 @@ def make_venv(
         source += wanted.options
         names = named(project.get("dependencies", []))
     elif wanted.kind == "pylock.toml":
-        source += wanted.options
+        uv("pip", "install", *at, *source, *wanted.options)  # uv takes nothing beside such a file
+        source = []
         packages = tomllib.loads(wanted.texts[wanted.path]).get("packages", [])
         names = named(package["name"] for package in packages)
     else:
@@ -138,7 +139,8 @@ def make_venv(
         constrained = named(line for name in wanted.constraints for line in lines[name])
     if wanted.is_local:  # an editable install would point into the staging directory
         source.insert(0, "--no-editable")
-    uv("pip", "install", *at, *source, *needed_extras(extras, names, constrained), stdin=stdin)
+    if asked := [*source, *needed_extras(extras, names, constrained)]:
+        uv("pip", "install", *at, *asked, stdin=stdin)
     native.install(machine, native.needed_to_run(uv("pip", "freeze", "-q", *at)))
     with machine.as_user():
         (venv / ".complete").touch()

@@ -29,7 +29,7 @@ def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
                 migrate(machine, live)  # its database may be another one, or made anew, since
             action, release = put_live(machine, live, rollback), live
         else:
-            release, _ = prepare(machine, args.archive, args.id, rollback)
+            release, _ = prepare(machine, args.archive, args.id, rollback, args.settings)
             migrate(machine, release, args.accept)
             switch(machine, release, rollback)
             action = "deployed"
