@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from espalier.project.errors import ProjectError
-from espalier.project.rules import code, interpreter, runtime, site, source
+from espalier.project.rules import code, interpreter, remotes, runtime, site, source
 from espalier.project.rules.basics import DOTTED, InvalidValue, choice, flag, list_of, matching
 from espalier.project.rules.build import build_commands
 from espalier.project.rules.files import files as files_rule
@@ -73,6 +73,13 @@ class Project(BaseModel):
     extra_requirements: Annotated[
         tuple[str, ...], Rule(list_of(code.requirement, "[django-storages]"))
     ] = ()
+    # Addresses without a login; those that were in them are among `logins`.
+    index: Annotated[tuple[str, ...], Rule(remotes.index)] = Field(default=(), repr=False)
+    # Host -> user:password
+    logins: Annotated[Mapping[str, str], Rule(remotes.logins)] = Field(
+        default_factory=dict, repr=False
+    )
+    deploy_key: Annotated[str, Rule(remotes.deploy_key)] = Field(default="", repr=False)
     packages: Annotated[
         tuple[str, ...],
         Rule(
@@ -186,6 +193,16 @@ class Project(BaseModel):
             name = name_of(self.directory or self.git or self.package)
             # Frozen for everybody else.
             object.__setattr__(self, "name", name)
+        return self
+
+    @model_validator(mode="after")
+    def _logins_apart(self) -> Self:
+        try:
+            addresses, found = remotes.split_logins(self.index)
+        except InvalidValue as bad:
+            raise InvalidValue(f"project.index: {bad}") from None
+        object.__setattr__(self, "index", addresses)
+        object.__setattr__(self, "logins", {**found, **self.logins})
         return self
 
     @model_validator(mode="after")

@@ -13,9 +13,8 @@ project), `tiers` (those of the site), `cache` (directory) and `base` (what a re
 is relative to; by default the root of the project that the inventory belongs to). Needs no
 connection, changes no machine, works in check mode. A path after `from:` in `files:` is relative to
 the inventory. Returns `project_build`: `archive` (path), `identity`, `name`, `build` (build.json),
-`project` (checked, with defaults, without `environment`, `files` and a password in the URL, which
-are secrets), `python_downloads` (where a Python that the project names can be had) and `notes` (the
-lines that were shown).
+`project` (checked, with defaults, without `SECRET` and a password in the URL), `python_downloads`
+(where a Python that the project names can be had) and `notes` (the lines that were shown).
 
 The work is done by `espalier.project`; here are only Ansible's arguments and results.
 """
@@ -46,6 +45,8 @@ except ModuleNotFoundError as missing:
         "kit's virtual environment (`source .venv/bin/activate`), or install the kit beside it "
         "(`pip install -e .`)."
     ) from None
+
+SECRET = {"environment", "files", "logins", "deploy_key"}
 
 
 class ActionModule(ActionBase):
@@ -94,7 +95,7 @@ def _plain(value: Any) -> Any:
 
 def _project_build(packed: Packed) -> dict[str, Any]:
     """What the plays need of a packed project, without its secrets."""
-    project = packed.project.model_dump(mode="json", exclude={"environment", "files"})
+    project = packed.project.model_dump(mode="json", exclude=SECRET)
     return {
         "archive": str(packed.archive.path),
         "identity": packed.archive.identity,

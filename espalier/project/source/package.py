@@ -12,10 +12,11 @@ import zipfile
 from pathlib import Path
 
 from espalier.project.errors import ProjectError
+from espalier.project.rules.remotes import with_login
 from espalier.project.schema import Project
 from espalier.project.source.process import Runner
 from espalier.project.source.tree import Source, scan, walk
-from espalier.project.words import last_line, note
+from espalier.project.words import last_line, note, without_password
 
 
 def fetch_package(project: Project, cache: Path, run: Runner, where: str) -> Source:
@@ -47,11 +48,15 @@ def _download(project: Project, name: str, target: Path, run: Runner, where: str
     # The machine's Python decides what may be installed, not this one: uv says so there.
     pip = [sys.executable, "-P", "-m", "pip", "download", "-q", "--no-input", "--no-deps"]
     argv = [*pip, "--ignore-requires-python", "--progress-bar", "off", "-d", str(target), wanted]
-    result = run(argv, timeout=900)
+    # In a variable, as other users of this machine see the arguments of a command.
+    indexes = [with_login(address, project.logins) for address in project.index]
+    extra = [os.environ.get("PIP_EXTRA_INDEX_URL", ""), *indexes]
+    environ = {"PIP_EXTRA_INDEX_URL": " ".join(filter(None, extra))} if indexes else {}
+    result = run(argv, timeout=900, environ=environ)
     files = [file for file in target.iterdir() if file.name.endswith((".whl", ".tar.gz", ".zip"))]
     if result.returncode == 0 and files:
         return files[0]
-    error = result.stderr + result.stdout
+    error = without_password(result.stderr + result.stdout)
     start = f"{where}: project.package:"
     if "No module named pip" in error:
         raise ProjectError(

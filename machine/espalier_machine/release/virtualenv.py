@@ -19,6 +19,7 @@ from espalier_machine.release.disk import MEGABYTE, require_space
 from espalier_machine.release.explain import explain_uv
 from espalier_machine.release.machine import Machine
 from espalier_machine.release.record import Release
+from espalier_machine.release.remotes import explain_login, remote_environment
 from espalier_machine.release.requirements import (
     Requirements,
     logical_lines,
@@ -33,13 +34,19 @@ if TYPE_CHECKING:
 VENV_SPACE = 300 * MEGABYTE  # a Django project with a database driver and a few libraries
 
 
-def venv_name(requirements: Requirements, extras: Sequence[str], python: str, identity: str) -> str:
+def venv_name(
+    requirements: Requirements,
+    extras: Sequence[str],
+    python: str,
+    identity: str,
+    index: Sequence[str] = (),
+) -> str:
     """16 hex: the same for the same requirements, extras and Python, whatever the code is."""
     own = identity if requirements.is_local else ""
     asked = dataclasses.asdict(requirements)
     if not requirements.options:  # which came later than the names of many environments
         del asked["options"]
-    parts = [asked, sorted(extras), python, own]
+    parts = [asked, sorted(extras), python, own, *index]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -70,7 +77,8 @@ def make_venv(
     extras = build["extra_requirements"]
     with machine.as_user():
         wanted = read_requirements(build, tree)
-    venv = machine.venvs / venv_name(wanted, extras, python.version, build["identity"])
+    index = build.get("index", ())
+    venv = machine.venvs / venv_name(wanted, extras, python.version, build["identity"], index)
     if (venv / ".complete").exists():
         machine.progress.note(f"the virtualenv {venv.name} is there already")
         return venv.name
@@ -81,7 +89,7 @@ def make_venv(
 
     def uv(*argv: str, stdin: str | None = None) -> str:
         def explain(output: str) -> str:
-            return explain_uv(output, machine.venvs)
+            return explain_login(machine, output) or explain_uv(output, machine.venvs)
 
         def attempt() -> str:
             try:
@@ -90,7 +98,8 @@ def make_venv(
                 wheels.keep(machine)
 
         command = [machine.config.uv, *argv]
-        env = uv_environment(machine) | {"UV_FIND_LINKS": str(machine.wheels)}
+        env = uv_environment(machine) | remote_environment(machine, build)
+        env["UV_FIND_LINKS"] = str(machine.wheels)
         return native.with_packages(machine, attempt)
 
     at = ("--python", str(venv))

@@ -137,3 +137,12 @@ def test_every_entry_of_the_table_is_one_that_is_read():
         assert name == native.requirement_name(name)
         assert entry and entry.keys() <= {"build", "run"}
         assert all(entry.values())
+
+
+def test_a_repository_that_cannot_be_read_brings_no_compiler():
+    output = (
+        "error: Failed to download and build `a @ git+https://x/a.git@v1`\n"
+        "  cause: Git operation failed\n"
+    )
+    assert native.missing(output) == []
+    assert native.missing(output.replace("Git operation", "Compiler"))

@@ -11,11 +11,12 @@ def requirements(text: str, kind="requirements"):
 
 
 def test_the_virtualenv_is_named_after_requirements_extras_and_python_only():
-    def name(text="a==1\n", extras=("g", "p"), python="3.13", identity="1"):
-        return venv_name(requirements(text), extras, python, identity)
+    def name(text="a==1\n", extras=("g", "p"), python="3.13", identity="1", index=()):
+        return venv_name(requirements(text), extras, python, identity, index)
 
     assert len(name()) == 16
     assert name() == name(extras=("p", "g")) == name(identity="2")
+    assert name() != name(index=["https://pypi.example.com/simple/"])
     assert len({name(), name(text="a==2\n"), name(extras=("g",)), name(python="3.11")}) == 4
 
 

@@ -150,3 +150,20 @@ def test_package_without_or_with_several_settings(tmp_path):
     run = from_file(wheel(tmp_path / "b", several, version="1.5"))
     with pytest.raises(ProjectError, match=r"`fruit\.green\.settings`, `fruit\.red\.settings`"):
         packed_package(tmp_path, run)
+
+
+def test_a_private_index_is_asked_with_its_login_in_no_argument(tmp_path):
+    seen = []
+
+    def run(argv, *, environ=None, **options):
+        seen.append((" ".join(argv), dict(environ or {})))
+        said = "No matching distribution at https://ci:p%40ss@pypi.example.com/simple/"
+        return subprocess.CompletedProcess(argv, 1, "", said)
+
+    address = "https://pypi.example.com/simple/"
+    with pytest.raises(ProjectError) as caught:
+        packed_package(tmp_path, run, index=[address], logins={"pypi.example.com": "ci:p@ss"})
+    (argv, environ) = seen[0]
+    assert environ["PIP_EXTRA_INDEX_URL"].endswith("https://ci:p%40ss@pypi.example.com/simple/")
+    assert "example.com" not in argv
+    assert "p%40ss" not in str(caught.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
 import pytest
@@ -30,6 +31,10 @@ def test_defaults():
     )
 
 
+# No key: the shape alone is checked.
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----"
+
+
 def test_everything_stated():
     checked = check(
         {
@@ -45,6 +50,9 @@ def test_everything_stated():
             "python": "3.12",
             "python_mirror": "https://mirror.example.com/pythons/",
             "extra_requirements": ["django-storages[s3]", "celery==5.5.3"],
+            "index": ["https://ci:p%40ss@pypi.example.com/simple/", "https://two.example.com/"],
+            "logins": {"GitHub.com": "token123"},
+            "deploy_key": KEY,
             "packages": ["libpango-1.0-0"],
             "apps": ["django.contrib.postgres"],
             "environment": {"A": "x=1", "WORKERS": 3, "FLAG": True},
@@ -61,6 +69,10 @@ def test_everything_stated():
         {"path": "/", "seconds": 1},
         {"path": "/feed.xml", "seconds": 3600},
     )
+    assert checked.index == ("https://pypi.example.com/simple/", "https://two.example.com/")
+    assert checked.logins == {"pypi.example.com": "ci:p@ss", "github.com": "token123"}
+    assert checked.deploy_key == KEY + "\n"
+    assert not {"p@ss", "token123", "AAAA"} & set(re.split(r"[:'\"\\]|\\n", repr(checked)))
     assert checked.domains == ("shop.example.com", "203.0.113.10", "2001:db8::1")
     assert checked.environment == {"A": "x=1", "WORKERS": "3", "FLAG": "True"}
     assert checked.writable == ("/var/lib/shop", "data")
@@ -188,6 +200,13 @@ REFUSALS = [
     ({**D, "media_url": "/static/up/"}, "(/static/) and project.media_url (/static/up/) overlap"),
     ({**D, "media_s3": "orchard"}, "project.media_s3: must be a dictionary; write for example"),
     ({**D, "media_s3": {"region": "eu-1"}}, "lacks the `bucket`"),
+    ({**D, "index": ["pypi.example.com"]}, '"pypi.example.com" is not the address of a Python'),
+    ({**D, "index": ["https://u:a%20b@x.example/"]}, "project.index: x.example: a login is user"),
+    ({**D, "logins": {"https://u:pw@x.example/": "a"}}, '"https://x.example/" is not a host'),
+    ({**D, "logins": {"x.example": 'a"b'}}, "x.example: a login is user:password, or a token"),
+    ({**D, "logins": {"x.example": 12}}, "x.example must be text, and is a number"),
+    ({**D, "deploy_key": "~/.ssh/id_ed25519"}, "is not a private key of SSH"),
+    ({**D, "deploy_key": KEY.replace("\nAAAA", "\nENCRYPTED")}, "has a passphrase"),
     ({**D, "media_s3": {"bucket": "b", "secret_key": "x"}}, "set vault_s3_secret_key in the"),
     ({**D, "media_s3": {"bucket": "b", "endpoint_url": "s3"}}, "must start with https:// or"),
     ({**D, "overlay": "yes"}, "project.overlay: must be true or false, and is a text"),

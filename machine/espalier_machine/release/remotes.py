@@ -1,0 +1,84 @@
+"""Where requirements come from besides the Python index: its address, and how to log in there.
+
+The role writes two files beside release.json where project.yml has something for them: `netrc`
+with a login for each host, which uv reads, and the key of SSH for repositories. So a password is
+in no argument, no URL and no build.json.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import urllib.parse
+from collections.abc import Mapping
+from typing import Any
+
+from espalier_machine.release.machine import Machine
+
+# What git asks for a login: one line a host in netrc, `machine HOST login NAME password PASSWORD`.
+# git itself reads that file in a home directory only.
+HELPER = (
+    """!f() { test "$1" = get && host=$(sed -n 's/^host=\\([^:]*\\).*/\\1/p') && """
+    """awk -v "host=$host" '$2 == host { print "username=" $4; print "password=" $6 }' "$NETRC"; """
+    "}; f"
+)
+# What uv says of an index, git of a repository, and ssh of a host.
+INDEX = re.compile(
+    r"index URL \((\S+)\) could not be queried due to a lack of valid authentication"
+)
+REPOSITORY = re.compile(
+    r"could not read (?:Username|Password) for '(\S+?)'|Authentication failed for '(\S+?)'"
+)
+SSH = re.compile(r"@([\w.-]+): Permission denied \(publickey")
+
+
+def remote_environment(machine: Machine, build: Mapping[str, Any]) -> dict[str, str]:
+    """What uv, and the git that uv starts, must know to get the requirements of a release."""
+    folder = machine.config.file.parent
+    # ssh has nobody to ask, and a host is known by the key that it had first.
+    ssh = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new"]
+    ssh += ["-o", f"UserKnownHostsFile={machine.cache / 'known_hosts'}"]
+    if (key := folder / "deploy_key").exists():
+        ssh += ["-o", "IdentitiesOnly=yes", "-i", str(key)]
+    variables = {"GIT_SSH_COMMAND": shlex.join(ssh), "GIT_TERMINAL_PROMPT": "0"}
+    if (netrc := folder / "netrc").exists():
+        variables["NETRC"] = str(netrc)
+        variables["GIT_CONFIG_COUNT"] = "1"
+        variables["GIT_CONFIG_KEY_0"] = "credential.helper"
+        variables["GIT_CONFIG_VALUE_0"] = HELPER
+    if index := build.get("index"):
+        variables["UV_INDEX"] = " ".join(index)
+    return variables
+
+
+def explain_login(machine: Machine, output: str) -> str:
+    """What to write when a login is missing or wrong, told from what uv printed; "" for neither."""
+    folder = machine.config.file.parent
+    if found := SSH.search(output):
+        if (folder / "deploy_key").exists():
+            return (
+                f"{found[1]} does not accept the key of `deploy_key:` in project.yml for a "
+                "requirement's repository: allow its public half to read that one."
+            )
+        return (
+            f"a requirement's repository on {found[1]} wants a key of SSH: write `deploy_key: "
+            '"{{ vault_deploy_key }}"` in project.yml, allow its public half to read the '
+            "repository, and run `espalier site`."
+        )
+    found = INDEX.search(output) or REPOSITORY.search(output)
+    if not found:
+        return ""
+    address = next(filter(None, found.groups()))
+    host = urllib.parse.urlsplit(address).hostname or address
+    what = f"the {'index' if found.re is INDEX else 'repository'} {address}"
+    netrc = folder / "netrc"
+    if netrc.exists() and f"machine {host} " in netrc.read_text():
+        return (
+            f"{what} does not accept the login that project.yml has for {host}: change it under "
+            "`logins:` or where `index:` has it, then run `espalier site`."
+        )
+    return (
+        f"{what} asks for a login: write it in project.yml, for example "
+        f'`logins: {{{host}: "user:{{{{ vault_login }}}}"}}` with vault_login in ansible-vault, '
+        "then run `espalier site`."
+    )

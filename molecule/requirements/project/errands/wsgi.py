@@ -1,0 +1,8 @@
+"""What answers visitors."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "errands.settings")
+application = get_wsgi_application()

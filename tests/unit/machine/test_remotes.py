@@ -1,0 +1,92 @@
+"""How a release logs in where its requirements come from, and what is said when it cannot."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from espalier.wiring.logins import netrc
+from espalier_machine.release.remotes import explain_login, remote_environment
+
+PROJECT = {
+    "directory": "x",
+    "index": ["https://ci:p%40ss@pypi.example.com/simple/"],
+    "logins": {"git.example.com": "t0ken", "two.example.com": "me:a#b:c"},
+}
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Any:
+    config = SimpleNamespace(file=tmp_path / "release.json")
+    return SimpleNamespace(config=config, cache=tmp_path / ".cache")
+
+
+def test_netrc_has_a_line_for_each_host():
+    assert netrc(PROJECT) == (
+        "machine git.example.com login token password t0ken\n"
+        "machine pypi.example.com login ci password p@ss\n"
+        "machine two.example.com login me password a#b:c\n"
+    )
+    assert netrc({"directory": "x"}) == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "answer"),
+    [
+        ("https://git.example.com", "username=token\npassword=t0ken"),
+        ("http://two.example.com:8080", "username=me\npassword=a#b:c"),
+        ("https://other.example.com", ""),
+    ],
+)
+def test_git_gets_the_login_of_its_host_alone(machine, url, answer):
+    (machine.config.file.parent / "netrc").write_text(netrc(PROJECT))
+    variables = remote_environment(machine, {})
+    assert not [value for value in variables.values() if "t0ken" in value]
+    env = os.environ | variables | {"GIT_ASKPASS": "true", "HOME": str(machine.cache)}
+    done = subprocess.run(
+        ["git", "credential", "fill"], input=f"url={url}\n\n", env=env, text=True,
+        capture_output=True, check=False,
+    )  # fmt: skip
+    found = [line for line in done.stdout.splitlines() if line.startswith(("username=", "passw"))]
+    assert "\n".join(line for line in found if not line.endswith("=")) == answer
+
+
+def test_uv_is_told_of_indexes_and_of_a_key_only_where_they_are(machine):
+    plain = remote_environment(machine, {})
+    assert not plain.keys() & {"UV_INDEX", "NETRC"}
+    assert " -i " not in plain["GIT_SSH_COMMAND"]
+    (machine.config.file.parent / "deploy_key").touch()
+    given = remote_environment(machine, {"index": ["https://a.example/", "https://b.example/"]})
+    assert given["UV_INDEX"] == "https://a.example/ https://b.example/"
+    assert given["GIT_SSH_COMMAND"].endswith(f" -i {machine.config.file.parent}/deploy_key")
+
+
+INDEX = (
+    "hint: An index URL (https://pypi.example.com/simple/) could not be queried due to a lack of "
+    "valid authentication credentials (401 Unauthorized)"
+)
+GIT = "fatal: could not read Username for 'https://git.example.com': terminal prompts disabled"
+WRONG = "remote: denied\nfatal: Authentication failed for 'https://git.example.com/acme.git/'"
+SSH = "git@git.example.com: Permission denied (publickey)."
+
+
+@pytest.mark.parametrize(
+    ("output", "without", "with_one"),
+    [
+        (INDEX, "the index https://pypi.example.com/simple/ asks for a login", "does not accept"),
+        (GIT, '`logins: {git.example.com: "user:{{ vault_login }}"}`', "does not accept the login"),
+        (WRONG, "the repository https://git.example.com/acme.git/ asks", "login that project.yml"),
+        (SSH, "git.example.com wants a key of SSH: write `deploy_key:", "allow its public half"),
+    ],
+)
+def test_a_missing_login_is_told_apart_from_a_wrong_one(machine, output, without, with_one):
+    assert without in explain_login(machine, output)
+    (machine.config.file.parent / "netrc").write_text(netrc(PROJECT))
+    (machine.config.file.parent / "deploy_key").touch()
+    assert with_one in explain_login(machine, output)
+    assert explain_login(machine, "error: No space left on device") == ""
