@@ -21,8 +21,9 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from espalier.project.errors import ProjectError
-from espalier.project.rules import code, runtime, site, source
+from espalier.project.rules import code, proxies, runtime, site, source
 from espalier.project.rules.basics import DOTTED, InvalidValue, choice, flag, list_of, matching
+from espalier.project.rules.database import database as rule_of_database
 from espalier.project.servers import SERVERS
 from espalier.project.words import listed, suggestion, without_password
 
@@ -119,6 +120,11 @@ class Project(BaseModel):
     upload_limit_mb: Annotated[int, Rule(site.megabytes)] = 25
     # {"path": prefix, "seconds": int}
     microcache: Annotated[tuple[Mapping[str, Any], ...], Rule(site.microcache)] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...], Rule(list_of(proxies.trusted_proxy, "[cloudflare, 203.0.113.7]"))
+    ] = ()
+    # {"extensions": names, "version": text, "databases": names}, only what is stated
+    database: Annotated[Mapping[str, Any], Rule(rule_of_database)] = {}
 
     # Rules for several keys together, in this order, once every key is right alone.
 

@@ -8,6 +8,8 @@ import django
 from django.core.exceptions import ImproperlyConfigured
 
 from espalier_overlay.database import (
+    POSTGIS,
+    POSTGRESQL,
     default_database,
     parse_replicas,
     parse_url,
@@ -25,6 +27,7 @@ NEARBY_SCHEMES = ("", "redis", "rediss", "amqp", "pyamqp", "memory")
 # The usual names of containers are among them.
 NEARBY_HOSTS = ("", "localhost", "::1", "redis", "rabbitmq", "broker")
 SESSIONS = "django.contrib.sessions"
+GIS = "django.contrib.gis"
 SHARED_STORAGE = "espalier_overlay.media.SharedStorage"
 S3_STORAGE = "storages.backends.s3.S3Storage"
 STATIC_STORAGE = "espalier_overlay.storage.StaticStorage"
@@ -134,8 +137,12 @@ def _database(
     is_asgi = environ.get("ESPALIER_INTERFACE") == "asgi"
     can_pool = is_asgi and django_version >= (5, 1)
     databases = settings.get("DATABASES") or {}
+    own = databases.get("default") or {}
+    if own.get("ENGINE") == POSTGRESQL and _is_installed(settings, GIS):
+        # The project took the machine's DATABASE_URL, which knows nothing of maps.
+        own = {**own, "ENGINE": POSTGIS}
     default = default_database(
-        databases.get("default") or {},
+        own,
         parse_url(url),
         persistent=not is_asgi,
         pool_size=int(environ.get("ESPALIER_DATABASE_CONNECTIONS") or 0) if can_pool else 0,
@@ -215,8 +222,7 @@ def _is_local(cache: Mapping[str, Any]) -> bool:
 
 def _sessions(settings: Settings) -> None:
     """Keep sessions in the cache and in the database, if one of Django's own does either now."""
-    installed = settings.get("INSTALLED_APPS") or ()
-    if not any(app == SESSIONS or app.startswith(f"{SESSIONS}.apps.") for app in installed):
+    if not _is_installed(settings, SESSIONS):
         return
     engine = str(settings.get("SESSION_ENGINE") or f"{SESSIONS}.backends.db")
     if engine not in {f"{SESSIONS}.backends.{name}" for name in ("db", "cache", "cached_db")}:
@@ -392,13 +398,16 @@ def _logging(settings: Settings) -> None:
         settings["LOGGING"] = logging_config(settings.get("LOGGING") or {})
 
 
+def _is_installed(settings: Settings, app: str) -> bool:
+    """Tell whether INSTALLED_APPS holds an app, by name or by its AppConfig."""
+    installed = settings.get("INSTALLED_APPS") or ()
+    return any(name == app or name.startswith(f"{app}.apps.") for name in installed)
+
+
 def _add_apps(settings: Settings, apps: Iterable[str]) -> None:
-    """Append the apps that INSTALLED_APPS holds neither by name nor by their AppConfig."""
-    installed = list(settings.get("INSTALLED_APPS") or ())
-    for app in apps:
-        if not any(name == app or name.startswith(f"{app}.apps.") for name in installed):
-            installed.append(app)
-    settings["INSTALLED_APPS"] = installed
+    """Append the apps that INSTALLED_APPS does not hold yet."""
+    settings["INSTALLED_APPS"] = list(settings.get("INSTALLED_APPS") or ())
+    settings["INSTALLED_APPS"] += [app for app in apps if not _is_installed(settings, app)]
 
 
 def _split(text: str | None) -> list[str]:

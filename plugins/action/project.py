@@ -13,7 +13,8 @@ project), `cache` (directory) and `base` (what a relative `directory:` is relati
 the root of the project that the inventory belongs to). Needs no connection, changes no machine,
 works in check mode. Returns `project_build`: `archive` (path), `identity`, `name`, `build`
 (build.json), `project` (checked, with defaults, without `environment` and a password in the URL,
-which are secrets) and `notes` (the lines that were shown).
+which are secrets), `extensions` (of PostgreSQL, stated and found), `packages` (of Debian, where
+Django runs) and `notes` (the lines that were shown).
 
 The work is done by `espalier.project`; here are only Ansible's arguments and results.
 """
@@ -93,5 +94,7 @@ def _project_build(packed: Packed) -> dict[str, Any]:
         "name": packed.project.name,
         "build": packed.archive.build,
         "project": project | {"git": without_password(packed.project.git)},
+        "extensions": list(packed.detected.postgresql.extensions),
+        "packages": [*packed.project.packages, *packed.detected.postgresql.packages],
         "notes": list(packed.detected.notes),
     }

@@ -8,6 +8,7 @@ import posixpath
 from espalier.project.detection.application import find_application, find_server
 from espalier.project.detection.manage import find_manage
 from espalier.project.detection.notes import other_notes, size_note
+from espalier.project.detection.postgresql import PostgreSQL, find_postgresql
 from espalier.project.detection.requirements import find_requirements
 from espalier.project.detection.settings import find_package_settings, find_settings
 from espalier.project.detection.tree import Found, ProjectTree
@@ -28,6 +29,7 @@ class Detected:
     requirements: Found  # the file, or for a package its exact version
     requirements_kind: str  # "requirements", "uv.lock", "pyproject" or "package"
     server: Found  # what runs the application
+    postgresql: PostgreSQL  # what its database needs
     notes: tuple[str, ...] = ()  # lines to show the user before the values are used
 
 
@@ -55,6 +57,7 @@ def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
         requirements, kind = find_requirements(project, tree)
     application, interface = find_application(project, tree, settings.value, requirements.value)
     server = find_server(project, tree, settings.value, requirements.value, interface)
+    postgresql = find_postgresql(project, tree, settings.value)
     manage = posixpath.join(workdir.value, "manage.py")
     lines = [
         note("source", f"{source.description} at {source.revision[:12]}"),
@@ -63,6 +66,7 @@ def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
         note("application", f"{application.value} ({interface})", application.where),
         note("requirements", requirements.value, requirements.where),
         *([note("server", server.value, server.where)] if server.where else []),
+        *postgresql.notes,
         *other_notes(tree, settings.value),
     ]
     return Detected(
@@ -73,6 +77,7 @@ def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
         requirements,
         kind,
         server,
+        postgresql,
         (*lines, *source.notes, *size_note(project, source)),
     )
 

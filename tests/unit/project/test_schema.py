@@ -51,12 +51,16 @@ def test_everything_stated():
             "writable": ["/var/lib/shop/"],
             "upload_limit_mb": 100,
             "microcache": [{"path": "/", "seconds": 1}, {"path": "/feed.xml", "seconds": 3600}],
+            "database": {"extensions": ["postgis", "postgis"], "version": 17},
+            "trusted_proxies": ["Cloudflare", "198.51.100.7", "2001:DB8::/32"],
         }
     )
     assert checked.microcache == (
         {"path": "/", "seconds": 1},
         {"path": "/feed.xml", "seconds": 3600},
     )
+    assert checked.database == {"extensions": ("postgis",), "version": "17"}
+    assert checked.trusted_proxies == ("cloudflare", "198.51.100.7/32", "2001:db8::/32")
     assert checked.domains == ("shop.example.com", "203.0.113.10", "2001:db8::1")
     assert checked.environment == {"A": "x=1", "WORKERS": "3", "FLAG": "True"}
     assert checked.writable == ("/var/lib/shop",)
@@ -147,6 +151,16 @@ REFUSALS = [
     ({**D, "extra_requirements": ["-r x"]}, '"-r x" is not a requirement'),
     ({**D, "extra_requirements": "x"}, "must be a list"),
     ({**D, "packages": ["Lib X"]}, '"Lib X" is not the name of a Debian package'),
+    (
+        {**D, "database": {"extensions": ["postgiss"]}},
+        'database: extensions: for the PostgreSQL extension "postgiss" the kit knows no Debian '
+        "package: did you mean `postgis`?",
+    ),
+    ({**D, "database": {"extension": []}}, "extension is not a key here: did you mean"),
+    ({**D, "database": {"version": "17.2"}}, '"17.2" is not a major version of PostgreSQL'),
+    ({**D, "trusted_proxies": ["cloudflair"]}, '"cloudflair" is neither `cloudflare` nor'),
+    ({**D, "trusted_proxies": ["10.0.0.1/8"]}, "has host bits set"),
+    ({**D, "trusted_proxies": ["0.0.0.0/0"]}, "would let anybody claim any address"),
     ({**D, "apps": ["a-b"]}, '"a-b" is not an app\'s Python name'),
     ({**D, "environment": ["A=1"]}, "project.environment: must be a dictionary, and is a list"),
     ({**D, "environment": {"A-B": "1"}}, '"A-B" is not the name of an environment variable'),
