@@ -24,6 +24,7 @@ from espalier.project.errors import ProjectError
 from espalier.project.rules import code, proxies, runtime, site, source
 from espalier.project.rules.basics import DOTTED, InvalidValue, choice, flag, list_of, matching
 from espalier.project.rules.database import database as rule_of_database
+from espalier.project.rules.email import email as rule_of_email
 from espalier.project.servers import SERVERS
 from espalier.project.words import listed, suggestion, without_password
 
@@ -123,6 +124,8 @@ class Project(BaseModel):
     trusted_proxies: Annotated[
         tuple[str, ...], Rule(list_of(proxies.trusted_proxy, "[cloudflare, 203.0.113.7]"))
     ] = ()
+    # {"host", "port", "user", "from", "tls"}, all of them or none
+    email: Annotated[Mapping[str, Any], Rule(rule_of_email)] = {}
     # {"extensions": names, "version": text, "databases": names}, only what is stated
     database: Annotated[Mapping[str, Any], Rule(rule_of_database)] = {}
 

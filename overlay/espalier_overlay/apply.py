@@ -17,6 +17,7 @@ from espalier_overlay.database import (
     replica_database,
 )
 from espalier_overlay.logs import logging_config
+from espalier_overlay.mail import apply_mail
 
 HEALTH_MIDDLEWARE = "espalier_overlay.health.middleware"
 REPLICA_MIDDLEWARE = "espalier_overlay.router.Middleware"
@@ -68,6 +69,7 @@ def apply(
     _database(result, environ, django_version)
     _cache(result, environ)
     _queue(result, environ)
+    apply_mail(result, environ)
     _static(result, environ, django_version)
     _media(result, environ, django_version)
     _logging(result)

@@ -155,7 +155,7 @@ def test_database_of_a_project_on_postgresql_keeps_how_it_connects():
         ("django.db.backends.mysql", "django.db.backends.postgresql"),
         ("django.contrib.gis.db.backends.spatialite", "django.contrib.gis.db.backends.postgis"),
         ("psqlextra.backend", "psqlextra.backend"),
-        ("tenants.postgresql_backend", "django_tenants.postgresql_backend"),
+        ("django_tenants.postgresql_backend", "django_tenants.postgresql_backend"),
     ],
 )
 def test_engine(own: str, engine: str):

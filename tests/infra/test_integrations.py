@@ -1,15 +1,18 @@
-"""What is around a project: the extensions of its database, and a proxy in front of the site."""
+"""What is around a project: its database's extensions, a proxy in front, a mail server."""
 
 from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from aiosmtpd.controller import Controller
 
 from espalier.environment import plain_environment
 from tests.infra.conftest import ROOT, playbook
@@ -165,3 +168,69 @@ def logged(web: Any, page: str) -> dict[str, Any]:
             return json.loads(lines[-1])
         time.sleep(0.1)
     raise AssertionError(f"{page} is not in the log")
+
+
+class Post:
+    """A mail server's answers, and what it took."""
+
+    def __init__(self) -> None:
+        """Begin with an empty box."""
+        self.taken: list[Any] = []
+
+    async def handle_RCPT(self, server, session, envelope, address, options) -> str:
+        """Know everybody but one."""
+        if address.startswith("nobody@"):
+            return "550 No such user here"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server, session, envelope) -> str:
+        """Take a message."""
+        self.taken.append(envelope)
+        return "250 Taken"
+
+
+@pytest.fixture
+def mail_server(declared: dict[str, Any]) -> Iterator[Post]:
+    """A mail server where project.yml says that it is, which is this machine."""
+    email = declared.get("email") or {}
+    if email.get("port") != 2525:
+        pytest.skip("this site's mail server is a real one, or none")
+    post = Post()
+    controller = Controller(post, hostname=email["host"], port=email["port"])
+    controller.start()
+    yield post
+    controller.stop()
+
+
+def check_mail(inventory_path: str, address: str) -> dict[str, Any]:
+    """What `espalier check --mail` finds about mail."""
+    program = str(Path(sys.executable).with_name("espalier"))
+    words = [program, "check", "-i", inventory_path, "--mail", address, "--json"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, env=plain_environment())
+    found = [one for one in json.loads(done.stdout)["findings"] if one["check"] == "mail"]
+    assert len(found) == 1, done.stdout + done.stderr
+    return found[0]
+
+
+def test_a_message_of_the_site_reaches_its_server(mail_server: Post, inventory_path: str) -> None:
+    finding = check_mail(inventory_path, "anna@example.com")
+    assert finding["level"] == "ok", finding
+    (message,) = mail_server.taken
+    assert message.rcpt_tos == ["anna@example.com"]
+    assert b"\nFrom: Places <places@places.example>" in message.content.replace(b"\r\n", b"\n")
+
+
+def test_a_server_that_refuses_is_told_in_its_words(mail_server: Post, inventory_path: str) -> None:
+    finding = check_mail(inventory_path, "nobody@example.com")
+    assert finding["level"] == "failed"
+    assert "does not take mail to nobody@example.com: 550 No such user here" in finding["text"]
+    assert not mail_server.taken
+
+
+def test_a_server_that_is_not_there_is_told(declared: dict[str, Any], inventory_path: str) -> None:
+    if (declared.get("email") or {}).get("port") != 2525:
+        pytest.skip("this site's mail server is a real one, or none")
+    finding = check_mail(inventory_path, "anna@example.com")
+    assert finding["level"] == "failed"
+    assert "nothing listens at 198.18.46.1:2525" in finding["text"]

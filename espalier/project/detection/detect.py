@@ -6,6 +6,7 @@ import dataclasses
 import posixpath
 
 from espalier.project.detection.application import find_application, find_server
+from espalier.project.detection.mail import mail_note
 from espalier.project.detection.manage import find_manage
 from espalier.project.detection.notes import other_notes, size_note
 from espalier.project.detection.postgresql import PostgreSQL, find_postgresql
@@ -67,6 +68,7 @@ def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
         note("requirements", requirements.value, requirements.where),
         *([note("server", server.value, server.where)] if server.where else []),
         *postgresql.notes,
+        *mail_note(project, tree, settings.value),
         *other_notes(tree, settings.value),
     ]
     return Detected(

@@ -311,3 +311,35 @@ def test_a_project_without_extensions_has_none(tmp_path):
         "shop/migrations/0001_initial.py": "operations = [TrigramExtension()]",
     }
     assert detected(tmp_path, files).postgresql == PostgreSQL()
+
+
+VIEWS = {"shop/views.py": "from django.core.mail import send_mail\n\nsend_mail('a')\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "where"),
+    [
+        (VIEWS, "shop/views.py line 1"),
+        ({"mysite/settings.py": "INSTALLED_APPS = ['allauth']"}, "allauth, among the apps of"),
+    ],
+)
+def test_mail_without_a_server_is_noted(tmp_path, files, where):
+    told = [one for one in detected(tmp_path, files).notes if "sends mail" in one]
+    assert len(told) == 1
+    assert told[0].startswith(f"note         {where}")
+    assert "write `email:`" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("files", "keys"),
+    [
+        ({}, {}),
+        ({"shop/tests.py": "mail.send_mail('a')"}, {}),
+        (VIEWS, {"email": {"host": "smtp.example.com", "from": "a@b.example"}}),
+        (VIEWS, {"environment": {"EMAIL_HOST": "smtp.example.com"}}),
+        ({**VIEWS, "mysite/settings.py": "EMAIL_HOST = env('MAIL')"}, {}),
+    ],
+)
+def test_mail_with_a_server_or_none_at_all_is_not_noted(tmp_path, files, keys):
+    notes = detected(tmp_path, files, **keys).notes
+    assert not [one for one in notes if "sends mail" in one]

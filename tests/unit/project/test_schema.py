@@ -52,6 +52,7 @@ def test_everything_stated():
             "upload_limit_mb": 100,
             "microcache": [{"path": "/", "seconds": 1}, {"path": "/feed.xml", "seconds": 3600}],
             "database": {"extensions": ["postgis", "postgis"], "version": 17},
+            "email": {"host": "SMTP.example.com", "from": "Shop <a@b.example>", "user": "shop"},
             "trusted_proxies": ["Cloudflare", "198.51.100.7", "2001:DB8::/32"],
         }
     )
@@ -60,6 +61,13 @@ def test_everything_stated():
         {"path": "/feed.xml", "seconds": 3600},
     )
     assert checked.database == {"extensions": ("postgis",), "version": "17"}
+    assert checked.email == {
+        "host": "smtp.example.com",
+        "port": 587,
+        "user": "shop",
+        "from": "Shop <a@b.example>",
+        "tls": "starttls",
+    }
     assert checked.trusted_proxies == ("cloudflare", "198.51.100.7/32", "2001:db8::/32")
     assert checked.domains == ("shop.example.com", "203.0.113.10", "2001:db8::1")
     assert checked.environment == {"A": "x=1", "WORKERS": "3", "FLAG": "True"}
@@ -82,6 +90,7 @@ def test_name_comes_from_the_source(source, name):
 
 
 D = {"directory": "x"}
+M = {"host": "smtp.example.com", "from": "shop@example.com"}
 REFUSALS = [
     (None, "`project` must be a dictionary"),
     ({}, "does not say where the code is: write exactly one of `directory:`"),
@@ -158,6 +167,13 @@ REFUSALS = [
     ),
     ({**D, "database": {"extension": []}}, "extension is not a key here: did you mean"),
     ({**D, "database": {"version": "17.2"}}, '"17.2" is not a major version of PostgreSQL'),
+    ({**D, "email": {"host": "a.example"}}, "project.email: lacks `from`: write for example"),
+    ({**D, "email": {"password": "x"}}, "write it as `vault_email_password` into the vault"),
+    ({**D, "email": {**M, "port": "587"}}, "port: '587' is not the number of a port such as 587"),
+    ({**D, "email": {**M, "tls": "yes"}}, 'tls: "yes" is not known: write starttls, ssl or "none"'),
+    ({**D, "email": {**M, "from": "shop"}}, 'from: "shop" is not an address such as'),
+    ({**D, "email": {**M, "host": "a:25"}}, 'email: host: "a:25" has a port'),
+    ({**D, "email": {**M, "username": "x"}}, "username is not a key here: did you mean `user`?"),
     ({**D, "trusted_proxies": ["cloudflair"]}, '"cloudflair" is neither `cloudflare` nor'),
     ({**D, "trusted_proxies": ["10.0.0.1/8"]}, "has host bits set"),
     ({**D, "trusted_proxies": ["0.0.0.0/0"]}, "would let anybody claim any address"),
