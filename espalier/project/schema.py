@@ -126,7 +126,7 @@ class Project(BaseModel):
     ] = ()
     # {"host", "port", "user", "from", "tls"}, all of them or none
     email: Annotated[Mapping[str, Any], Rule(rule_of_email)] = {}
-    # {"extensions": names, "version": text, "databases": names}, only what is stated
+    # {"extensions", "version", "databases", "readers"}, only what is stated
     database: Annotated[Mapping[str, Any], Rule(rule_of_database)] = {}
 
     # Rules for several keys together, in this order, once every key is right alone.
@@ -170,6 +170,17 @@ class Project(BaseModel):
             name = name_of(self.directory or self.git or self.package)
             # Frozen for everybody else.
             object.__setattr__(self, "name", name)
+        return self
+
+    @model_validator(mode="after")
+    def _names_in_the_database(self) -> Self:
+        for key in ("databases", "readers"):
+            for name in self.database.get(key, ()):
+                if name == self.name or name.startswith("espalier_"):
+                    raise InvalidValue(
+                        f"project.database: {key}: {name} is the site's own or the kit's: choose "
+                        "another name."
+                    )
         return self
 
     @model_validator(mode="after")

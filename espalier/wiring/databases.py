@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from espalier.inventory.model import Link
 
@@ -73,7 +73,10 @@ def databases(
 
 
 def database_environment(
-    found: Sequence[Database], pooled: bool, prepared_statements: bool
+    found: Sequence[Database],
+    pooled: bool,
+    prepared_statements: bool,
+    more: Sequence[str] = (),
 ) -> dict[str, str]:
     """Return the environment variables with the databases' URLs, and what a pool allows.
 
@@ -81,6 +84,7 @@ def database_environment(
         found: what `databases` returned.
         pooled: whether pgbouncer stands in front of them.
         prepared_statements: whether that pgbouncer keeps track of prepared statements.
+        more: other databases of the site, which are asked past the pool.
     """
     queries = next(one["url"] for one in found if one["purpose"] == "queries")
     direct = next((one["url"] for one in found if one["purpose"] == "migrations"), queries)
@@ -91,6 +95,9 @@ def database_environment(
         # of a pool's rules.
         "DATABASE_URL": direct,
     }
+    for name in more:
+        url = urlsplit(direct)._replace(path=f"/{name}").geturl()
+        environment[f"ESPALIER_DATABASE_{name.upper()}_URL"] = url
     if replicas:
         environment["ESPALIER_REPLICA_URLS"] = " ".join(replicas)
         environment["ESPALIER_REPLICA_MAX_LAG"] = str(REPLICA_MAX_LAG)

@@ -157,7 +157,7 @@ def _database(
     if environ.get("ESPALIER_POOLER") == "transaction":
         prepared = environ.get("ESPALIER_PREPARED_STATEMENTS") == "1"
         ours = {alias: pooled(entry, prepared=prepared) for alias, entry in ours.items()}
-    settings["DATABASES"] = {**databases, **ours}
+    settings["DATABASES"] = {**databases, **_more(databases, environ, is_asgi), **ours}
     if replicas:
         settings["ESPALIER_REPLICAS"] = tuple(replicas)
         settings["ESPALIER_REPLICA_MAX_LAG"] = _max_lag(environ)
@@ -166,6 +166,18 @@ def _database(
     # Wagtail and others use its lookups on PostgreSQL and only there, so projects that are
     # developed on SQLite leave it out. It has no models.
     _add_apps(settings, ["django.contrib.postgres"])
+
+
+def _more(
+    databases: Mapping[str, Any], environ: Mapping[str, str], is_asgi: bool
+) -> dict[str, dict[str, Any]]:
+    """Return the project's other entries for which the machine names a database."""
+    found = {}
+    for alias, own in databases.items():
+        variable = f"ESPALIER_DATABASE_{alias.upper()}_URL"
+        if url := environ.get(variable):
+            found[alias] = default_database(own, parse_url(url, variable), persistent=not is_asgi)
+    return found
 
 
 def _max_lag(environ: Mapping[str, str]) -> float:

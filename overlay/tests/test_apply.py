@@ -660,3 +660,12 @@ def test_a_storage_of_the_projects_own_stays():
 def test_geodjango_has_postgis_whatever_url_its_settings_took(engine, apps, expected):
     own = {"DATABASES": {"default": {"ENGINE": engine}}, "INSTALLED_APPS": apps}
     assert applied(own, DATABASE_URL=URL)["DATABASES"]["default"]["ENGINE"] == expected
+
+
+def test_another_entry_becomes_the_machine_s_database_of_that_name():
+    own = {"analytics": {"ENGINE": "django.db.backends.sqlite3"}, "other": {"ENGINE": "x"}}
+    url = "postgresql://shop:x@%2Frun%2Fpostgresql:5432/analytics"
+    result = applied({"DATABASES": own}, DATABASE_URL=URL, DATABASE_ANALYTICS_URL=url)
+    found = result["DATABASES"]["analytics"]
+    assert (found["ENGINE"], found["NAME"]) == (POSTGRESQL, "analytics")
+    assert result["DATABASES"]["other"] == own["other"]

@@ -234,3 +234,71 @@ def test_a_server_that_is_not_there_is_told(declared: dict[str, Any], inventory_
     finding = check_mail(inventory_path, "anna@example.com")
     assert finding["level"] == "failed"
     assert "nothing listens at 198.18.46.1:2525" in finding["text"]
+
+
+@pytest.fixture
+def reader(declared: dict[str, Any], host: Any, inventory_path: str) -> Callable[..., Any]:
+    """Ask a database as a user who may only read, on the primary or over the network."""
+    readers = (declared.get("database") or {}).get("readers")
+    if not readers:
+        pytest.skip("this site's database has no readers")
+    program = str(Path(sys.executable).with_name("espalier"))
+    words = [program, "secrets", "show", "reader_password", "-i", inventory_path]
+    shown = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT)
+
+    def ask(statement: str, database: str = "places", address: str = "/run/postgresql") -> Any:
+        return host.run(
+            "PGPASSWORD=%s psql -XAt -h %s -U %s -d %s -c %s",
+            shown.stdout.strip(),
+            address,
+            next(iter(readers)),
+            database,
+            statement,
+        )
+
+    return ask
+
+
+def test_a_reader_reads_every_table_and_changes_none(
+    reader: Callable[..., Any], python: Any, host: Any, project: str
+) -> None:
+    assert reader("SELECT name FROM places_place ORDER BY 1").stdout.split() == ["London", "Paris"]
+    refused = "permission denied"
+    assert refused in reader("DELETE FROM places_place").stderr
+    assert refused in reader("CREATE TABLE mine (a integer)").stderr
+    assert refused in reader("SELECT rolpassword FROM pg_authid").stderr
+    # A table that the project makes later, by whichever login.
+    sql = "import django; django.setup()\nfrom django.db import connection\n"
+    run = sql + "connection.cursor().execute({!r})"
+    python(run.format("CREATE TABLE later AS SELECT 7 AS number"))
+    try:
+        assert reader("SELECT number FROM later").stdout.strip() == "7"
+    finally:
+        python(run.format("DROP TABLE later"))
+
+
+def test_a_reader_comes_from_its_own_addresses_only(
+    reader: Callable[..., Any], declared: dict[str, Any], hostvars: dict[str, Any], topology: Any
+) -> None:
+    primary = hostvars[topology["services"]["postgresql_primary"][0]]
+    if primary["private_address"] in str(declared["database"]["readers"]):
+        pytest.skip("the primary is itself a machine that reads")
+    said = reader("SELECT 1", address=primary["private_address"]).stderr
+    assert "no pg_hba.conf entry" in said
+
+
+def test_another_database_is_the_owner_s_and_the_project_knows_where(
+    declared: dict[str, Any], python: Any
+) -> None:
+    more = (declared.get("database") or {}).get("databases")
+    if not more:
+        pytest.skip("this site has one database")
+    found = python(
+        "import json, os, psycopg\n"
+        f"url = os.environ['ESPALIER_DATABASE_{more[0].upper()}_URL']\n"
+        "with psycopg.connect(url) as connection:\n"
+        "    connection.execute('CREATE TABLE t AS SELECT 1')\n"
+        "    connection.rollback()\n"
+        "    print(json.dumps(connection.info.dbname))"
+    )
+    assert found == more[0]

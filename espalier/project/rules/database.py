@@ -1,9 +1,10 @@
-"""The rule for `database`: extensions of PostgreSQL, its version, more databases."""
+"""The rule for `database`: extensions, PostgreSQL's version, more databases, readers."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from espalier.project.extensions import EXTENSIONS, unknown
@@ -12,7 +13,7 @@ from espalier.project.rules.site import project_name
 from espalier.project.words import suggestion
 
 EXAMPLE = "{extensions: [postgis]}"
-KEYS = ("extensions", "version", "databases")
+KEYS = ("extensions", "version", "databases", "readers")
 
 
 def extension(value: Any) -> str:
@@ -39,17 +40,36 @@ def extra_database(value: Any) -> str:
     return name
 
 
-_RULES = {
+def readers(value: Any) -> Mapping[str, tuple[str, ...]]:
+    """Users who may only read: name -> the addresses and ranges that they may come from."""
+    example = "{metabase: {from: [10.0.0.7]}}"
+    found = {}
+    for name, one in dictionary(value, example).items():
+        given = dictionary(one, example)
+        if set(given) != {"from"} or not isinstance(given["from"], list):
+            raise InvalidValue(f"{name}: write where it connects from, for example {example}.")
+        try:
+            addresses = [str(ipaddress.ip_network(text_of(text))) for text in given["from"]]
+        except ValueError as bad:
+            raise InvalidValue(f"{name}: from: {bad}") from None
+        if not addresses or any(text.endswith("/0") for text in addresses):
+            raise InvalidValue(f"{name}: from: write the addresses of the machines that read.")
+        found[project_name(name)] = tuple(addresses)
+    return found
+
+
+_RULES: Mapping[str, Callable[[Any], Any]] = {
     "extensions": list_of(extension, "[postgis, pg_trgm]"),
     "version": version,
     "databases": list_of(extra_database, "[analytics]"),
+    "readers": readers,
 }
 
 
 def database(value: Any) -> Mapping[str, Any]:
     """What of PostgreSQL the project needs: only the keys that are stated.
 
-    {"extensions": names, "version": text, "databases": names}
+    {"extensions": names, "version": text, "databases": names, "readers": name -> addresses}
     """
     found = {}
     for key, one in dictionary(value, EXAMPLE).items():

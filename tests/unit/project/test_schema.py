@@ -51,7 +51,12 @@ def test_everything_stated():
             "writable": ["/var/lib/shop/"],
             "upload_limit_mb": 100,
             "microcache": [{"path": "/", "seconds": 1}, {"path": "/feed.xml", "seconds": 3600}],
-            "database": {"extensions": ["postgis", "postgis"], "version": 17},
+            "database": {
+                "extensions": ["postgis", "postgis"],
+                "version": 17,
+                "databases": ["logs"],
+                "readers": {"bi": {"from": ["10.0.0.7"]}},
+            },
             "email": {"host": "SMTP.example.com", "from": "Shop <a@b.example>", "user": "shop"},
             "trusted_proxies": ["Cloudflare", "198.51.100.7", "2001:DB8::/32"],
         }
@@ -60,7 +65,12 @@ def test_everything_stated():
         {"path": "/", "seconds": 1},
         {"path": "/feed.xml", "seconds": 3600},
     )
-    assert checked.database == {"extensions": ("postgis",), "version": "17"}
+    assert checked.database == {
+        "extensions": ("postgis",),
+        "version": "17",
+        "databases": ("logs",),
+        "readers": {"bi": ("10.0.0.7/32",)},
+    }
     assert checked.email == {
         "host": "smtp.example.com",
         "port": 587,
@@ -167,6 +177,10 @@ REFUSALS = [
     ),
     ({**D, "database": {"extension": []}}, "extension is not a key here: did you mean"),
     ({**D, "database": {"version": "17.2"}}, '"17.2" is not a major version of PostgreSQL'),
+    ({**D, "database": {"databases": ["x"]}}, "databases: x is the site's own or the kit's"),
+    ({**D, "database": {"readers": {"bi": {}}}}, "readers: bi: write where it connects from"),
+    ({**D, "database": {"readers": {"bi": {"from": ["0.0.0.0/0"]}}}}, "write the addresses of"),
+    ({**D, "database": {"readers": {"postgres": {"from": ["10.0.0.7"]}}}}, "already means"),
     ({**D, "email": {"host": "a.example"}}, "project.email: lacks `from`: write for example"),
     ({**D, "email": {"password": "x"}}, "write it as `vault_email_password` into the vault"),
     ({**D, "email": {**M, "port": "587"}}, "port: '587' is not the number of a port such as 587"),

@@ -80,3 +80,12 @@ def test_pool_and_replicas_are_told_with_the_address_that_bypasses_the_pool() ->
     }
     older = database_environment(found, pooled=True, prepared_statements=False)
     assert "ESPALIER_PREPARED_STATEMENTS" not in older
+
+
+def test_other_databases_are_asked_past_the_pool() -> None:
+    found = databases(
+        {"queries": [link("pool", 6432)], "migrations": [link("db1", 5432)]}, "shop", "shop", "x"
+    )
+    told = database_environment(found, True, False, ["analytics"])
+    direct = told["ESPALIER_DIRECT_DATABASE_URL"]
+    assert told["ESPALIER_DATABASE_ANALYTICS_URL"] == direct.replace("/shop?", "/analytics?")
