@@ -13,13 +13,21 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from espalier_machine.common.forms import DATA
 from espalier_machine.release import history
 from espalier_machine.release.children import end_group, set_nice
 from espalier_machine.release.config import Config
-from espalier_machine.release.environment import parse_environment
+from espalier_machine.release.environment import given_names, parse_environment
 from espalier_machine.release.errors import ReleaseError, UsageError
 from espalier_machine.release.progress import Progress
 from espalier_machine.release.record import Release, valid_id
+from espalier_machine.release.scope import (
+    Scope,
+    is_usable,
+    needs_more_memory,
+    takes_too_long,
+    was_killed,
+)
 
 SLOTS = ("blue", "green")
 OUTPUT_KEPT = 400  # lines of what a tool printed, for the log of whoever asked
@@ -34,11 +42,15 @@ class Machine:
         self.root = config.root
         self.releases, self.venvs = self.root / "releases", self.root / "venvs"
         self.build, self.slots = self.root / "build", self.root / "slots"
+        self.pythons = self.root / "pythons"  # those that uv has brought
         self.static, self.cache = self.root / "static", self.root / ".cache"
+        self.data = self.root / DATA
+        self.wheels = self.root / "wheels"
         self.lock_file, self.history = self.root / "release.lock", self.root / "history"
         self.site_lock_file = self.root / "site.lock"
         self.current = self.root / "current"
         self.by = "root"
+        self.debian_packages: list[str] = []  # what this command has installed
         try:
             self.account = pwd.getpwnam(config.user)
         except KeyError as error:
@@ -53,7 +65,8 @@ class Machine:
     def ensure_directories(self) -> None:
         """Make what is missing of the layout."""
         self.slots.mkdir(exist_ok=True)
-        for path in (self.releases, self.venvs, self.build, self.static, self.cache):
+        own = (self.releases, self.venvs, self.pythons, self.build, self.static, self.cache)
+        for path in (*own, self.wheels, self.data):
             if not path.exists():
                 path.mkdir()
                 if self.drops_privileges:
@@ -85,7 +98,8 @@ class Machine:
         }
         for file in files:
             variables |= parse_environment(file.read_text(), str(file))
-        return variables
+        given = release.record.get("given", {}) if release else {}
+        return given_names(given, variables) | variables
 
     def run(
         self,
@@ -98,33 +112,48 @@ class Machine:
     ) -> str:
         """Run as the project's user, in a process group that ends when this command does.
 
-        Returns stdout. A failure raises ReleaseError with `explain(output)` and the output's tail.
+        Where systemd is, in a scope that leaves memory to what serves. Returns stdout. A failure
+        raises ReleaseError with `explain(output)` and the output's tail.
         """
+        scope = Scope(self.account, step) if self.drops_privileges and is_usable() else None
         account = self.account
         who: dict[str, Any] = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
+        if scope:
+            who = {"pass_fds": [scope.theirs.fileno()]}
+        elif not self.drops_privileges:
+            who = {}
         process = subprocess.Popen(
-            argv,
+            scope.command(argv) if scope else argv,
             stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             errors="replace",
-            env=dict(env),
+            env={"PATH": os.environ.get("PATH", os.defpath)} if scope else dict(env),
             cwd=cwd,
             start_new_session=True,
             umask=0o022,
-            **(who if self.drops_privileges else {}),
+            **who,
         )
         if nice := os.getpriority(os.PRIO_PROCESS, 0):
             set_nice(process.pid, nice)  # its session is a new one
         try:
-            out, err = process.communicate(stdin)
-        except BaseException:
+            if scope:
+                scope.send(env)
+            out, err = process.communicate(stdin, scope.seconds if scope else None)
+        except BaseException as error:
             end_group(process)
+            if scope:
+                scope.end()
+                if isinstance(error, subprocess.TimeoutExpired):
+                    raise ReleaseError(step, takes_too_long(scope)) from error
             raise
+        took = scope.report() if scope else None
         if process.returncode:
             output = out + err
             tail = "\n".join(output.splitlines()[-OUTPUT_KEPT:])
+            if scope and was_killed(took, process.returncode):
+                raise ReleaseError(step, needs_more_memory(step, scope.bound, took), tail)
             raise ReleaseError(step, explain(output), tail)
         return out
 

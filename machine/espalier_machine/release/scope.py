@@ -1,0 +1,138 @@
+"""Project code in a systemd scope of its own: it gets the memory that what serves can spare."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import os
+import pwd
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from espalier_machine.common import system
+from espalier_machine.release import memory
+from espalier_machine.release.memory import MEGABYTE, Memory, Taken
+
+RESERVE = 64 * MEGABYTE  # or a tenth of the machine, for what serves to grow meanwhile
+# With swap, what is beyond is swapped before it is killed; the gap ends what would only crawl.
+GAP = 16 * MEGABYTE
+HOUR = 3600
+# Seconds that a step may take. What migrations and hooks need, only their author knows.
+TIME_LIMITS = {"install": HOUR, "check": HOUR // 4, "static": HOUR, "compile": HOUR // 4}
+GRACE = 60  # seconds after which systemd ends what this program could not
+LAUNCH = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from espalier_machine.release import bounded; "
+    "sys.exit(bounded.main(int(sys.argv[2]), sys.argv[3:]))"
+)
+PACKAGES = str(Path(__file__).parents[2])  # a directory, or the zipapp
+
+_count = itertools.count(1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Bound:
+    """What a command may take, in bytes, and the memory that it was computed from."""
+
+    memory: int
+    swap: int
+    free: Memory
+
+    @classmethod
+    def of(cls, free: Memory) -> Bound:
+        """All that is free, but for a reserve; half of it where little is."""
+        reserve = max(RESERVE, free.total // 10)
+        return cls(max(free.available - reserve, free.available // 2), free.swap // 2, free)
+
+    def properties(self, seconds: int | None) -> list[str]:
+        """As options of systemd-run (man 5 systemd.resource-control)."""
+        found = {
+            "MemoryMax": self.memory,
+            "MemorySwapMax": self.swap,
+            # Only with swap: without, it would delay the end that comes all the same.
+            "MemoryHigh": max(self.memory - GAP, self.memory // 2) if self.swap else "infinity",
+            # Of a service's weight of 100.
+            "CPUWeight": 10,
+            "IOWeight": 10,
+        }
+        if seconds:
+            found["RuntimeMaxSec"] = seconds + GRACE
+        return [f"--property={name}={value}" for name, value in found.items()]
+
+
+def is_usable() -> bool:
+    """Whether systemd runs this machine; it does not in tests."""
+    return Path("/run/systemd/system").is_dir() and bool(shutil.which("systemd-run"))
+
+
+class Scope:
+    """One command's scope: how it is started, and what it reports."""
+
+    def __init__(self, account: pwd.struct_passwd, step: str) -> None:
+        """Compute the bound from what is free right now."""
+        self.account, self.bound = account, Bound.of(memory.read())
+        self.unit = f"espalier-build-{os.getpid()}-{next(_count)}.scope"
+        self.seconds = TIME_LIMITS.get(step)
+        self.ours, self.theirs = socket.socketpair()
+
+    def command(self, argv: Sequence[str]) -> list[str]:
+        """The command that runs `argv` in the scope, as the project's user.
+
+        Beside the site's services, so that its weights are compared with theirs.
+        """
+        start = ["systemd-run", "--scope", "--collect", "--quiet", "--slice=system.slice"]
+        start += [f"--unit={self.unit}", *self.bound.properties(self.seconds)]
+        become = [f"--reuid={self.account.pw_uid}", f"--regid={self.account.pw_gid}"]
+        inside = [sys.executable, "-I", "-S", "-c", LAUNCH, PACKAGES, str(self.theirs.fileno())]
+        return [*start, "--", "setpriv", *become, "--clear-groups", "--", *inside, *argv]
+
+    def send(self, env: Mapping[str, str]) -> None:
+        """Hand over the environment, once the command was started."""
+        self.theirs.close()
+        with suppress(OSError):  # it has ended already, and its exit status tells
+            self.ours.sendall(json.dumps(dict(env)).encode())
+            self.ours.shutdown(socket.SHUT_WR)
+
+    def report(self) -> Taken | None:
+        """What it took; None where nobody was left to tell, as when all were killed."""
+        with self.ours, suppress(OSError, ValueError), self.ours.makefile() as stream:
+            return Taken(**json.load(stream))
+        return None
+
+    def end(self) -> None:
+        """End what is left in it, such as a child that made itself a session of its own."""
+        self.ours.close()
+        system.run("systemctl", "stop", "--no-block", self.unit)
+
+
+def needs_more_memory(step: str, bound: Bound, took: Taken | None) -> str:
+    """The sentence for a command that the kernel killed."""
+    peak = (took.peak if took else 0) or bound.memory
+    helps = ["more swap", "a larger machine"]
+    if step == "install":
+        wheels = "requirements that come as wheels (such as `psycopg[binary]` for `psycopg[c]`)"
+        helps.insert(0, wheels)
+    return (
+        f"it needs more memory than can be spared here: it was ended at {peak // MEGABYTE} MB; "
+        f"{bound.free}, and {(bound.free.available - bound.memory) // MEGABYTE} MB are kept for "
+        f"what serves. What helps: {', '.join(helps[:-1])} or {helps[-1]}."
+    )
+
+
+def was_killed(took: Taken | None, code: int) -> bool:
+    """Whether the kernel ended a process of it for want of memory, or all of them."""
+    return took.kills > 0 if took else code in (-signal.SIGKILL, 128 + signal.SIGKILL)
+
+
+def takes_too_long(scope: Scope) -> str:
+    """The sentence for a command that was ended after its time."""
+    minutes, had = (scope.seconds or 0) // 60, scope.bound.memory // MEGABYTE
+    return (
+        f"it was ended after {minutes} minutes. It may have crawled for want of memory: it had "
+        f"{had} MB, as {scope.bound.free}."
+    )
