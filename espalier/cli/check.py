@@ -14,7 +14,7 @@ from espalier.cli.command import Environment, environment_command, is_terminal
 from espalier.cli.options import json_option
 from espalier.inventory.host_keys import Compared
 from espalier.inventory.site import Site, SiteError
-from espalier.readiness import keys, names, playbook, ports, secrets
+from espalier.readiness import keys, mail, names, playbook, ports, secrets
 from espalier.readiness.findings import Finding, as_json_object, failed, lines, ok
 from espalier.readiness.judge import judge
 
@@ -25,14 +25,17 @@ from espalier.readiness.judge import judge
     is_flag=True,
     help="Keep the SSH host keys of machines that are not known yet, without a question.",
 )
+@click.option(
+    "--mail", default="", metavar="ADDRESS", help="Send a message there, as the live site does."
+)
 @json_option
-def command(environment: Environment, keep_host_keys: bool, as_json: bool) -> int:
+def command(environment: Environment, keep_host_keys: bool, mail: str, as_json: bool) -> int:
     """Say whether all is ready for `espalier site`.
 
     Inventory, project, machines and names are looked at; nothing is changed there.
     """
     ask = is_terminal() and not as_json
-    found = list(_findings(environment, keep_host_keys, ask, show=not as_json))
+    found = list(_findings(environment, keep_host_keys, ask, mail, show=not as_json))
     good = not any(one.is_failed for one in found)
     if as_json:
         click.echo(json.dumps(as_json_object(found)))
@@ -48,7 +51,7 @@ def command(environment: Environment, keep_host_keys: bool, as_json: bool) -> in
 
 
 def _findings(
-    environment: Environment, keep_new: bool, ask: bool, *, show: bool
+    environment: Environment, keep_new: bool, ask: bool, address: str, *, show: bool
 ) -> Iterator[Finding]:
     """All findings: those of the site, then machine by machine."""
     try:
@@ -73,6 +76,8 @@ def _findings(
         # A key that is refused has said why nobody can log in.
         own = [one for one in found if one.machine == machine]
         yield from (one for one in own if not (machine in refused and one.check == "ssh"))
+    if address and site.app_machines[0] not in refused:
+        yield mail.send(site, address)
 
 
 def _look(

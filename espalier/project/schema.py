@@ -21,9 +21,11 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from espalier.project.errors import ProjectError
-from espalier.project.rules import code, interpreter, remotes, runtime, site, source
+from espalier.project.rules import code, interpreter, proxies, remotes, runtime, site, source
 from espalier.project.rules.basics import DOTTED, InvalidValue, choice, flag, list_of, matching
 from espalier.project.rules.build import build_commands
+from espalier.project.rules.database import database as rule_of_database
+from espalier.project.rules.email import email as rule_of_email
 from espalier.project.rules.files import files as files_rule
 from espalier.project.rules.writable import writable_directories
 from espalier.project.servers import SERVERS
@@ -139,6 +141,13 @@ class Project(BaseModel):
     upload_limit_mb: Annotated[int, Rule(site.megabytes)] = 25
     # {"path": prefix, "seconds": int}
     microcache: Annotated[tuple[Mapping[str, Any], ...], Rule(site.microcache)] = ()
+    trusted_proxies: Annotated[
+        tuple[str, ...], Rule(list_of(proxies.trusted_proxy, "[cloudflare, 203.0.113.7]"))
+    ] = ()
+    # {"host", "port", "user", "from", "tls"}, all of them or none
+    email: Annotated[Mapping[str, Any], Rule(rule_of_email)] = {}
+    # {"extensions", "version", "databases", "readers"}, only what is stated
+    database: Annotated[Mapping[str, Any], Rule(rule_of_database)] = {}
 
     @property
     def writable_inside(self) -> tuple[str, ...]:
@@ -203,6 +212,17 @@ class Project(BaseModel):
             raise InvalidValue(f"project.index: {bad}") from None
         object.__setattr__(self, "index", addresses)
         object.__setattr__(self, "logins", {**found, **self.logins})
+        return self
+
+    @model_validator(mode="after")
+    def _names_in_the_database(self) -> Self:
+        for key in ("databases", "readers"):
+            for name in self.database.get(key, ()):
+                if name == self.name or name.startswith("espalier_"):
+                    raise InvalidValue(
+                        f"project.database: {key}: {name} is the site's own or the kit's: choose "
+                        "another name."
+                    )
         return self
 
     @model_validator(mode="after")

@@ -44,6 +44,7 @@ SECRETS: Mapping[str, Secret] = {
         interrupts="redis",
     ),
     "replication_password": Secret("replicas log in to the primary with it (tier replicas)"),
+    "reader_password": Secret("read-only users log in to PostgreSQL with it (database.readers)"),
     "media_token": Secret(
         "machines reach uploads on another machine with it",
         companions=("media_token_old",),

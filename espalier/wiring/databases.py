@@ -73,7 +73,10 @@ def databases(
 
 
 def database_environment(
-    found: Sequence[Database], pooled: bool, prepared_statements: bool
+    found: Sequence[Database],
+    pooled: bool,
+    prepared_statements: bool,
+    more: Sequence[str] = (),
 ) -> dict[str, str]:
     """Return the environment variables with the databases' URLs, and what a pool allows.
 
@@ -81,6 +84,7 @@ def database_environment(
         found: what `databases` returned.
         pooled: whether pgbouncer stands in front of them.
         prepared_statements: whether that pgbouncer keeps track of prepared statements.
+        more: other databases of the site, which are asked past the pool.
     """
     queries = next(one["url"] for one in found if one["purpose"] == "queries")
     direct = next((one["url"] for one in found if one["purpose"] == "migrations"), queries)
@@ -92,6 +96,9 @@ def database_environment(
         "DATABASE_URL": direct,
         **_parts(direct),
     }
+    for name in more:
+        url = urlsplit(direct)._replace(path=f"/{name}").geturl()
+        environment[f"ESPALIER_DATABASE_{name.upper()}_URL"] = url
     if replicas:
         environment["ESPALIER_REPLICA_URLS"] = " ".join(replicas)
         environment["ESPALIER_REPLICA_MAX_LAG"] = str(REPLICA_MAX_LAG)

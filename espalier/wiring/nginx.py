@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from espalier.inventory.model import Endpoint, Link
 from espalier.inventory.services import SERVICES
+from espalier.project.proxy_ranges import RANGES
 
 
 def upstreams(links: Sequence[Link], socket: str) -> list[Endpoint]:
@@ -27,6 +28,11 @@ def upstreams(links: Sequence[Link], socket: str) -> list[Endpoint]:
 def certificate_names(domains: Sequence[str]) -> str:
     """Return a certificate's subjectAltName for the site's names, in openssl's words."""
     return ",".join(f"{'IP' if _is_address(domain) else 'DNS'}:{domain}" for domain in domains)
+
+
+def proxy_ranges(proxies: Sequence[str]) -> list[str]:
+    """Return the ranges of `trusted_proxies`: a provider's name stands for those in its list."""
+    return list(dict.fromkeys(one for proxy in proxies for one in RANGES.get(proxy, (proxy,))))
 
 
 def _is_address(domain: str) -> bool:

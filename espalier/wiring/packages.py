@@ -31,6 +31,7 @@ def configured_packages(roles: Iterable[str]) -> list[str]:
 def packages(
     services: Iterable[str],
     project: Sequence[str] = (),
+    database: Sequence[str] = (),
     defaults: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
 ) -> list[str]:
     """Return the packages to install on a machine, each once, in the order of its services.
@@ -38,6 +39,7 @@ def packages(
     Args:
         services: what runs on the machine.
         project: the packages that the project needs where it runs (`packages` in project.yml).
+        database: the packages that its database needs, on the primary and on every replica.
         defaults: role -> its default values; without it, as the roles' files say.
     """
     found: list[str] = []
@@ -49,4 +51,6 @@ def packages(
             found += values[OF_SERVICE[service]]
         if service == "django":
             found += project
+        if role == "postgresql":
+            found += database
     return list(dict.fromkeys(found))

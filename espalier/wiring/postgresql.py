@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from espalier.inventory.services import SERVICES
+from espalier.project.extensions import EXTENSIONS
 
 # Beside Django's: administration, checks, replicas.
 RESERVED_CONNECTIONS = 20
@@ -48,6 +49,22 @@ def max_worker_processes(cores: Iterable[int]) -> int:
         cores: of this machine and of its primary's: a replica with fewer stops replaying.
     """
     return max(*map(int, cores), LEAST_WORKER_PROCESSES)
+
+
+def extension_packages(extensions: Iterable[str], version: int) -> list[str]:
+    """Return the Debian packages that bring extensions, each once.
+
+    Args:
+        extensions: names, each in the table.
+        version: the machine's major version of PostgreSQL.
+    """
+    names = (EXTENSIONS[name].package.format(version) for name in extensions)
+    return list(dict.fromkeys(filter(None, names)))
+
+
+def missing_extensions(extensions: Iterable[str], version: int) -> list[str]:
+    """Return the extensions that a machine's Debian does not have for its PostgreSQL."""
+    return [name for name in extensions if EXTENSIONS[name].since > version]
 
 
 def pool_commands(services: Sequence[str], command: str) -> list[list[str]]:

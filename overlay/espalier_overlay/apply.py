@@ -8,6 +8,8 @@ import django
 from django.core.exceptions import ImproperlyConfigured
 
 from espalier_overlay.database import (
+    POSTGIS,
+    POSTGRESQL,
     default_database,
     parse_replicas,
     parse_url,
@@ -15,6 +17,7 @@ from espalier_overlay.database import (
     replica_database,
 )
 from espalier_overlay.logs import logging_config
+from espalier_overlay.mail import apply_mail
 
 HEALTH_MIDDLEWARE = "espalier_overlay.health.middleware"
 REPLICA_MIDDLEWARE = "espalier_overlay.router.Middleware"
@@ -25,6 +28,7 @@ NEARBY_SCHEMES = ("", "redis", "rediss", "amqp", "pyamqp", "memory")
 # The usual names of containers are among them.
 NEARBY_HOSTS = ("", "localhost", "::1", "redis", "rabbitmq", "broker")
 SESSIONS = "django.contrib.sessions"
+GIS = "django.contrib.gis"
 SHARED_STORAGE = "espalier_overlay.media.SharedStorage"
 S3_STORAGE = "storages.backends.s3.S3Storage"
 STATIC_STORAGE = "espalier_overlay.storage.StaticStorage"
@@ -65,6 +69,7 @@ def apply(
     _database(result, environ, django_version)
     _cache(result, environ)
     _queue(result, environ)
+    apply_mail(result, environ)
     _static(result, environ, django_version)
     _media(result, environ, django_version)
     _logging(result)
@@ -134,8 +139,12 @@ def _database(
     is_asgi = environ.get("ESPALIER_INTERFACE") == "asgi"
     can_pool = is_asgi and django_version >= (5, 1)
     databases = settings.get("DATABASES") or {}
+    own = databases.get("default") or {}
+    if own.get("ENGINE") == POSTGRESQL and _is_installed(settings, GIS):
+        # The project took the machine's DATABASE_URL, which knows nothing of maps.
+        own = {**own, "ENGINE": POSTGIS}
     default = default_database(
-        databases.get("default") or {},
+        own,
         parse_url(url),
         persistent=not is_asgi,
         pool_size=int(environ.get("ESPALIER_DATABASE_CONNECTIONS") or 0) if can_pool else 0,
@@ -148,7 +157,7 @@ def _database(
     if environ.get("ESPALIER_POOLER") == "transaction":
         prepared = environ.get("ESPALIER_PREPARED_STATEMENTS") == "1"
         ours = {alias: pooled(entry, prepared=prepared) for alias, entry in ours.items()}
-    settings["DATABASES"] = {**databases, **ours}
+    settings["DATABASES"] = {**databases, **_more(databases, environ, is_asgi), **ours}
     if replicas:
         settings["ESPALIER_REPLICAS"] = tuple(replicas)
         settings["ESPALIER_REPLICA_MAX_LAG"] = _max_lag(environ)
@@ -157,6 +166,18 @@ def _database(
     # Wagtail and others use its lookups on PostgreSQL and only there, so projects that are
     # developed on SQLite leave it out. It has no models.
     _add_apps(settings, ["django.contrib.postgres"])
+
+
+def _more(
+    databases: Mapping[str, Any], environ: Mapping[str, str], is_asgi: bool
+) -> dict[str, dict[str, Any]]:
+    """Return the project's other entries for which the machine names a database."""
+    found = {}
+    for alias, own in databases.items():
+        variable = f"ESPALIER_DATABASE_{alias.upper()}_URL"
+        if url := environ.get(variable):
+            found[alias] = default_database(own, parse_url(url, variable), persistent=not is_asgi)
+    return found
 
 
 def _max_lag(environ: Mapping[str, str]) -> float:
@@ -215,8 +236,7 @@ def _is_local(cache: Mapping[str, Any]) -> bool:
 
 def _sessions(settings: Settings) -> None:
     """Keep sessions in the cache and in the database, if one of Django's own does either now."""
-    installed = settings.get("INSTALLED_APPS") or ()
-    if not any(app == SESSIONS or app.startswith(f"{SESSIONS}.apps.") for app in installed):
+    if not _is_installed(settings, SESSIONS):
         return
     engine = str(settings.get("SESSION_ENGINE") or f"{SESSIONS}.backends.db")
     if engine not in {f"{SESSIONS}.backends.{name}" for name in ("db", "cache", "cached_db")}:
@@ -392,13 +412,16 @@ def _logging(settings: Settings) -> None:
         settings["LOGGING"] = logging_config(settings.get("LOGGING") or {})
 
 
+def _is_installed(settings: Settings, app: str) -> bool:
+    """Tell whether INSTALLED_APPS holds an app, by name or by its AppConfig."""
+    installed = settings.get("INSTALLED_APPS") or ()
+    return any(name == app or name.startswith(f"{app}.apps.") for name in installed)
+
+
 def _add_apps(settings: Settings, apps: Iterable[str]) -> None:
-    """Append the apps that INSTALLED_APPS holds neither by name nor by their AppConfig."""
-    installed = list(settings.get("INSTALLED_APPS") or ())
-    for app in apps:
-        if not any(name == app or name.startswith(f"{app}.apps.") for name in installed):
-            installed.append(app)
-    settings["INSTALLED_APPS"] = installed
+    """Append the apps that INSTALLED_APPS does not hold yet."""
+    settings["INSTALLED_APPS"] = list(settings.get("INSTALLED_APPS") or ())
+    settings["INSTALLED_APPS"] += [app for app in apps if not _is_installed(settings, app)]
 
 
 def _split(text: str | None) -> list[str]:

@@ -19,6 +19,8 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import sync_and_async_middleware
 
+from espalier_overlay.visitor import name_visitor
+
 ALIVE, READY = "/-/alive", "/-/ready"
 PATHS = frozenset((ALIVE, READY))
 NO_DATABASE = "django.db.backends.dummy"  # what Django puts where a project names none
@@ -95,7 +97,7 @@ def pending_migrations(alias: str = DEFAULT_DB_ALIAS) -> list[str]:
 
 @sync_and_async_middleware
 def middleware(get_response: Callable[..., Any]) -> Callable[..., Any]:
-    """Answer the two health paths; hand every other request on, at the price of one look-up."""
+    """Answer the two health paths; hand every other request on, with its visitor's address."""
     probe = Probe()
 
     if iscoroutinefunction(get_response):
@@ -103,6 +105,7 @@ def middleware(get_response: Callable[..., Any]) -> Callable[..., Any]:
 
         async def answer_or_pass(request: HttpRequest) -> HttpResponse:
             if request.path_info not in PATHS:
+                name_visitor(request)
                 return await get_response(request)
             return probe.alive() if request.path_info == ALIVE else await ready()
 
@@ -110,6 +113,7 @@ def middleware(get_response: Callable[..., Any]) -> Callable[..., Any]:
 
         def answer_or_pass(request: HttpRequest) -> HttpResponse:
             if request.path_info not in PATHS:
+                name_visitor(request)
                 return get_response(request)
             return probe.alive() if request.path_info == ALIVE else probe.ready()
 

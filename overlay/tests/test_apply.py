@@ -7,7 +7,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from espalier_overlay.apply import apply
-from espalier_overlay.database import POSTGRESQL, parse_url
+from espalier_overlay.database import POSTGIS, POSTGRESQL, parse_url
 
 URL = "postgresql://orchard:p%40ss@10.0.0.10:5432/orchard"
 FILES = "django.core.files.storage.FileSystemStorage"
@@ -184,7 +184,7 @@ def test_a_process_pools_its_connections_under_asgi_only():
     assert pool(INTERFACE="asgi") is None
     # Django has its pool since 5.1, and other engines keep a state that a pool would mix up.
     assert pool((5, 0, 0), DATABASE_CONNECTIONS="4", INTERFACE="asgi") is None
-    other = "django_tenants.postgresql_backend"
+    other = "tenants.postgresql_backend"
     assert pool(engine=other, DATABASE_CONNECTIONS="4", INTERFACE="asgi") is None
 
 
@@ -641,3 +641,31 @@ def test_a_storage_of_the_projects_own_stays():
     own = {"STORAGES": {"default": {"BACKEND": "shop.Files"}}}
     result = applied(own, MEDIA_SHARED_URL=STORE, MEDIA_SHARED_TOKEN="t", S3_BUCKET="b")
     assert result["STORAGES"] == own["STORAGES"]
+
+
+@pytest.mark.parametrize(
+    ("engine", "apps", "expected"),
+    [
+        ("django.db.backends.postgresql", ["django.contrib.gis"], POSTGIS),
+        ("django.contrib.gis.db.backends.spatialite", ["django.contrib.gis"], POSTGIS),
+        ("django.contrib.gis.db.backends.postgis", [], POSTGIS),
+        (
+            "tenants.postgresql_backend",
+            ["django.contrib.gis"],
+            "tenants.postgresql_backend",
+        ),
+        ("django.db.backends.postgresql", ["shop"], "django.db.backends.postgresql"),
+    ],
+)
+def test_geodjango_has_postgis_whatever_url_its_settings_took(engine, apps, expected):
+    own = {"DATABASES": {"default": {"ENGINE": engine}}, "INSTALLED_APPS": apps}
+    assert applied(own, DATABASE_URL=URL)["DATABASES"]["default"]["ENGINE"] == expected
+
+
+def test_another_entry_becomes_the_machine_s_database_of_that_name():
+    own = {"analytics": {"ENGINE": "django.db.backends.sqlite3"}, "other": {"ENGINE": "x"}}
+    url = "postgresql://shop:x@%2Frun%2Fpostgresql:5432/analytics"
+    result = applied({"DATABASES": own}, DATABASE_URL=URL, DATABASE_ANALYTICS_URL=url)
+    found = result["DATABASES"]["analytics"]
+    assert (found["ENGINE"], found["NAME"]) == (POSTGRESQL, "analytics")
+    assert result["DATABASES"]["other"] == own["other"]

@@ -13,8 +13,9 @@ project), `tiers` (those of the site), `cache` (directory) and `base` (what a re
 is relative to; by default the root of the project that the inventory belongs to). Needs no
 connection, changes no machine, works in check mode. A path after `from:` in `files:` is relative to
 the inventory. Returns `project_build`: `archive` (path), `identity`, `name`, `build` (build.json),
-`project` (checked, with defaults, without `SECRET` and a password in the URL), `python_downloads`
-(where a Python that the project names can be had) and `notes` (the lines that were shown).
+`project` (checked, with defaults, without `SECRET` and a password in the URL), `extensions` (of
+PostgreSQL, stated and found), `packages` (of Debian, where Django runs), `python_downloads` (where
+a Python that the project names can be had) and `notes` (the lines that were shown).
 
 The work is done by `espalier.project`; here are only Ansible's arguments and results.
 """
@@ -102,6 +103,8 @@ def _project_build(packed: Packed) -> dict[str, Any]:
         "name": packed.project.name,
         "build": packed.archive.build,
         "project": project | {"git": without_password(packed.project.git)},
+        "extensions": list(packed.detected.postgresql.extensions),
+        "packages": [*packed.project.packages, *packed.detected.postgresql.packages],
         "python_downloads": downloads(packed.archive.build),
         "notes": list(packed.detected.notes),
     }

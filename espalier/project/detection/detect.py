@@ -11,8 +11,10 @@ from espalier.project.detection.candidates import Candidate
 from espalier.project.detection.configuration import find_configuration
 from espalier.project.detection.frontend import Build, find_build
 from espalier.project.detection.groups import Groups, find_groups, group_notes
+from espalier.project.detection.mail import mail_note
 from espalier.project.detection.manage import find_manage
 from espalier.project.detection.notes import other_notes, size_note
+from espalier.project.detection.postgresql import PostgreSQL, find_postgresql
 from espalier.project.detection.python import Pythons, find_python, python_notes
 from espalier.project.detection.requirements import find_requirements
 from espalier.project.detection.settings import find_package_settings, find_settings
@@ -37,6 +39,7 @@ class Detected:
     requirements: Found  # the file, or for a package its exact version
     requirements_kind: str  # of `find_requirements`, or "package"
     server: Found  # what runs the application
+    postgresql: PostgreSQL  # what its database needs
     wanted: Wanted  # what the settings want of the environment
     build: Build  # what runs before static files are collected
     candidates: tuple[Candidate, ...] = ()  # of several settings, the likeliest first
@@ -79,6 +82,7 @@ def detect(
     python = find_python(project, tree, requirements.value, kind)
     application, interface = find_application(project, tree, settings.value, requirements.value)
     server = find_server(project, tree, settings.value, requirements.value, interface)
+    postgresql = find_postgresql(project, tree, settings.value)
     build = find_build(project, tree)
     manage = posixpath.join(workdir.value, "manage.py")
     lines = [
@@ -93,6 +97,8 @@ def detect(
         *group_notes(groups, project),
         *python_notes(python),
         *([note("server", server.value, server.where)] if server.where else []),
+        *postgresql.notes,
+        *mail_note(project, tree, settings.value),
         *build.notes,
         *writable_notes(project, tree),
         *other_notes(tree),
@@ -105,6 +111,7 @@ def detect(
         requirements,
         kind,
         server,
+        postgresql,
         wanted,
         build,
         tuple(candidates) if len(candidates) > 1 else (),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from espalier.project.detection.postgresql import PostgreSQL
 from espalier.project.detection.tree import Found
 from tests.unit.project.samples import MANAGE, PLAIN, WSGI, detected, undetected
 
@@ -245,6 +246,84 @@ def test_a_large_directory_is_noted(tmp_path, monkeypatch):
     monkeypatch.setattr("espalier.project.detection.notes.LARGE", 2**20)
     notes = detected(tmp_path, {"media/a.jpg": "x" * 2**21}).notes
     assert "warning      2 MB, of which 2 MB in media: list in .gitignore what is not code" in notes
+
+
+MIGRATION = """
+from django.contrib.postgres.operations import CreateExtension, TrigramExtension
+class Migration:
+    operations = [
+        CreateExtension("postgis"), TrigramExtension(), CreateExtension(name="dblink"),
+        migrations.RunSQL('CREATE extension if not exists "vector"; CREATE EXTENSION strange;'),
+    ]
+"""
+
+
+def test_extensions_of_migrations_are_found_and_shown(tmp_path):
+    found = detected(
+        tmp_path,
+        {"shop/migrations/0001_initial.py": MIGRATION},
+        database={"extensions": ["hstore", "dblink"]},
+    )
+    # A trusted one (pg_trgm) is the migration's own; one that is not known may be there already.
+    assert found.postgresql.extensions == ("hstore", "dblink", "postgis", "vector")
+    assert found.postgresql.packages == ()
+    where = "(shop/migrations/0001_initial.py line 5)"
+    assert f"postgresql   extension postgis {where}" in found.notes
+    strange = 'warning      for the PostgreSQL extension "strange"'
+    assert any(one.startswith(strange) for one in found.notes)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        "INSTALLED_APPS = ['django.contrib.gis']",
+        "DATABASES = {'default': {'ENGINE': 'django.contrib.gis.db.backends.postgis'}}",
+    ],
+)
+def test_geodjango_needs_postgis_and_its_libraries(tmp_path, settings):
+    found = detected(tmp_path, {"mysite/settings.py": settings})
+    assert found.postgresql.extensions == ("postgis",)
+    assert found.postgresql.packages == ("gdal-bin",)
+
+
+def test_a_project_without_extensions_has_none(tmp_path):
+    files = {
+        "mysite/settings.py": "# 'django.contrib.gis' perhaps",
+        "shop/migrations/0001_initial.py": "operations = [TrigramExtension()]",
+    }
+    assert detected(tmp_path, files).postgresql == PostgreSQL()
+
+
+VIEWS = {"shop/views.py": "from django.core.mail import send_mail\n\nsend_mail('a')\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "where"),
+    [
+        (VIEWS, "shop/views.py line 1"),
+        ({"mysite/settings.py": "INSTALLED_APPS = ['allauth']"}, "allauth, among the apps of"),
+    ],
+)
+def test_mail_without_a_server_is_noted(tmp_path, files, where):
+    told = [one for one in detected(tmp_path, files).notes if "sends mail" in one]
+    assert len(told) == 1
+    assert told[0].startswith(f"note         {where}")
+    assert "write `email:`" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("files", "keys"),
+    [
+        ({}, {}),
+        ({"shop/tests.py": "mail.send_mail('a')"}, {}),
+        (VIEWS, {"email": {"host": "smtp.example.com", "from": "a@b.example"}}),
+        (VIEWS, {"environment": {"EMAIL_HOST": "smtp.example.com"}}),
+        ({**VIEWS, "mysite/settings.py": "EMAIL_HOST = env('MAIL')"}, {}),
+    ],
+)
+def test_mail_with_a_server_or_none_at_all_is_not_noted(tmp_path, files, keys):
+    notes = detected(tmp_path, files, **keys).notes
+    assert not [one for one in notes if "sends mail" in one]
 
 
 def test_a_writable_directory_is_shown_and_kept(tmp_path):

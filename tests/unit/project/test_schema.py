@@ -63,6 +63,14 @@ def test_everything_stated():
             "files": {"certs/ca.pem": {"from": "ca.pem"}, "shop/keys.py": "KEY = 's3cret'\n"},
             "upload_limit_mb": 100,
             "microcache": [{"path": "/", "seconds": 1}, {"path": "/feed.xml", "seconds": 3600}],
+            "database": {
+                "extensions": ["postgis", "postgis"],
+                "version": 17,
+                "databases": ["logs"],
+                "readers": {"bi": {"from": ["10.0.0.7"]}},
+            },
+            "email": {"host": "SMTP.example.com", "from": "Shop <a@b.example>", "user": "shop"},
+            "trusted_proxies": ["Cloudflare", "198.51.100.7", "2001:DB8::/32"],
         }
     )
     assert checked.microcache == (
@@ -73,6 +81,20 @@ def test_everything_stated():
     assert checked.logins == {"pypi.example.com": "ci:p@ss", "github.com": "token123"}
     assert checked.deploy_key == KEY + "\n"
     assert not {"p@ss", "token123", "AAAA"} & set(re.split(r"[:'\"\\]|\\n", repr(checked)))
+    assert checked.database == {
+        "extensions": ("postgis",),
+        "version": "17",
+        "databases": ("logs",),
+        "readers": {"bi": ("10.0.0.7/32",)},
+    }
+    assert checked.email == {
+        "host": "smtp.example.com",
+        "port": 587,
+        "user": "shop",
+        "from": "Shop <a@b.example>",
+        "tls": "starttls",
+    }
+    assert checked.trusted_proxies == ("cloudflare", "198.51.100.7/32", "2001:db8::/32")
     assert checked.domains == ("shop.example.com", "203.0.113.10", "2001:db8::1")
     assert checked.environment == {"A": "x=1", "WORKERS": "3", "FLAG": "True"}
     assert checked.writable == ("/var/lib/shop", "data")
@@ -101,6 +123,7 @@ def test_name_comes_from_the_source(source, name):
 
 
 D = {"directory": "x"}
+M = {"host": "smtp.example.com", "from": "shop@example.com"}
 REFUSALS = [
     (None, "`project` must be a dictionary"),
     ({}, "does not say where the code is: write exactly one of `directory:`"),
@@ -177,6 +200,27 @@ REFUSALS = [
     ({**D, "extra_requirements": ["-r x"]}, '"-r x" is not a requirement'),
     ({**D, "extra_requirements": "x"}, "must be a list"),
     ({**D, "packages": ["Lib X"]}, '"Lib X" is not the name of a Debian package'),
+    (
+        {**D, "database": {"extensions": ["postgiss"]}},
+        'database: extensions: for the PostgreSQL extension "postgiss" the kit knows no Debian '
+        "package: did you mean `postgis`?",
+    ),
+    ({**D, "database": {"extension": []}}, "extension is not a key here: did you mean"),
+    ({**D, "database": {"version": "17.2"}}, '"17.2" is not a major version of PostgreSQL'),
+    ({**D, "database": {"databases": ["x"]}}, "databases: x is the site's own or the kit's"),
+    ({**D, "database": {"readers": {"bi": {}}}}, "readers: bi: write where it connects from"),
+    ({**D, "database": {"readers": {"bi": {"from": ["0.0.0.0/0"]}}}}, "write the addresses of"),
+    ({**D, "database": {"readers": {"postgres": {"from": ["10.0.0.7"]}}}}, "already means"),
+    ({**D, "email": {"host": "a.example"}}, "project.email: lacks `from`: write for example"),
+    ({**D, "email": {"password": "x"}}, "write it as `vault_email_password` into the vault"),
+    ({**D, "email": {**M, "port": "587"}}, "port: '587' is not the number of a port such as 587"),
+    ({**D, "email": {**M, "tls": "yes"}}, 'tls: "yes" is not known: write starttls, ssl or "none"'),
+    ({**D, "email": {**M, "from": "shop"}}, 'from: "shop" is not an address such as'),
+    ({**D, "email": {**M, "host": "a:25"}}, 'email: host: "a:25" has a port'),
+    ({**D, "email": {**M, "username": "x"}}, "username is not a key here: did you mean `user`?"),
+    ({**D, "trusted_proxies": ["cloudflair"]}, '"cloudflair" is neither `cloudflare` nor'),
+    ({**D, "trusted_proxies": ["10.0.0.1/8"]}, "has host bits set"),
+    ({**D, "trusted_proxies": ["0.0.0.0/0"]}, "would let anybody claim any address"),
     ({**D, "apps": ["a-b"]}, '"a-b" is not an app\'s Python name'),
     ({**D, "environment": ["A=1"]}, "project.environment: must be a dictionary, and is a list"),
     ({**D, "environment": {"A-B": "1"}}, '"A-B" is not the name of an environment variable'),

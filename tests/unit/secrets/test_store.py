@@ -24,6 +24,7 @@ KITS = {
     "secret_key",
     "redis_password",
     "replication_password",
+    "reader_password",
     "media_token",
 }
 
@@ -60,9 +61,10 @@ def test_list_names_places_and_days_and_no_value(inventory: Path) -> None:
         ("secret_key", ".secrets/secret_key"),
         ("redis_password", "not made yet"),
         ("replication_password", "not made yet"),
+        ("reader_password", "not made yet"),
         ("media_token", "not made yet"),
     ]
-    assert [len(row.made) for row in found] == [10, 10, 0, 0, 0]
+    assert [len(row.made) for row in found] == [10, 10, 0, 0, 0, 0]
     assert not any(word in str(found) for word in ("first one", "b-word"))
 
 

@@ -90,3 +90,10 @@ def test_pool_and_replicas_are_told_with_the_address_that_bypasses_the_pool() ->
     }
     older = database_environment(found, pooled=True, prepared_statements=False)
     assert "ESPALIER_PREPARED_STATEMENTS" not in older
+
+
+def test_other_databases_are_asked_past_the_pool() -> None:
+    found = databases({"queries": [SOCKET], "migrations": [DIRECT]}, "shop", "shop", "x")
+    told = database_environment(found, True, False, ["analytics"])
+    direct = told["ESPALIER_DIRECT_DATABASE_URL"]
+    assert told["ESPALIER_DATABASE_ANALYTICS_URL"] == direct.removesuffix("shop") + "analytics"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from espalier.wiring.nginx import certificate_names, upstreams
+import ipaddress
+
+from espalier.wiring.nginx import certificate_names, proxy_ranges, upstreams
 
 from .links import link
 
@@ -21,3 +23,12 @@ def test_django_on_the_same_machine_is_reached_by_the_project_s_socket() -> None
 def test_certificate_tells_addresses_from_names() -> None:
     domains = ["shop.example", "203.0.113.9", "2001:db8::1"]
     assert certificate_names(domains) == "DNS:shop.example,IP:203.0.113.9,IP:2001:db8::1"
+
+
+def test_a_provider_stands_for_its_ranges() -> None:
+    assert proxy_ranges(["198.51.100.7/32"]) == ["198.51.100.7/32"]
+    ranges = proxy_ranges(["cloudflare", "198.51.100.7/32"])
+    assert ranges[0] == "173.245.48.0/20"
+    assert ranges[-1] == "198.51.100.7/32"
+    assert len(ranges) == 23
+    assert all(ipaddress.ip_network(one).is_global for one in ranges[:-1])

@@ -16,9 +16,9 @@ DEFAULTS = {
 
 
 def test_each_package_is_listed_once_and_the_project_s_where_it_runs() -> None:
-    listed = packages(["app_proxy", "django", "media"], ["libpango"], DEFAULTS)
+    listed = packages(["app_proxy", "django", "media"], ["libpango"], defaults=DEFAULTS)
     assert listed == ["nginx", "openssl", "nftables", "python3", "libpango"]
-    assert packages(["nginx"], ["libpango"], DEFAULTS) == ["nginx", "openssl"]
+    assert packages(["nginx"], ["libpango"], defaults=DEFAULTS) == ["nginx", "openssl"]
 
 
 def test_without_other_lists_the_roles_own_are_read() -> None:
@@ -27,3 +27,10 @@ def test_without_other_lists_the_roles_own_are_read() -> None:
         if (ROLES / row.role).is_dir():
             text = (ROLES / row.role / "defaults/main.yml").read_text()
             assert set(yaml.safe_load(text)[f"{row.role}_packages"]) <= set(packages([service]))
+
+
+def test_the_database_s_packages_are_where_postgresql_is() -> None:
+    needed = ["postgresql-17-postgis-3"]
+    for service in ("postgresql_primary", "postgresql_replica"):
+        assert packages([service], database=needed)[-1] == needed[0]
+    assert needed[0] not in packages(["nginx"], database=needed)

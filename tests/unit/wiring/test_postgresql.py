@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from espalier.wiring.postgresql import (
     changed_settings,
+    extension_packages,
     max_connections,
     max_worker_processes,
+    missing_extensions,
     pool_commands,
     restart_script,
 )
@@ -60,3 +62,11 @@ def test_settings_that_differ_are_found_in_one_file_only() -> None:
         "wal_level",
         "pg_stat_statements.track",
     ]
+
+
+def test_extensions_bring_the_packages_of_the_machine_s_postgresql() -> None:
+    names = ["postgis", "postgis_raster", "vector", "pg_trgm"]
+    expected = ["postgresql-17-postgis-3", "postgresql-17-pgvector"]
+    assert extension_packages(names, 17) == expected
+    assert missing_extensions(names, 17) == []
+    assert missing_extensions(names, 15) == ["vector"]

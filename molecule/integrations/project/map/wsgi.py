@@ -1,0 +1,8 @@
+"""The application."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "map.settings")
+application = get_wsgi_application()
