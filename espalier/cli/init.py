@@ -103,6 +103,7 @@ def command(
         key_file=check.private_key(private_key) if private_key else "",
         private_address=check.private_address(private_address) if private_address else "",
         origin=repository,
+        required=seen.required,
     )
     keys: list[str] = []
     if keys_wanted:
@@ -231,6 +232,9 @@ def _tell(
     for path in made:
         click.echo(f"  {path}")
     notes = [f"Still to do: {missing}"] if missing else []
+    if answers.required:
+        names = ", ".join(one.name for one in answers.required)
+        notes.append(f"Still to do: the settings read {names}: {PROJECT} has lines for them.")
     if not has_keys:
         notes.append(
             f"{answers.host} does not answer, so its SSH host key was not kept; `espalier check` "

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -84,6 +85,15 @@ def index_settings() -> tuple[str, str]:
     return pip, uv
 
 
+def npm_settings() -> str:
+    """Give this machine's registry of npm as an npmrc; "" where it has no npm, or npm's own."""
+    if not shutil.which("npm"):
+        return ""
+    registry = run(["npm", "config", "get", "registry"], check=False).strip()
+    own = ("", "undefined", "https://registry.npmjs.org/")
+    return "" if registry in own else f"registry={registry}\n"
+
+
 def image_files(codename: str) -> dict[str, str]:
     """Give what the image carries beside packages: path in the image -> content."""
     pip, uv = index_settings()
@@ -97,6 +107,7 @@ def image_files(codename: str) -> dict[str, str]:
         "/etc/apt/apt.conf.d/90control-machine": apt_settings(),
         "/etc/pip.conf": pip,
         "/etc/uv/uv.toml": uv,
+        "/etc/npmrc": npm_settings(),
         "/etc/environment": proxies,
         # Every machine makes host keys of its own at its first start.
         "/etc/systemd/system/ssh.service.d/host-keys.conf": (

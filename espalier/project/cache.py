@@ -30,6 +30,11 @@ def archives(cache_dir: Path) -> Path:
     return cache_dir / "archives"
 
 
+def exports(cache_dir: Path) -> Path:
+    """The directory of the requirements that were exported from lock files."""
+    return cache_dir / "exports"
+
+
 @contextlib.contextmanager
 def hold(cache_dir: Path) -> Iterator[None]:
     """Lock the cache, made when missing and private: two runs at once must not write one mirror."""

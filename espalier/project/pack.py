@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +11,11 @@ from typing import Any
 from espalier.project.archive.build import Archive, build
 from espalier.project.cache import archives, hold
 from espalier.project.detection.detect import Detected, detect, refuse_server
+from espalier.project.detection.locks import exported_path
+from espalier.project.detection.settings_choice import refuse_missing
+from espalier.project.exported import export
 from espalier.project.schema import WHERE, Project, check
+from espalier.project.source.added import add_files
 from espalier.project.source.fetch import fetch
 from espalier.project.source.process import Runner, run
 from espalier.project.source.tree import Source
@@ -34,9 +38,11 @@ def pack(
     overlay_dir: Path,
     extra_requirements: Mapping[str, Sequence[str]] = MappingProxyType({}),
     *,
+    tiers: Collection[str] = (),
     run: Runner = run,
     show: Callable[[Sequence[str]], None] = lambda lines: None,
     where: str = WHERE,
+    inventory: Path | None = None,
 ) -> Packed:
     """Check, fetch, detect and build.
 
@@ -46,20 +52,27 @@ def pack(
         cache_dir: mirrors, downloads and archives; made when missing, private.
         overlay_dir: the directory that holds the package `espalier_overlay`.
         extra_requirements: what the kit needs in every virtualenv, by server.
-        run: starts git and pip.
+        tiers: those of the site, with which the kit has more to give.
+        run: starts git, pip and uv.
         show: gets the detected lines before they are used.
         where: the file to name in sentences.
+        inventory: what a path after `from:` is relative to; `base_dir`, if none is given.
 
     Raises:
         ProjectError: from the first step that fails.
     """
     checked = check(project, where)
     source = fetch(checked, base_dir, cache_dir, run, where)
-    detected = detect(checked, source, where)
+    source = add_files(checked, source, inventory or base_dir, where)
+    detected = detect(checked, source, where, tiers)
     refuse_server(checked.server, detected, where)
     show(detected.notes)
+    refuse_missing(detected.settings.value, detected.wanted, where)
+    requirements = export(source, detected, cache_dir, where, run)
+    path = exported_path(detected.requirements.value, detected.requirements_kind)
+    written = {path: requirements} if path else {}
     # Private like the rest of the cache: an archive may hold a project's secrets.
     with hold(cache_dir):
         out = archives(cache_dir)
-        archive = build(checked, source, detected, overlay_dir, extra_requirements, out)
+        archive = build(checked, source, detected, overlay_dir, extra_requirements, out, written)
     return Packed(checked, source, detected, archive)

@@ -25,8 +25,8 @@ _Loader.add_multi_constructor("!", lambda loader, suffix, node: _Secret())
 def for_the_lab(inventory: Path) -> tuple[dict[str, Any], str]:
     """What an environment's project.yml says of the project, without what is the environment's own.
 
-    Domains are left out, as the lab is reached by its address, and so are variables of
-    `environment` with a template or a secret: the lab does not have what they stand for.
+    Domains are left out, as the lab is reached by its address, and so is what `environment` and
+    `files` have with a template or a secret: the lab does not have what they stand for.
 
     Returns:
         The mapping `project`, its directory absolute; and the names of the variables left out.
@@ -43,10 +43,19 @@ def for_the_lab(inventory: Path) -> tuple[dict[str, Any], str]:
         kept = {key: value for key, value in environment.items() if not _is_own(value)}
     except (OSError, yaml.YAMLError, LookupError, TypeError, AttributeError) as error:
         raise ProjectError(f"{file} cannot be read, or has no `project:`: {error}") from error
-    if kept:
-        project["environment"] = kept
-    else:
-        project.pop("environment", None)
+    files = project.get("files") or {}
+    kept_files = {
+        path: {"from": str((inventory / Path(one["from"]).expanduser()).resolve())}
+        if isinstance(one, dict) and "from" in one
+        else one
+        for path, one in files.items()
+        if not _is_own(one)
+    }
+    for key, values in (("environment", kept), ("files", kept_files)):
+        if values:
+            project[key] = values
+        else:
+            project.pop(key, None)
     for key in ("directory", "git", "package", "version"):
         if _is_own(project.get(key, "")):
             raise ProjectError(
@@ -58,9 +67,12 @@ def for_the_lab(inventory: Path) -> tuple[dict[str, Any], str]:
         if key in project and place.exists():  # not a URL
             project[key] = str(place.resolve())
     left_out = [f"environment.{key}" for key in environment if key not in kept]
+    left_out += [f"files.{path}" for path in files if path not in kept_files]
     left_out += [key for key in ("media_s3",) if found.get(key)]
     return project, ", ".join(left_out)
 
 
 def _is_own(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_is_own(one) for one in value.values())
     return isinstance(value, _Secret) or "{{" in str(value)

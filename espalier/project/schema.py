@@ -21,8 +21,11 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from espalier.project.errors import ProjectError
-from espalier.project.rules import code, runtime, site, source
+from espalier.project.rules import code, interpreter, runtime, site, source
 from espalier.project.rules.basics import DOTTED, InvalidValue, choice, flag, list_of, matching
+from espalier.project.rules.build import build_commands
+from espalier.project.rules.files import files as files_rule
+from espalier.project.rules.writable import writable_directories
 from espalier.project.servers import SERVERS
 from espalier.project.words import listed, suggestion, without_password
 
@@ -63,6 +66,10 @@ class Project(BaseModel):
     settings: Annotated[str, Rule(code.settings_module)] = ""
     application: Annotated[str, Rule(code.application)] = ""
     requirements: Annotated[str, Rule(code.path_inside)] = ""
+    # None is "not stated": those that are there for production.
+    groups: Annotated[tuple[str, ...], Rule(list_of(code.group, "[postgres]"))] | None = None
+    python: Annotated[str, Rule(interpreter.version)] = ""
+    python_mirror: Annotated[str, Rule(interpreter.mirror)] = ""
     extra_requirements: Annotated[
         tuple[str, ...], Rule(list_of(code.requirement, "[django-storages]"))
     ] = ()
@@ -89,6 +96,10 @@ class Project(BaseModel):
     environment: Annotated[Mapping[str, str], Rule(runtime.environment)] = Field(
         default_factory=dict, repr=False
     )
+    # Path in the tree -> {"content": text} or {"from": path beside the inventory}
+    files: Annotated[Mapping[str, Mapping[str, str]], Rule(files_rule)] = Field(
+        default_factory=dict, repr=False
+    )
     static_url: Annotated[str, Rule(site.url_prefix)] = "/static/"
     media_url: Annotated[str, Rule(site.url_prefix)] = "/media/"
     media_s3: Annotated[Mapping[str, str], Rule(site.media_s3)] = {}
@@ -112,13 +123,20 @@ class Project(BaseModel):
         ),
     ] = {}
     hooks: Annotated[Mapping[str, tuple[str, ...]], Rule(runtime.hooks)] = {}
+    # None is "not stated": it is detected. () is none.
+    build: Annotated[tuple[str, ...], Rule(build_commands)] | None = None
+    node: Annotated[bool, Rule(flag)] | None = None
     overlay: Annotated[bool, Rule(flag)] = True
-    writable: Annotated[
-        tuple[str, ...], Rule(list_of(site.writable_directory, "[/var/lib/orchard]"))
-    ] = ()
+    # Absolute, or relative to the root of the project's tree.
+    writable: Annotated[tuple[str, ...], Rule(writable_directories)] = ()
     upload_limit_mb: Annotated[int, Rule(site.megabytes)] = 25
     # {"path": prefix, "seconds": int}
     microcache: Annotated[tuple[Mapping[str, Any], ...], Rule(site.microcache)] = ()
+
+    @property
+    def writable_inside(self) -> tuple[str, ...]:
+        """What of `writable` lies in the project's own tree."""
+        return tuple(path for path in self.writable if not path.startswith("/"))
 
     # Rules for several keys together, in this order, once every key is right alone.
 
@@ -145,9 +163,16 @@ class Project(BaseModel):
         for key, instead in (
             ("path", "remove it"),
             ("requirements", "remove it, and add to the package's own with `extra_requirements:`"),
+            ("groups", "write extras behind the package's name, as in `package: fruit[s3]`"),
         ):
             if key in self.model_fields_set:
                 raise InvalidValue(f"project.{key} has no meaning with `package:`: {instead}.")
+        if self.writable_inside:
+            raise InvalidValue(
+                f"project.writable: {self.writable_inside[0]} is in the project's tree, which a "
+                "package does not have: write an absolute directory such as "
+                f"/var/lib/{self.name or 'orchard'}, and tell the project of it."
+            )
         if self.version and not re.fullmatch(r"\d[\w.!+-]*", self.version):
             raise InvalidValue(
                 f'project.version: "{self.version}" is not one exact version of a package: write '

@@ -16,6 +16,7 @@ SUBJECTS = {
     "Refuse a machine where sudo or Python does not work": "sudo",
     "Refuse a distribution that the kit does not know": "debian",
     "Refuse databases on different releases of Debian": "debian",
+    "Refuse a Python that the machine cannot have": "python",
     "Refuse a machine whose clock is wrong": "clock",
     "Refuse a disk that is too small for a replica": "disk",
     PROJECT: "project",

@@ -65,6 +65,7 @@ class Task:
         release: the id that it is about, or a hook's moment.
         probe: whether the machine's own nginx has to answer with it, too.
         leaves: whether it goes back from the live release, so that no rollback goes there again.
+        settings: what the site has live, of a machine that has nothing; "" where that is not known.
     """
 
     step: str
@@ -72,6 +73,7 @@ class Task:
     release: str = ""
     probe: bool = False
     leaves: bool = False
+    settings: str = ""
 
 
 @dataclass(frozen=True)
@@ -219,7 +221,14 @@ def _builds(
 ) -> list[Task]:
     """What has to be built: the release, where it is not there yet."""
     kept = {name: [row["id"] for row in statuses[name]["releases"]] for name in machines}
-    return [Task("build", name, ids[name]) for name in machines if ids[name] not in kept[name]]
+    live = [status["live"] for status in statuses.values() if status["live"]]
+    # An older program does not tell, and does not take it either.
+    settings = next((str(one["settings"]) for one in live if one.get("settings")), "")
+    return [
+        Task("build", name, ids[name], settings="" if statuses[name]["live"] else settings)
+        for name in machines
+        if ids[name] not in kept[name]
+    ]
 
 
 def _way_back(order: Order, done: Sequence[Done]) -> Iterator[list[Task]]:

@@ -46,6 +46,8 @@ def pack(site: Site, version: str = "") -> Archive:
         CACHE.expanduser(),
         paths.OVERLAY,
         site.requirements,
+        tiers=site.topology["tiers"],
+        inventory=site.inventory,
     )
     build = packed.archive.build
     note = f"{build['source']} {build['version']} {build['revision'][:12]}".strip()

@@ -127,8 +127,11 @@ class Transport:
         assert self.archive
         target = archive_path(self.project, self.archive.name)
         self._upload(task.machine, self.archive, target)
-        data = self.ask(task.machine, ["prepare", target, "--id", task.release])
-        return data, "" if data["changed"] else "was built before"
+        settings = ["--settings", task.settings] if task.settings else []
+        data = self.ask(task.machine, ["prepare", target, "--id", task.release, *settings])
+        if not data["changed"]:
+            return data, "was built before"
+        return data, f"settings {data['settings']}" if data.get("settings") else ""
 
     def _upload(self, machine: str, archive: Path, target: str) -> None:
         """Put the archive on a machine, readable by root only."""

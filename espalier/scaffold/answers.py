@@ -14,6 +14,7 @@ from espalier.inventory.errors import InventoryError
 from espalier.inventory.site import SiteError
 from espalier.project.rules import site, source
 from espalier.project.rules.basics import InvalidValue
+from espalier_machine.common.variables import Variable
 
 MACHINE = "vps1"  # what the example inventory calls its machine
 
@@ -41,6 +42,7 @@ class Answers:
         key_file: the private key of SSH, "" for the one that ssh takes by itself.
         private_address: the machine's address in a private network, "" for none.
         origin: the URL of the project's git repository, to be named in a comment; "" for none.
+        required: variables that the settings do not load without.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Answers:
     key_file: str = ""
     private_address: str = ""
     origin: str = ""
+    required: Sequence[Variable] = ()
 
     @property
     def variables(self) -> dict[str, str | int]:

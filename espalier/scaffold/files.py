@@ -10,6 +10,7 @@ from espalier import paths
 from espalier.inventory import known_hosts
 from espalier.scaffold.answers import MACHINE, Answers
 from espalier.scaffold.fill import Keys, fill, in_line, replace_line
+from espalier_machine.common.variables import lines
 
 HOSTS = "hosts.yml"
 TOPOLOGY = "topology.yml"
@@ -19,6 +20,9 @@ NAMES = (HOSTS, PROJECT, known_hosts.FILE, TOPOLOGY)
 # Comments of the example that the answers go into.
 OTHER_GIT = "  # git: https://git.example.com/you/shop.git"
 OTHER_VERSION = "  # version: main"
+# Where the example's `environment` begins, and the entry that stands below it.
+ENVIRONMENT = "  # environment:                              # variables that your settings read"
+FIRST_ENTRY = "  #   EMAIL_HOST: smtp.example.com"
 IGNORED = """\
 # Passwords of the environments below, which `espalier` makes and keeps: for no repository.
 .secrets/
@@ -57,6 +61,12 @@ def _project(text: str, answers: Answers) -> str:
         ("project", "name"): answers.name,
     }
     text = fill(text, values, {where: source.key})
+    if answers.required:
+        # Those of the example stay below them.
+        wanted = [f"  {line}" for line in lines(answers.required, "# ")[1:]]
+        text = replace_line(text, FIRST_ENTRY, "\n".join([*wanted, FIRST_ENTRY]))
+        first = "  # Your settings do not load without the first of these: write a value for each."
+        text = replace_line(text, ENVIRONMENT, f"{first}\n{ENVIRONMENT}")
     if source.version:
         text = replace_line(text, OTHER_VERSION, f"  version: {in_line(source.version)}")
     if source.key == "git":

@@ -16,6 +16,7 @@ from espalier.project.schema import check, name_of
 from espalier.project.source.fetch import fetch
 from espalier.project.source.process import Runner, run
 from espalier.scaffold.answers import Source, without_login
+from espalier_machine.common.variables import Variable
 
 WHERE = "project.yml"
 
@@ -27,10 +28,12 @@ class Seen:
     Attributes:
         notes: what was detected, in lines for people.
         missing: a sentence for what project.yml has to say beside it; "" for nothing.
+        required: variables that the settings do not load without, and that nobody gives yet.
     """
 
     notes: Sequence[str]
     missing: str = ""
+    required: Sequence[Variable] = ()
 
 
 def look(source: Source, root: Path, cache: Path = CACHE, run: Runner = run) -> Seen:
@@ -53,7 +56,10 @@ def look(source: Source, root: Path, cache: Path = CACHE, run: Runner = run) -> 
     project = check(stated, WHERE)
     found = fetch(project, root, cache.expanduser(), run, WHERE)
     try:
-        return Seen(detect(project, found, WHERE).notes)
+        detected = detect(project, found, WHERE)
+        wanted = detected.wanted
+        asked = [one for one in wanted.required if one.name not in wanted.switches]
+        return Seen(detected.notes, required=asked)
     except ProjectError as error:
         return Seen(found.notes, str(error))
 

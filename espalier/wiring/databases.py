@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from espalier.inventory.model import Link
 
@@ -90,6 +90,7 @@ def database_environment(
         # For a project that reads its settings from the environment itself, and so knows nothing
         # of a pool's rules.
         "DATABASE_URL": direct,
+        **_parts(direct),
     }
     if replicas:
         environment["ESPALIER_REPLICA_URLS"] = " ".join(replicas)
@@ -100,6 +101,20 @@ def database_environment(
         if prepared_statements:
             environment["ESPALIER_PREPARED_STATEMENTS"] = "1"
     return environment
+
+
+def _parts(url: str) -> dict[str, str]:
+    """Return the same place in parts, for a project whose settings read it so."""
+    found = urlsplit(url)
+    # Not found.hostname, which is in lower case: a directory's name may hold capitals.
+    host, _, port = found.netloc.rpartition("@")[2].rpartition(":")
+    return {
+        "ESPALIER_DATABASE_HOST": unquote(host),
+        "ESPALIER_DATABASE_PORT": port,
+        "ESPALIER_DATABASE_NAME": found.path.removeprefix("/"),
+        "ESPALIER_DATABASE_USER": unquote(found.username or ""),
+        "ESPALIER_DATABASE_PASSWORD": unquote(found.password or ""),
+    }
 
 
 def _url(link: Link, project: str, user: str, password: str) -> str:

@@ -11,36 +11,44 @@ class Debian(TypedDict):
 
     Attributes:
         version: the release's number.
+        python: the version of its Python, X.Y.
         postgresql: the major version of its PostgreSQL.
         pgbouncer_prepared_statements: how many prepared statements a connection of pgbouncer
             keeps track of, 0 where it cannot: 1.21 began to, and Debian 12 has 1.18. 200 are as
             many as Django's pages make.
         nginx_http2_directive: whether nginx has `http2 on;`, as from 1.25.1 on. Before (Debian 12
             has 1.22) it is a word of `listen`.
+        node: the version of its node, which security updates change in the last number.
         locale_file: where the system's locale is written. Debian 13 makes /etc/default/locale a
             link to /etc/locale.conf, anew at every boot.
     """
 
     version: int
+    python: str
     postgresql: int
     pgbouncer_prepared_statements: int
     nginx_http2_directive: bool
+    node: str
     locale_file: str
 
 
 RELEASES: dict[str, Debian] = {
     "bookworm": {
         "version": 12,
+        "python": "3.11",
         "postgresql": 15,
         "pgbouncer_prepared_statements": 0,
         "nginx_http2_directive": False,
+        "node": "18.20.4",
         "locale_file": "/etc/default/locale",
     },
     "trixie": {
         "version": 13,
+        "python": "3.13",
         "postgresql": 17,
         "pgbouncer_prepared_statements": 200,
         "nginx_http2_directive": True,
+        "node": "20.19.2",
         "locale_file": "/etc/locale.conf",
     },
 }

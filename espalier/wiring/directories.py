@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypedDict
 
-from espalier_machine.common.forms import ARCHIVES
+from espalier_machine.common.forms import ARCHIVES, DATA
 
 
 class Directories(TypedDict):
@@ -17,6 +17,7 @@ class Directories(TypedDict):
     build: str
     static: str
     media: str
+    data: str
     socket: str
     settings: str
 
@@ -32,6 +33,7 @@ def project_directories(project: str) -> Directories:
         "build": f"{root}/build",
         "static": f"{root}/static",
         "media": f"{root}/media",
+        "data": f"{root}/{DATA}",
         "socket": f"{root}/web.sock",
         "settings": f"/etc/espalier/{project}",
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from espalier.inventory.model import Endpoint
+from espalier.project.variables.given import CONSTANTS
 
 # What a process of Django takes, with its threads, in MiB.
 WORKER_MB = 150
@@ -52,3 +53,21 @@ def secret_key_environment(key: str, others: Sequence[str]) -> dict[str, str]:
 def allowed_hosts(domains: Sequence[str]) -> str:
     """Return the names of the site as Django wants them: an IPv6 address in brackets."""
     return ",".join(f"[{domain}]" if ":" in domain else domain for domain in domains)
+
+
+def site_environment(domains: Sequence[str]) -> dict[str, str]:
+    """Return what settings read of a site that is no secret: its address, and that it is live.
+
+    A release says under which names its settings read them (`given` in build.json).
+
+    Args:
+        domains: the names of the site, or its address.
+    """
+    hosts = allowed_hosts(domains).split(",")
+    return {
+        "ESPALIER_ALLOWED_HOSTS": ",".join(hosts),
+        "ESPALIER_SITE_DOMAIN": domains[0],
+        "ESPALIER_SITE_URL": f"https://{hosts[0]}",
+        "ESPALIER_SITE_ORIGINS": ",".join(f"https://{host}" for host in hosts),
+        **CONSTANTS,
+    }

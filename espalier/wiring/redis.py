@@ -22,11 +22,20 @@ def redis_environment(
         user: the only user of both.
         password: of that user; not used where no link leads to redis.
     """
-    return {
+    found = {
         variable: _url(links[purpose][0], user, password)
         for purpose, variable in VARIABLES.items()
         if links.get(purpose)
     }
+    if QUEUE in found:  # in parts, too, for a project whose settings read it so
+        link = links["jobs"][0]
+        found |= {
+            "ESPALIER_QUEUE_HOST": link["address"],
+            "ESPALIER_QUEUE_PORT": str(link["port"]),
+            "ESPALIER_QUEUE_USER": user,
+            "ESPALIER_QUEUE_PASSWORD": password,
+        }
+    return found
 
 
 def project_environment(environment: Mapping[str, Any], redis: Mapping[str, str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ in the project's settings leaves here as it is, with the project's own traceback
 """
 
 import importlib
+import importlib.util
 import os
 import sys
 
@@ -19,7 +20,23 @@ if _name in ("", __name__):
         "Set it in the release's release.env (for example ESPALIER_SETTINGS=mysite.settings), "
         "or turn the overlay off and set DJANGO_SETTINGS_MODULE to the project's module."
     )
-_project = importlib.import_module(_name)
+# django-configurations keeps settings in classes: its own loader makes a module's of one.
+_configuration = os.environ.get("DJANGO_CONFIGURATION", "")
+if _configuration and importlib.util.find_spec("configurations"):
+    from configurations import importer
+
+    importer.install()
+    _loader = importer.ConfigurationLoader(_configuration, importlib.util.find_spec(_name))
+    _project = _loader.load_module(_name)
+
+    class _Applied:
+        """What the importer sets up where it loads this module: nothing is left to do."""
+
+        pre_setup = setup = post_setup = staticmethod(lambda: None)
+
+    globals()[_configuration] = _Applied
+else:
+    _project = importlib.import_module(_name)
 
 _environ = dict(os.environ)
 # An ASGI application imports django.core.asgi before anything reads a setting; nothing else does.

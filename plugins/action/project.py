@@ -9,11 +9,13 @@
 
 Arguments: `project` (the dictionary of group_vars/all/project.yml), and optionally `overlay` (the
 directory that holds espalier_overlay), `extra_requirements` (lists, by the server that runs the
-project), `cache` (directory) and `base` (what a relative `directory:` is relative to; by default
-the root of the project that the inventory belongs to). Needs no connection, changes no machine,
-works in check mode. Returns `project_build`: `archive` (path), `identity`, `name`, `build`
-(build.json), `project` (checked, with defaults, without `environment` and a password in the URL,
-which are secrets) and `notes` (the lines that were shown).
+project), `tiers` (those of the site), `cache` (directory) and `base` (what a relative `directory:`
+is relative to; by default the root of the project that the inventory belongs to). Needs no
+connection, changes no machine, works in check mode. A path after `from:` in `files:` is relative to
+the inventory. Returns `project_build`: `archive` (path), `identity`, `name`, `build` (build.json),
+`project` (checked, with defaults, without `environment`, `files` and a password in the URL, which
+are secrets), `python_downloads` (where a Python that the project names can be had) and `notes` (the
+lines that were shown).
 
 The work is done by `espalier.project`; here are only Ansible's arguments and results.
 """
@@ -34,6 +36,7 @@ try:
     from espalier.project.cache import CACHE
     from espalier.project.errors import ProjectError
     from espalier.project.pack import Packed, pack
+    from espalier.project.python_downloads import downloads
     from espalier.project.words import without_password
 except ModuleNotFoundError as missing:
     if missing.name not in ("espalier", "pydantic"):
@@ -51,7 +54,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset({"project", "overlay", "extra_requirements", "cache", "base"})
+    _VALID_ARGS = frozenset({"project", "overlay", "extra_requirements", "tiers", "cache", "base"})
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
@@ -59,7 +62,10 @@ class ActionModule(ActionBase):
         """Run the task; `project_build` in the result, or `failed` with `msg`."""
         result = super().run(tmp, task_vars)
         arguments = _plain(dict(self._task.args))
-        base = arguments.get("base") or project_root(Path((task_vars or {})["inventory_dir"]))
+        inventory = Path(base) if (base := arguments.get("base")) else None
+        if not base:
+            inventory = Path((task_vars or {})["inventory_dir"])
+            base = project_root(inventory)
 
         def show(lines: Sequence[str]) -> None:
             for line in lines:
@@ -72,7 +78,9 @@ class ActionModule(ActionBase):
                 Path(arguments.get("cache") or CACHE).expanduser(),
                 Path(arguments.get("overlay") or paths.OVERLAY),
                 arguments.get("extra_requirements") or {},
+                tiers=arguments.get("tiers") or (),
                 show=show,
+                inventory=inventory,
             )
         except ProjectError as error:
             return result | {"failed": True, "msg": str(error)}
@@ -86,12 +94,13 @@ def _plain(value: Any) -> Any:
 
 def _project_build(packed: Packed) -> dict[str, Any]:
     """What the plays need of a packed project, without its secrets."""
-    project = packed.project.model_dump(mode="json", exclude={"environment"})
+    project = packed.project.model_dump(mode="json", exclude={"environment", "files"})
     return {
         "archive": str(packed.archive.path),
         "identity": packed.archive.identity,
         "name": packed.project.name,
         "build": packed.archive.build,
         "project": project | {"git": without_password(packed.project.git)},
+        "python_downloads": downloads(packed.archive.build),
         "notes": list(packed.detected.notes),
     }

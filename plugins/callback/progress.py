@@ -69,6 +69,8 @@ class CallbackModule(CallbackBase):
         if build := found.get("project_build"):
             send("notes", lines=list(build["notes"]))
             send("site", domains=build["project"]["domains"], address=self.address(result))
+        if said := found.get("python_note"):
+            send("notes", lines=[said])
         if "live" in found and result.task.action == "site_release":
             send("live", machines=found["live"])
 

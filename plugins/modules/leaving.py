@@ -78,7 +78,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 KEPT = "/var/lib/espalier-kept"
 README = f"{KEPT}/README"
-MEDIA = "/srv/{}/media"
+MEDIA, DATA = "/srv/{}/media", "/srv/{}/data"
 # -1 is no limit of connections, and -2 a database that a DROP DATABASE which was cut off has left.
 DATABASES = """
 SELECT json_agg(json_build_object('name', datname, 'bytes', pg_database_size(oid),
@@ -93,6 +93,7 @@ PLACES = (
     ("configuration that the kit wrote, secrets among it", f"{KEPT}/*-configuration.tar.gz"),
     ("PostgreSQL's data, as it was stopped", "/var/lib/postgresql/*/retired-*"),
     ("uploads", MEDIA),
+    ("what the project wrote in its own tree (`writable:`)", DATA),
     ("releases, with their virtual environments", "/srv/{}"),
     ("state of workers and of scheduled commands", "/var/lib/espalier/{}"),
     ("jobs of the queue that nobody has done", "/var/lib/redis-queue.retired-*"),
@@ -136,11 +137,12 @@ def file_names(names: Iterable[str]) -> dict[str, str]:
 def kept(project: str) -> list[dict[str, str]]:
     """Give what is there to be kept, as `what`, `path` and `size`; uploads even where none are."""
     found = []
-    media = MEDIA.format(project)
+    media, data = MEDIA.format(project), DATA.format(project)
     for what, pattern in PLACES:
         for path in sorted(glob.glob(pattern.format(project))):
-            # Uploads have a line of their own.
-            below = [f for f in files_below(path) if path == media or not f.startswith(media + "/")]
+            # These two have a line of their own.
+            others = [f"{own}/" for own in (media, data) if own != path]
+            below = [f for f in files_below(path) if not f.startswith(tuple(others))]
             size = sum(os.stat(file).st_blocks * 512 for file in below)
             if below or path == media:
                 found.append({"what": what, "path": path, "size": in_words(len(below), size)})

@@ -352,3 +352,26 @@ def test_wagtail_s_admin_lets_in_and_is_styled(
     tab.page.reload()
     tab.settle()
     assert tab.path == "/admin/"
+
+
+# --- a project whose frontend is built by Vite ----------------------------------------------------
+
+
+def test_what_vite_built_is_what_the_page_runs(
+    project: str, tab: Tab, photograph: Callable[[str], None]
+) -> None:
+    if project != "vineyard":
+        pytest.skip("needs the page of examples/vineyard")
+    tab.open("/")
+    photograph("")
+    # Of assets/vines.js, which only a bundle brings to the page.
+    vines = tab.page.locator("#vines li").all_inner_texts()
+    assert vines == ["Riesling", "Silvaner", "Trollinger"]
+    # Nested rules and variables of assets/main.css, as Vite wrote them.
+    color = tab.page.evaluate("() => getComputedStyle(document.body).color")
+    assert color == "rgb(38, 84, 40)"
+    paths = [urlsplit(response.url).path for response in tab.received]
+    built = [path for path in paths if re.search(r"/main-[\w-]{8}\.[0-9a-f]{12}\.(js|css)$", path)]
+    assert len(built) == 2, paths
+    for path in built:
+        assert "immutable" in tab.answer(path).all_headers()["cache-control"]

@@ -38,6 +38,7 @@ def load(plugin: str, missing: str) -> str:
 def test_there_are_such_plugins() -> None:
     assert PLUGINS == [
         "plugins.action.project",
+        "plugins.action.project_python",
         "plugins.action.site_lock",
         "plugins.action.site_release",
         "plugins.action.unreachable",
@@ -62,6 +63,7 @@ def test_a_missing_package_is_said_in_one_wording(plugin: str) -> None:
 def test_a_bug_inside_the_package_is_not_called_a_missing_package(plugin: str) -> None:
     parts = {
         "action.project": "espalier.project",
+        "action.project_python": "espalier.wiring",
         "callback.plan": "espalier.plan_report",
         "callback.progress": "espalier.progress",
         "filter.espalier": "espalier.wiring",

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from espalier.project.archive.content import code, generated, overlay
@@ -15,6 +16,7 @@ from espalier.project.archive.write import write
 from espalier.project.cache import IDENTITY_LENGTH, prune
 from espalier.project.detection.detect import Detected
 from espalier.project.schema import Project
+from espalier.project.source.added import digest
 from espalier.project.source.tree import Source, digest_of, sha256
 from espalier_machine.common.forms import archive_name
 
@@ -35,6 +37,7 @@ def build(
     overlay_dir: Path,
     extra_requirements: Mapping[str, Sequence[str]],
     out_dir: Path,
+    written: Mapping[str, str] = MappingProxyType({}),
 ) -> Archive:
     """Write the archive, unless the same content is there already.
 
@@ -44,13 +47,17 @@ def build(
         detected: from `detect.detect`.
         overlay_dir: the directory that holds the package `espalier_overlay`.
         extra_requirements: the kit's own by server; the project's win for the same name.
+        written: text by path: files that the kit puts beside the project's.
         out_dir: where the archive goes; the newest few of each project stay there.
 
     Raises:
         ProjectError: when the overlay is missing or a file changes while it is packed.
     """
-    entries = [*code(project, source, detected), *overlay(overlay_dir)]
-    content = digest_of(entry.file for entry in entries)
+    entries = [*code(project, source, detected, written), *overlay(overlay_dir)]
+    private = {f"code/{path}" for path in source.added}
+    content = digest_of(entry.file for entry in entries if entry.file.path not in private)
+    if source.added:
+        content += digest(project.name, source.added)
     build_json = record(project, source, detected, extra_requirements)
     everything = f"{content} {json.dumps(build_json, sort_keys=True)}"
     identity = sha256(everything.encode())[:IDENTITY_LENGTH]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from espalier.project.detection.detect import Detected
@@ -34,14 +34,25 @@ class Entry:
     origin: Path | bytes
 
 
-def code(project: Project, source: Source, detected: Detected) -> Iterator[Entry]:
-    """The project's files; for a package, a manage.py that the kit writes."""
+def code(
+    project: Project, source: Source, detected: Detected, written: Mapping[str, str]
+) -> Iterator[Entry]:
+    """The project's files; for a package, a manage.py that the kit writes.
+
+    `written` has files of the kit's own by path, which go before the project's.
+    """
+    files = source.files
     if project.package:
         text = _MANAGE.format(settings=detected.settings.value)
         yield generated("code/manage.py", text.encode(), 0o755)
-        return
-    for file in source.files:
-        yield Entry(dataclasses.replace(file, path=f"code/{file.path}"), source.tree / file.path)
+        files = tuple(file for file in files if file.path in source.added)
+    for path, content in written.items():
+        yield generated(f"code/{path}", content.encode())
+    for file in files:
+        if file.path in written:
+            continue
+        origin = source.added.get(file.path, source.tree / file.path)
+        yield Entry(dataclasses.replace(file, path=f"code/{file.path}"), origin)
 
 
 def overlay(overlay_dir: Path) -> Iterator[Entry]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from espalier.project.detection.detect import Detected
+from espalier.project.detection.locks import exported_path
 from espalier.project.schema import Project
 from espalier.project.source.tree import Source
 
@@ -20,7 +22,9 @@ def record(
 ) -> dict[str, Any]:
     """build.json without its identity."""
     package = detected.requirements_kind == "package"
-    requirements = detected.requirements.value
+    exported = exported_path(detected.requirements.value, detected.requirements_kind)
+    requirements = exported or detected.requirements.value
+    groups = dataclasses.asdict(detected.groups) if not exported else {}
     server = detected.server.value
     return {
         "project": project.name,
@@ -36,21 +40,29 @@ def record(
         # Apps bring migrations and static files, so that another list is another release.
         "apps": list(project.apps),
         "requirements": {
-            "kind": detected.requirements_kind,
+            "kind": "requirements" if exported else detected.requirements_kind,
             "path": "" if package else f"code/{requirements}",
             "spec": requirements if package else "",
+            **{key: list(names) for key, names in groups.items() if names},
         },
         "extra_requirements": _merged(
             extra_requirements.get(server, ()), project.extra_requirements
         ),
-        "python": "",
+        "python": detected.python.stated,
         # Only what is stated: a project that states nothing keeps the identity that it had.
         **{
             key: value
             for key, value in (
                 ("server", project.server or (server if server != "gunicorn" else "")),
+                ("pythons", detected.python.as_json_object()),
+                ("python_mirror", project.python_mirror),
                 ("processes", dict(project.processes)),
                 ("schedule", dict(project.schedule)),
+                ("candidates", [[one.module, one.where] for one in detected.candidates]),
+                ("configuration", detected.configuration),
+                ("given", dict(sorted(detected.wanted.given.items()))),
+                ("build", detected.build.record()),
+                ("writable", list(project.writable_inside)),
                 ("hooks", {moment: list(commands) for moment, commands in project.hooks.items()}),
             )
             if value

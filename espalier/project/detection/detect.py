@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
+from collections.abc import Collection
 
 from espalier.project.detection.application import find_application, find_server
+from espalier.project.detection.candidates import Candidate
+from espalier.project.detection.configuration import find_configuration
+from espalier.project.detection.frontend import Build, find_build
+from espalier.project.detection.groups import Groups, find_groups, group_notes
 from espalier.project.detection.manage import find_manage
 from espalier.project.detection.notes import other_notes, size_note
+from espalier.project.detection.python import Pythons, find_python, python_notes
 from espalier.project.detection.requirements import find_requirements
 from espalier.project.detection.settings import find_package_settings, find_settings
+from espalier.project.detection.settings_choice import choose, settings_notes, variables_notes
 from espalier.project.detection.tree import Found, ProjectTree
+from espalier.project.detection.writable import writable_notes
 from espalier.project.errors import ProjectError
 from espalier.project.schema import WHERE, Project
 from espalier.project.source.tree import Source
+from espalier.project.variables.wanted import Wanted
 from espalier.project.words import note
 
 
@@ -26,18 +35,27 @@ class Detected:
     application: Found
     interface: str  # "wsgi" or "asgi"
     requirements: Found  # the file, or for a package its exact version
-    requirements_kind: str  # "requirements", "uv.lock", "pyproject" or "package"
+    requirements_kind: str  # of `find_requirements`, or "package"
     server: Found  # what runs the application
+    wanted: Wanted  # what the settings want of the environment
+    build: Build  # what runs before static files are collected
+    candidates: tuple[Candidate, ...] = ()  # of several settings, the likeliest first
+    configuration: str = ""  # the class of the settings, of django-configurations
+    groups: Groups = dataclasses.field(default_factory=Groups)  # of the requirements
+    python: Pythons = dataclasses.field(default_factory=Pythons)
     notes: tuple[str, ...] = ()  # lines to show the user before the values are used
 
 
-def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
+def detect(
+    project: Project, source: Source, where: str = WHERE, tiers: Collection[str] = ()
+) -> Detected:
     """Find what the user did not state.
 
     Args:
         project: from `schema.check`; what it states is taken, if it exists.
         source: from `fetch.fetch`; no code of the project is run.
         where: the file to name in sentences.
+        tiers: those of the site, with which the kit has more to give.
 
     Raises:
         ProjectError: when a value is found nowhere, or in several places.
@@ -46,24 +64,38 @@ def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
     if project.package:
         workdir = Found("", "generated")
         settings = find_package_settings(project, tree)
+        candidates = [Candidate(settings.value, settings.where)]
         exact = f"{project.package}=={source.revision}"
         requirements, kind = Found(exact, "project.package"), "package"
     else:
         workdir = find_manage(project, tree)
         tree = dataclasses.replace(tree, root=workdir.value)
-        settings = find_settings(project, tree)
+        candidates = find_settings(project, tree)
         requirements, kind = find_requirements(project, tree)
+    candidates, wanted = choose(project, tree, candidates, tiers)
+    configuration = find_configuration(project, tree)
+    settings = Found(candidates[0].module, candidates[0].where or "the name says production")
+    groups = find_groups(project, tree, requirements.value, kind)
+    python = find_python(project, tree, requirements.value, kind)
     application, interface = find_application(project, tree, settings.value, requirements.value)
     server = find_server(project, tree, settings.value, requirements.value, interface)
+    build = find_build(project, tree)
     manage = posixpath.join(workdir.value, "manage.py")
     lines = [
         note("source", f"{source.description} at {source.revision[:12]}"),
         note("manage.py", manage, workdir.where),
         note("settings", settings.value, settings.where),
+        *settings_notes(candidates),
+        *([note("", f"class {configuration.value}", configuration.where)] if configuration else []),
         note("application", f"{application.value} ({interface})", application.where),
         note("requirements", requirements.value, requirements.where),
+        *variables_notes(wanted),
+        *group_notes(groups, project),
+        *python_notes(python),
         *([note("server", server.value, server.where)] if server.where else []),
-        *other_notes(tree, settings.value),
+        *build.notes,
+        *writable_notes(project, tree),
+        *other_notes(tree),
     ]
     return Detected(
         workdir,
@@ -73,6 +105,12 @@ def detect(project: Project, source: Source, where: str = WHERE) -> Detected:
         requirements,
         kind,
         server,
+        wanted,
+        build,
+        tuple(candidates) if len(candidates) > 1 else (),
+        configuration.value if configuration else "",
+        groups,
+        python,
         (*lines, *source.notes, *size_note(project, source)),
     )
 

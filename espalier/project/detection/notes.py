@@ -1,4 +1,4 @@
-"""What a person had better know before the release: other settings, Celery, a large directory."""
+"""What a person had better know before the release: Celery, a large directory."""
 
 from __future__ import annotations
 
@@ -13,16 +13,8 @@ from espalier.project.words import note
 LARGE = 200 * 1024 * 1024  # bytes; beyond this a newcomer has probably packed uploads or data
 
 
-def other_notes(tree: ProjectTree, settings: str) -> Iterator[str]:
-    """Notes about settings that would suit a server better, and about Celery."""
-    package, _, last = settings.rpartition(".")
-    if last in ("dev", "develop", "development", "local"):
-        for name in ("production", "prod"):
-            path = tree.module(f"{package}.{name}")
-            if path:
-                what = f"{path} exists too; `settings: {package}.{name}` would run it"
-                yield note("note", what)
-                break
+def other_notes(tree: ProjectTree) -> Iterator[str]:
+    """Notes about Celery."""
     for path in tree.named("celery.py", "celery_app.py"):
         if re.search(r"=\s*Celery\(", tree.read(path)):
             yield note("note", f"{path} has a Celery app; no worker is started for it")
@@ -35,6 +27,8 @@ def size_note(project: Project, source: Source) -> Iterator[str]:
         return
     sizes: dict[str, int] = {}
     for file in source.files:
+        if file.path in source.added:
+            continue
         top = file.path.split("/")[0]
         sizes[top] = sizes.get(top, 0) + (source.tree / file.path).lstat().st_size
     total = sum(sizes.values())

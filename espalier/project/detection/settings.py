@@ -6,6 +6,7 @@ import ast
 import posixpath
 import re
 
+from espalier.project.detection.candidates import Candidate, rank
 from espalier.project.detection.tree import Found, ProjectTree, refuse_unknown_module
 from espalier.project.errors import ProjectError
 from espalier.project.rules.basics import DOTTED
@@ -37,28 +38,25 @@ def _named_settings(text: str) -> list[tuple[str, int]]:
     return list({word: (word, line) for word, line in reversed(found)}.values())[::-1]
 
 
-def find_settings(project: Project, tree: ProjectTree) -> Found:
-    """The settings of a source tree: stated, or named by manage.py, wsgi.py or asgi.py."""
+def find_settings(project: Project, tree: ProjectTree) -> list[Candidate]:
+    """The settings that a source tree may mean: the stated ones, else the likeliest first."""
     if project.settings:
         refuse_unknown_module(project.settings, "settings", tree)
-        return Found(project.settings, "project.settings")
+        return [Candidate(project.settings, "project.settings")]
     manage = posixpath.join(tree.root, "manage.py")
-    for path in [manage, *tree.named("wsgi.py", "asgi.py")]:
-        named = _named_settings(tree.read(path))
-        existing = [one for one in named if tree.module(one[0])] or named
-        plain = [one for one in existing if "test" not in one[0].rpartition(".")[2]] or existing
-        if len(plain) > 1:
-            raise ProjectError(
-                f"{tree.where}: {path} names several settings modules, "
-                f"{listed(name for name, _ in plain)}: write `settings:` with the one to run."
-            )
-        if plain:
-            name, line = plain[0]
-            refuse_unknown_module(name, "settings", tree)
-            return Found(name, f"{path} line {line}")
+    named = [
+        Found(name, f"{path} line {line}")
+        for path in [manage, *tree.named("wsgi.py", "asgi.py")]
+        for name, line in _named_settings(tree.read(path))
+    ]
+    if named and not any(tree.module(one.value) for one in named):
+        refuse_unknown_module(named[0].value, "settings", tree)
+        return [Candidate(named[0].value, named[0].where)]  # of an installed package
+    if candidates := rank(tree, named):
+        return candidates
     raise ProjectError(
-        f"{tree.where}: {manage} does not say which settings module the project runs: write it, "
-        "for example `settings: mysite.settings`."
+        f"{tree.where}: {manage} does not say which settings module the project runs, and no "
+        "module looks like one: write it, for example `settings: mysite.settings`."
     )
 
 

@@ -57,3 +57,8 @@ requirement = matching(
     r"[A-Za-z0-9][A-Za-z0-9._-]*\s*(\[[^\]]*\])?\s*([<>=!~@;(].*)?",
     "is not a requirement such as django-storages[s3] or celery==5.5.3.",
 )
+
+# A dependency group, an extra, or a category of Pipenv.
+group = matching(
+    r"[A-Za-z0-9][A-Za-z0-9._-]*", "is not the name of a group of requirements such as postgres."
+)

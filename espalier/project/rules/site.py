@@ -167,26 +167,3 @@ def media_s3(value: Any) -> dict[str, str]:
     if not value.get("endpoint_url", "https://").startswith(("https://", "http://")):
         raise InvalidValue("endpoint_url must start with https:// or http://.")
     return dict(value)
-
-
-_SYSTEM = word_set("bin boot dev etc lib lib64 proc root run sbin sys tmp usr")
-# The run gives a writable directory to the project's user alone, so nobody else may need it.
-_SHARED = re.compile(
-    r"/(srv|home(/[^/]+)?|opt|mnt|media)"
-    r"|/var(/(lib|log|cache|tmp|spool|mail|backups|www|opt|local))?"
-    r"|/var/(lib|log|cache)/(postgresql|redis[^/]*|nginx|pgbouncer|apt|dpkg|systemd|journal)(/.*)?"
-)
-
-
-def writable_directory(value: Any) -> str:
-    """An absolute directory that is the project's own, without a slash at its end."""
-    text = text_of(value)
-    if not re.fullmatch(r"(/[A-Za-z0-9._@+-]+)+/?", text) or ".." in text.split("/"):
-        raise InvalidValue(f'"{text}" is not an absolute path such as /var/lib/orchard.')
-    path = text.rstrip("/")
-    if path.split("/")[1] in _SYSTEM or _SHARED.fullmatch(path):
-        raise InvalidValue(
-            f'"{text}" belongs to the system: choose a directory of the project\'s own, such as '
-            "/var/lib/orchard."
-        )
-    return path

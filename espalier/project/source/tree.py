@@ -8,7 +8,7 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from espalier.project.errors import ProjectError
@@ -32,7 +32,7 @@ class File:
     """One file of a tree: its path below it, and what makes its content its own."""
 
     path: str
-    mode: int  # 0o644 or 0o755
+    mode: int  # 0o644 or 0o755; 0o640 for one of `files:` in project.yml
     digest: str  # sha256 of the content, hexadecimal; of the target for a link
     link: str = ""  # the target, for a symbolic link
 
@@ -49,6 +49,8 @@ class Source:
     revision: str
     description: str
     notes: tuple[str, ...] = ()
+    # Of `files`, those that are not on disk, or not what is there: `files:` of project.yml.
+    added: Mapping[str, bytes] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
     def paths(self) -> frozenset[str]:
@@ -57,6 +59,8 @@ class Source:
 
     def read(self, path: str) -> str:
         """The text of one file; what is no UTF-8 is replaced, and a missing file is empty."""
+        if path in self.added:
+            return self.added[path].decode("utf-8", errors="replace")
         try:
             return (self.tree / path).read_text("utf-8", errors="replace")
         except OSError:

@@ -11,6 +11,7 @@ import datetime
 WRAPPERS = "/usr/local/sbin"
 PROGRAMS = "/usr/local/lib/espalier"
 ARCHIVES = "archives"  # below the project's directory
+DATA = "data"  # there too: what the project writes to inside of its own tree
 
 _ARCHIVE = ".tar.gz"
 

@@ -47,7 +47,7 @@ def read_build(archive: Path, project: str) -> dict[str, Any]:
     if build["project"] != project:
         sentence = f"{archive} holds {build['project']}; this machine runs {project}."
         raise ReleaseError("archive", sentence)
-    for path in (build["workdir"], build["requirements"]["path"]):
+    for path in (build["workdir"], build["requirements"]["path"], *build.get("writable", [])):
         if path.startswith("/") or ".." in path.split("/"):
             raise ReleaseError("archive", f"build.json in {archive} names {path}, outside of it.")
     return build
@@ -79,7 +79,9 @@ def unpack(archive: BinaryIO, target: Path) -> None:
             assert source is not None  # a regular file always has content
             with source, open(path, "xb") as file:
                 shutil.copyfileobj(source, file)
-            path.chmod(0o755 if member.mode & 0o100 else 0o644)
+            # A file that the group alone may read came with `files:`, and may be a secret.
+            private = 0o640 if not member.mode & 0o004 else 0o644
+            path.chmod(0o755 if member.mode & 0o100 else private)
         for path, member in links:
             path.symlink_to(member.linkname)
         for path, member in links:

@@ -54,6 +54,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         if operand == "ARCHIVE":
             sub.add_argument("archive", type=Path, metavar="ARCHIVE")
             sub.add_argument("--id", default=None, help="name of the release (default: the time)")
+            text = "of several, what the site's other machines have (default: what this one has)"
+            sub.add_argument("--settings", default="", metavar="MODULE", help=text)
         elif operand == "WORDS":
             sub.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND …")
         elif operand == "WHAT":

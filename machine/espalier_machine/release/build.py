@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from espalier_machine.common import templates
 from espalier_machine.common.forms import new_release_id
 from espalier_machine.common.text import last_line, now
 from espalier_machine.release.archive import read_build, unpack
@@ -18,24 +18,27 @@ from espalier_machine.release.collect import collect_static
 from espalier_machine.release.disk import MEGABYTE, require_space
 from espalier_machine.release.environment import format_environment
 from espalier_machine.release.errors import ReleaseError, UsageError
-from espalier_machine.release.explain import explain_django
 from espalier_machine.release.machine import Machine
+from espalier_machine.release.project_build import build_project, require_node
 from espalier_machine.release.prune import remove_leftovers
+from espalier_machine.release.pythons import built_on, choose_python, own_python
 from espalier_machine.release.record import Release, valid_id
 from espalier_machine.release.schedule import check_schedule
 from espalier_machine.release.scripts import process_script, release_environment, web_script
-from espalier_machine.release.virtualenv import make_venv, python_version
+from espalier_machine.release.settings import load_settings
+from espalier_machine.release.virtualenv import make_venv
+from espalier_machine.release.writable import link_writable, sqlite_files
 
 
 def find_prepared(machine: Machine, build: Mapping[str, Any], id: str | None) -> Release | None:
     """A complete release of the same archive and Python; with `id`, only that one."""
     if id and not valid_id(id):
         raise UsageError(f"{id!r} cannot name a release; use letters, digits, '.', '_' and '-'.")
-    python = python_version(machine, build)
+    own = own_python(machine)
     same = [
         release
         for release in machine.all()
-        if release.record["identity"] == build["identity"] and release.record["python"] == python
+        if release.record["identity"] == build["identity"] and built_on(release.record) == own
     ]
     if id is None:
         return same[0] if same else None
@@ -46,11 +49,15 @@ def find_prepared(machine: Machine, build: Mapping[str, Any], id: str | None) ->
 
 @low_priority()
 def prepare(
-    machine: Machine, archive: Path, id: str | None, rollback: ExitStack
+    machine: Machine, archive: Path, id: str | None, rollback: ExitStack, settings: str = ""
 ) -> tuple[Release, bool]:
-    """Build the release of `archive`, or find it built; returns it and whether it was built now."""
+    """Build the release of `archive`, or find it built; returns it and whether it was built now.
+
+    Of several settings, those that the site has are tried first: this machine's, else `settings`.
+    """
     build = read_build(archive, machine.config.project)
     check_schedule(build)
+    require_node(machine, build)
     if release := find_prepared(machine, build, id):
         return release, False
     id = id or new_release_id(build["identity"])
@@ -66,8 +73,10 @@ def prepare(
         with open(archive, "rb") as file, machine.as_user():
             staging.mkdir()
             unpack(file, staging)
+        link_writable(machine, build, staging)
     with step("install", "install requirements"):
-        venv = make_venv(machine, build, staging, rollback)
+        python = choose_python(machine, build)
+        venv = make_venv(machine, build, python, staging, rollback)
     with step("unpack", "write the release's own files"), machine.as_user():
         text = format_environment(release_environment(build, path))
         (staging / "release.env").write_text(text)
@@ -82,17 +91,23 @@ def prepare(
         (staging / "venv").symlink_to(f"../../venvs/{venv}")
         rollback.callback(machine.discard, path)
         staging.rename(path)
-    record = build | {"id": path.name, "venv": venv, "python": python_version(machine, build)}
+    record = build | {"id": path.name, "venv": venv, **python.record()}
     release = Release(path, record)
+    installed = build_project(machine, release)
     with step("check", "import the project's settings"):
-        argv = [release.python, "-c", templates.read(__package__, "settings_check.py")]
-        explain = explain_django(f"the settings {build['settings']} do not load here")
-        env = machine.environment(release)
-        found = json.loads(last_line(machine.run(argv, "check", explain, env, release.workdir)))
+        found = load_settings(machine, release, settings)
+        if files := sqlite_files(release, found):
+            record["sqlite"] = files
+            for name in files:
+                machine.progress.note(f"the database {name} is the release's own: see `writable:`")
     with step("static", "collect static files"):
         record["static"] = collect_static(machine, release, found)
+    with machine.as_user():
+        for folder in installed:
+            shutil.rmtree(folder)
     with step("compile", "compile to bytecode"), suppress(ReleaseError):
         argv = [release.python, "-m", "compileall", "-q", "code", "overlay"]
+        env = machine.environment(release)
         machine.run(argv, "compile", last_line, env, path)  # a project may hold odd files
     with step("unpack", "mark the release complete"), machine.as_user():
         record["prepared"] = now()

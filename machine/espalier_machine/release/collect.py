@@ -18,7 +18,7 @@ def collect_static(machine: Machine, release: Release, found: Mapping[str, Any])
 
     def manage(*command: str) -> None:
         argv = [release.python, release.record["manage"], *command]
-        explain = explain_django(f"{command[0]} failed")
+        explain = explain_django(f"{command[0]} failed", release.record.get("sqlite", ()))
         out = machine.run(argv, "static", explain, machine.environment(release), release.workdir)
         machine.progress.note(last_line(out))
 

@@ -31,3 +31,13 @@ def format_environment(variables: Mapping[str, str]) -> str:
     """The text of a systemd EnvironmentFile that reads back as `variables`."""
     escaped = {key: re.sub(r'(["\\])', r"\\\1", value) for key, value in variables.items()}
     return "".join(f'{key}="{value}"\n' for key, value in escaped.items())
+
+
+def given_names(given: Mapping[str, str], variables: Mapping[str, str]) -> dict[str, str]:
+    """What the machine has, under the names by which a release's settings read it.
+
+    Args:
+        given: a name -> the kit's variable; one that the machine does not have is left out.
+        variables: those of the machine.
+    """
+    return {name: variables[kits] for name, kits in given.items() if variables.get(kits)}

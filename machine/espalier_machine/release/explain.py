@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from espalier_machine.common.excerpt import error_line
 from espalier_machine.common.text import last_line
 from espalier_machine.release.disk import disk_full
+from espalier_machine.release.unwritable import write_hint
+
+# What compilers and build scripts print of a file or a program that they did not find.
+LACKS = (
+    r"fatal error: (\S+\.(?:h|hpp)): No such file",
+    r"cannot find -l(\S+)",
+    r"No package '([\w.+-]+)' found",
+    r"Package '?([\w.+-]+?)'?,? (?:required by|was not found)",
+    r"\b(pg_config|mysql_config|gdal-config|geos-config|krb5-config|cmake|cargo|swig)\b.*not found",
+    r"command '([\w.+-]+)' failed: No such file",
+    r"No such file or directory: '([\w.+-]+)'",
+    r"sh: \d+: ([\w.+-]+): not found",
+)
 
 
 def explain_uv(output: str, root: Path) -> str:
@@ -20,11 +32,7 @@ def explain_uv(output: str, root: Path) -> str:
         return disk_full(root)
     compilers = ("failed to build", "python.h", "pg_config", "gcc", "error: command")
     if any(word in lowered for word in compilers):
-        libpq = ", libpq-dev" if "pg_config" in lowered else ""
-        return (
-            "a requirement has to be compiled here and could not be; add what it needs under "
-            f"`packages:` in project.yml, for example build-essential, python3-dev{libpq}."
-        )
+        return explain_build(output)
     if "no solution found" in lowered or "not found in the package registry" in lowered:
         return (
             f"the requirements cannot be met together: {causes[0] if causes else last_line(output)}"
@@ -34,8 +42,27 @@ def explain_uv(output: str, root: Path) -> str:
     return f"uv could not install the requirements: {last_line(output)}"
 
 
-def explain_django(what: str) -> Callable[[str], str]:
-    """Make the function that turns a traceback into a sentence beginning with `what`."""
+def explain_build(output: str) -> str:
+    """What to change when a package has no wheel that fits and could not be compiled."""
+    which = re.search(r"[Ff]ailed to (?:download and )?build `?([\w.-]+(?:==[\w.+!-]+)?)", output)
+    what = f"{which[1]} has no wheel that fits here, and" if which else "a requirement"
+    lacks = next((found[1] for one in LACKS if (found := re.search(one, output))), "")
+    if lacks:
+        return (
+            f"{what} could not be compiled: {lacks} is missing; add the Debian package that has it "
+            "under `packages:` in project.yml."
+        )
+    return (
+        f"{what} could not be compiled, see below; a version with a wheel for this machine's "
+        "Python helps, as a newer one often has, or what it needs under `packages:` in project.yml."
+    )
+
+
+def explain_django(what: str, sqlite: Sequence[str] = ()) -> Callable[[str], str]:
+    """Make the function that turns a traceback into a sentence beginning with `what`.
+
+    `sqlite` are the project's SQLite files.
+    """
 
     def explain(output: str) -> str:
         cause, hint = error_line(output), ""
@@ -45,7 +72,7 @@ def explain_django(what: str) -> Callable[[str], str]:
             )
         elif re.match(r"KeyError|[\w.]*ImproperlyConfigured|[\w.]*UndefinedValueError", cause):
             hint = " (a missing environment variable belongs under `environment:` in project.yml)"
-        return f"{what}: {cause}{hint}"
+        return f"{what}: {cause}{hint or write_hint(output, sqlite)}"
 
     return explain
 
@@ -56,10 +83,11 @@ def ran_out_of_memory(log: str) -> bool:
     return gunicorn or "killed by the OOM killer" in log or "'oom-kill'" in log
 
 
-def explain_start(log: str) -> tuple[str, str]:
+def explain_start(log: str, sqlite: Sequence[str] = ()) -> tuple[str, str]:
     """What matters of a unit's log, and the cause as the end of a sentence.
 
     A worker's traceback is the project's; what gunicorn's master prints after it hides it.
+    `sqlite` are the project's SQLite files.
     """
     if ran_out_of_memory(log):
         return log.strip(), (
@@ -68,15 +96,10 @@ def explain_start(log: str) -> tuple[str, str]:
         )
     parts = log.split("Exception in worker process\n")
     if len(parts) == 1:
-        return log.strip(), ""
+        hint = write_hint(log, sqlite)
+        return log.strip(), f": {error_line(log)}{hint}" if hint else ""
     own = re.split(r"^\[", parts[1], maxsplit=1, flags=re.MULTILINE)[0].rstrip()
     # The line after the last frame; below it the worker repeats the message alone.
     errors = re.findall(r"^[A-Za-z_][\w.]*: .+", own, re.MULTILINE)
     cause = f": {errors[-1] if errors else last_line(own)}"
-    if denied := re.search(r"(?:Read-only file system|Permission denied): '(.+)'", own):
-        where = os.path.dirname(denied[1])
-        cause += (
-            f" (it cannot write to {where}: have the project write to a directory outside of the "
-            "release, and name that under `writable:` in project.yml)"
-        )
-    return own, cause
+    return own, cause + write_hint(own, sqlite)

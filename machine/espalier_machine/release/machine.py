@@ -13,10 +13,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from espalier_machine.common.forms import DATA
 from espalier_machine.release import history
 from espalier_machine.release.children import end_group, set_nice
 from espalier_machine.release.config import Config
-from espalier_machine.release.environment import parse_environment
+from espalier_machine.release.environment import given_names, parse_environment
 from espalier_machine.release.errors import ReleaseError, UsageError
 from espalier_machine.release.progress import Progress
 from espalier_machine.release.record import Release, valid_id
@@ -40,11 +41,15 @@ class Machine:
         self.root = config.root
         self.releases, self.venvs = self.root / "releases", self.root / "venvs"
         self.build, self.slots = self.root / "build", self.root / "slots"
+        self.pythons = self.root / "pythons"  # those that uv has brought
         self.static, self.cache = self.root / "static", self.root / ".cache"
+        self.data = self.root / DATA
+        self.wheels = self.root / "wheels"
         self.lock_file, self.history = self.root / "release.lock", self.root / "history"
         self.site_lock_file = self.root / "site.lock"
         self.current = self.root / "current"
         self.by = "root"
+        self.debian_packages: list[str] = []  # what this command has installed
         try:
             self.account = pwd.getpwnam(config.user)
         except KeyError as error:
@@ -59,7 +64,8 @@ class Machine:
     def ensure_directories(self) -> None:
         """Make what is missing of the layout."""
         self.slots.mkdir(exist_ok=True)
-        for path in (self.releases, self.venvs, self.build, self.static, self.cache):
+        own = (self.releases, self.venvs, self.pythons, self.build, self.static, self.cache)
+        for path in (*own, self.wheels, self.data):
             if not path.exists():
                 path.mkdir()
                 if self.drops_privileges:
@@ -91,7 +97,8 @@ class Machine:
         }
         for file in files:
             variables |= parse_environment(file.read_text(), str(file))
-        return variables
+        given = release.record.get("given", {}) if release else {}
+        return given_names(given, variables) | variables
 
     def run(
         self,

@@ -86,7 +86,7 @@ def migrate(machine: Machine, release: Release, accepted: Collection[str] = ()) 
         argv = [release.python, "-m", "espalier_overlay.migrate"]
         argv += ["--lock-timeout", machine.config.lock_timeout]
         env = machine.environment(release)
-        explain = explain_django("the migrations failed")
+        explain = explain_django("the migrations failed", release.record.get("sqlite", ()))
         out = machine.run(argv, "migrate", explain, env, release.workdir)
         for line in out.splitlines():
             machine.progress.note(line)

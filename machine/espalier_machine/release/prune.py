@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from espalier_machine.common import installed
 from espalier_machine.common.forms import ARCHIVES, archive_identity
+from espalier_machine.release import wheels
 from espalier_machine.release.machine import Machine
 from espalier_machine.release.record import Release
 from espalier_machine.release.static import prune_static
@@ -59,6 +60,7 @@ def clean(machine: Machine) -> list[str]:
             if (identity := archive_identity(path.name)) and identity not in wanted:
                 path.unlink()
                 removed.append(f"{ARCHIVES}/{path.name}")
+        removed += wheels.remove_unused(machine)
         removed += installed.remove_unused("release")
         for name in removed:
             machine.progress.note(f"removed {name}")

@@ -21,6 +21,7 @@ class Requirements:
     spec: str
     texts: dict[str, str]
     constraints: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()  # for uv: groups and extras
 
     @property
     def is_local(self) -> bool:
@@ -29,6 +30,8 @@ class Requirements:
             lines = [line for text in self.texts.values() for line in logical_lines(text)]
             pattern = r"(-e|--editable)\b|[./]|file:|[^:]*\.(whl|gz|zip)$|[^;]*@\s*file:"
             return any(re.match(pattern, line) for line in lines)
+        if self.kind == "metadata":  # made by the project's own code
+            return True
         pattern = r'\{[^}]*\b(editable|directory|path|workspace)\s*=(?!\s*"\.")'
         return any(re.search(pattern, text) for text in self.texts.values())
 
@@ -63,7 +66,15 @@ def read_requirements(build: Mapping[str, Any], tree: Path) -> Requirements:
     if given["kind"] == "uv.lock":
         read(os.path.join(os.path.dirname(given["path"]), "pyproject.toml"), given["path"])
     path = os.path.normpath(given["path"])
-    return Requirements(given["kind"], path, given["spec"], texts, tuple(constraints))
+    options = [
+        word
+        for key, option in (("groups", "--group"), ("extras", "--extra"))
+        for name in given.get(key, ())
+        for word in (option, name)
+    ]
+    return Requirements(
+        given["kind"], path, given["spec"], texts, tuple(constraints), tuple(options)
+    )
 
 
 def logical_lines(text: str) -> list[str]:

@@ -20,6 +20,7 @@ def release_environment(build: Mapping[str, Any], path: Path) -> dict[str, str]:
         "ESPALIER_RELEASE": path.name,
         "ESPALIER_STATIC_ROOT": str(path / "static"),
         "PYTHONPATH": f"{path}/overlay:{path}/{build['workdir']}",
+        **({"DJANGO_CONFIGURATION": name} if (name := build.get("configuration")) else {}),
     }
 
 
@@ -30,7 +31,12 @@ SHELL_WORDS |= {"!", "."}
 
 def script(build: Mapping[str, Any], name: str, **values: str) -> str:
     """A script in bin/: `$release` is its release, and it runs in the directory of manage.py."""
-    begin = render(__package__, "begin.sh", workdir=shlex.quote(build["workdir"]))
+    # A script has no value in it, as a password may change: it takes what its environment has.
+    given = "".join(
+        f'[ -z "${{{kits}-}}" ] || export {name}="${{{name}-${kits}}}"\n'
+        for name, kits in build.get("given", {}).items()
+    )
+    begin = render(__package__, "begin.sh", workdir=shlex.quote(build["workdir"]), given=given)
     return begin + render(__package__, name, **values)
 
 

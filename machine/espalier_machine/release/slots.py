@@ -15,6 +15,7 @@ from espalier_machine.release.machine import SLOTS, Machine, point
 from espalier_machine.release.probe import ask, probe
 from espalier_machine.release.record import Release
 from espalier_machine.release.units import has_failed, set_enabled, unit_log, unit_state
+from espalier_machine.release.unwritable import write_hint
 
 WARM_REQUESTS = 8
 
@@ -65,11 +66,11 @@ def wait_until_ready(machine: Machine, slot: str, release: Release, since: int) 
         if time.monotonic() > deadline:
             break
         time.sleep(0.2)
-    log, cause = explain_start(unit_log(unit, since))
+    log, cause = explain_start(unit_log(unit, since), release.record.get("sqlite", ()))
     raise ReleaseError("switch", f"{sentence}{cause}", log)
 
 
-def warm_up(machine: Machine, slot: str, since: int) -> None:
+def warm_up(machine: Machine, slot: str, release: Release, since: int) -> None:
     """Ask for the front page in every worker, so that no first request is slow.
 
     Raises ReleaseError if it is a server error: a release can be ready, and all its pages broken;
@@ -87,7 +88,8 @@ def warm_up(machine: Machine, slot: str, since: int) -> None:
                 "switch", f"{machine.unit(slot)} started{explain_start(log)[1]}", log
             )
     if broken:
-        cause = f": {error_line(log)}" if "Traceback" in log else "."
+        hint = write_hint(log, release.record.get("sqlite", ()))
+        cause = f": {error_line(log)}{hint}" if "Traceback" in log else "."
         sentence = f"the front page answers {broken[0]}, though the release is ready{cause}"
         raise ReleaseError("switch", sentence, log)
 

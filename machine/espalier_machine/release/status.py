@@ -9,6 +9,7 @@ from typing import Any
 from espalier_machine.release.machine import SLOTS, Machine
 from espalier_machine.release.probe import probe
 from espalier_machine.release.processes import differences
+from espalier_machine.release.pythons import built_on
 from espalier_machine.release.units import is_running, unit_states
 
 
@@ -17,7 +18,7 @@ def live_state(machine: Machine) -> dict[str, Any] | None:
     release, slot = machine.live(), machine.live_slot()
     if release is None or slot is None:
         return None
-    state = {key: release.record[key] for key in ("identity", "revision", "version")}
+    state = {key: release.record[key] for key in ("identity", "revision", "version", "settings")}
     # A long time-out: a busy site is not a broken one, which a run would release again.
     healthy = probe(machine, slot, release, timeout=30).is_good(release)
     times = [row for row in machine.went_live() if row["id"] == release.id]
@@ -45,9 +46,11 @@ def is_unfinished(machine: Machine) -> bool:
 def release_rows(machine: Machine) -> list[dict[str, Any]]:
     """Every complete release for JSON, the newest first."""
     live, good, been_live = machine.live(), machine.good(), machine.been_live()
-    keys = ("identity", "revision", "version", "source", "prepared", "python")
+    keys = ("identity", "revision", "version", "source", "prepared")
     return [
         {"id": release.id, **{key: release.record[key] for key in keys}}
+        # The control machine compares it with the system's Python of now.
+        | {"python": built_on(release.record)}
         | {"live": bool(live and live.id == release.id), "good": release.id in good}
         | {"rolled_back": release.id in been_live and release.id not in good}
         for release in machine.all()

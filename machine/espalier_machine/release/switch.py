@@ -50,7 +50,7 @@ def switch(machine: Machine, release: Release, rollback: ExitStack, left: str = 
         if started.returncode:
             raise ReleaseError("switch", f"systemctl start {unit} failed.", started.stderr)
         wait_until_ready(machine, slot, release, since)
-        warm_up(machine, slot, since)
+        warm_up(machine, slot, release, since)
     with machine.progress.step("switch", "switch traffic to it"):
         if folder := release.record["static"]:
             with machine.as_user():

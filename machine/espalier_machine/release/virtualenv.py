@@ -11,9 +11,10 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from espalier_machine.common.text import last_line
+from espalier_machine.release import native, wheels
 from espalier_machine.release.disk import MEGABYTE, require_space
 from espalier_machine.release.explain import explain_uv
 from espalier_machine.release.machine import Machine
@@ -26,46 +27,50 @@ from espalier_machine.release.requirements import (
     read_requirements,
 )
 
+if TYPE_CHECKING:
+    from espalier_machine.release.pythons import Python
+
 VENV_SPACE = 300 * MEGABYTE  # a Django project with a database driver and a few libraries
 
 
 def venv_name(requirements: Requirements, extras: Sequence[str], python: str, identity: str) -> str:
     """16 hex: the same for the same requirements, extras and Python, whatever the code is."""
     own = identity if requirements.is_local else ""
-    parts = [dataclasses.asdict(requirements), sorted(extras), python, own]
+    asked = dataclasses.asdict(requirements)
+    if not requirements.options:  # which came later than the names of many environments
+        del asked["options"]
+    parts = [asked, sorted(extras), python, own]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def python_version(machine: Machine, build: Mapping[str, Any]) -> str:
-    """The X.Y that the release runs on."""
-    if build["python"]:
-        return build["python"]
-    script = "import sys; print('%d.%d' % sys.version_info[:2])"
-    argv = [machine.config.python, "-c", script]
-    return machine.run(argv, "install", last_line, machine.environment(), machine.root).strip()
-
-
 def uv_environment(machine: Machine) -> dict[str, str]:
-    """What uv sees: the machine's settings, the system's certificates, never a Python download."""
+    """What uv sees: the machine's settings, the system's certificates, no Python of itself."""
     return machine.environment() | {
         "UV_CACHE_DIR": str(machine.cache / "uv"),
         "UV_SYSTEM_CERTS": "1",
         "UV_NATIVE_TLS": "1",  # the older name of the line above
-        "UV_PYTHON_DOWNLOADS": "never",
+        "UV_PYTHON_DOWNLOADS": "manual",  # by `uv python install` alone
+        "UV_PYTHON_INSTALL_DIR": str(machine.pythons),
         "UV_COMPILE_BYTECODE": "1",
         "UV_NO_PROGRESS": "1",
     }
 
 
-def make_venv(machine: Machine, build: Mapping[str, Any], tree: Path, rollback: ExitStack) -> str:
+def make_venv(
+    machine: Machine,
+    build: Mapping[str, Any],
+    python: Python,
+    tree: Path,
+    rollback: ExitStack,
+) -> str:
     """Make or reuse the virtualenv for the archive unpacked at `tree`; returns its name.
 
     A virtualenv cannot be moved, so it is built in place and marked complete at the end.
     """
-    extras, version = build["extra_requirements"], python_version(machine, build)
+    extras = build["extra_requirements"]
     with machine.as_user():
         wanted = read_requirements(build, tree)
-    venv = machine.venvs / venv_name(wanted, extras, version, build["identity"])
+    venv = machine.venvs / venv_name(wanted, extras, python.version, build["identity"])
     if (venv / ".complete").exists():
         machine.progress.note(f"the virtualenv {venv.name} is there already")
         return venv.name
@@ -78,31 +83,56 @@ def make_venv(machine: Machine, build: Mapping[str, Any], tree: Path, rollback: 
         def explain(output: str) -> str:
             return explain_uv(output, machine.venvs)
 
-        env = uv_environment(machine)
-        return machine.run([machine.config.uv, *argv], "install", explain, env, folder, stdin)
+        def attempt() -> str:
+            try:
+                return machine.run(command, "install", explain, env, folder, stdin)
+            finally:
+                wheels.keep(machine)
+
+        command = [machine.config.uv, *argv]
+        env = uv_environment(machine) | {"UV_FIND_LINKS": str(machine.wheels)}
+        return native.with_packages(machine, attempt)
 
     at = ("--python", str(venv))
-    uv("venv", "--python", build["python"] or machine.config.python, str(venv))
+    uv("venv", "--python", python.path, str(venv))
     source, stdin, constrained = ["-r", str(tree / wanted.path)], None, set[str]()
     if wanted.kind == "package":
         source = [wanted.spec]
         # What a package pins is known only once it is resolved.
         names = named(logical_lines(uv("pip", "compile", "-q", *at, "-", stdin=wanted.spec)))
+    elif wanted.kind == "metadata":
+        source += wanted.options
+        names = named(logical_lines(uv("pip", "compile", "-q", *at, *wanted.options, source[1])))
     elif wanted.kind == "uv.lock":
         source = ["-r", "-"]
-        options = ("--frozen", "--no-dev", "--no-emit-project", "--no-editable", *at)
+        options = (
+            "--frozen",
+            "--no-dev",
+            "--no-emit-project",
+            "--no-editable",
+            *wanted.options,
+            *at,
+        )
         stdin = uv("export", "-q", *options)
         names = named(logical_lines(stdin))
     elif wanted.kind == "pyproject":
         project = tomllib.loads(wanted.texts[wanted.path]).get("project", {})
+        source += wanted.options
         names = named(project.get("dependencies", []))
+    elif wanted.kind == "pylock.toml":
+        uv("pip", "install", *at, *source, *wanted.options)  # uv takes nothing beside such a file
+        source = []
+        packages = tomllib.loads(wanted.texts[wanted.path]).get("packages", [])
+        names = named(package["name"] for package in packages)
     else:
         lines = {name: logical_lines(text) for name, text in wanted.texts.items()}
         names = named(line for name in lines.keys() - wanted.constraints for line in lines[name])
         constrained = named(line for name in wanted.constraints for line in lines[name])
     if wanted.is_local:  # an editable install would point into the staging directory
         source.insert(0, "--no-editable")
-    uv("pip", "install", *at, *source, *needed_extras(extras, names, constrained), stdin=stdin)
+    if asked := [*source, *needed_extras(extras, names, constrained)]:
+        uv("pip", "install", *at, *asked, stdin=stdin)
+    native.install(machine, native.needed_to_run(uv("pip", "freeze", "-q", *at)))
     with machine.as_user():
         (venv / ".complete").touch()
     return venv.name

@@ -43,6 +43,17 @@ def test_an_archive_that_leaves_its_directory_is_refused(machine, tmp_path, caps
     assert not (machine.build.parent / "outside").exists()
 
 
+def test_a_file_of_the_inventory_is_for_the_project_alone(tmp_path):
+    secret = member("code/licence.key")
+    secret.mode = 0o640
+    path = archive(tmp_path / "a.tar.gz", members=[secret])
+    (tmp_path / "release").mkdir()
+    with open(path, "rb") as file:
+        unpack(file, tmp_path / "release")
+    assert oct((tmp_path / "release/code/licence.key").stat().st_mode)[-3:] == "640"
+    assert oct((tmp_path / "release/code/manage.py").stat().st_mode)[-3:] == "644"
+
+
 def test_nothing_is_written_through_a_symlink(machine, tmp_path, capsys):
     bad = [member("code/dir", tarfile.SYMTYPE, ".."), member("code/dir/file")]
     status, result = run_json(capsys, "prepare", str(archive(tmp_path / "a.tar.gz", members=bad)))

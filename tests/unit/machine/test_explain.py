@@ -10,6 +10,7 @@ from espalier_machine.release.explain import (
     explain_uv,
     ran_out_of_memory,
 )
+from espalier_machine.release.unwritable import write_hint
 
 
 @pytest.mark.parametrize(
@@ -20,8 +21,19 @@ from espalier_machine.release.explain import (
             "found in the package registry",
             "cannot be met together: Because zzz was not found",
         ),
-        ("Failed to build psycopg2\nError: pg_config executable not found", "libpq-dev"),
-        ("fatal error: Python.h: No such file", "`packages:` in project.yml"),
+        (
+            "Failed to build `psycopg2==2.9.9`\nError: pg_config executable not found",
+            "psycopg2==2.9.9 has no wheel that fits here, and could not be compiled: pg_config is "
+            "missing; add the Debian package that has it under `packages:`",
+        ),
+        (
+            "Failed to build `odd==1`\nodd.c:1:10: fatal error: odd/x.h: No such file or directory",
+            "odd/x.h is missing; add the Debian package",
+        ),
+        (
+            "Failed to build `old==1`\nerror: command '/usr/bin/gcc' failed with exit code 1",
+            "a version with a wheel for this machine's Python helps",
+        ),
         ("error: No space left on device (os error 28)", "is full"),
         ("error: Failed to fetch: https://x/", "cannot be reached"),
     ],
@@ -61,9 +73,8 @@ def test_a_worker_that_cannot_start_gives_its_own_reason():
     assert log.endswith("Unable to configure handler 'csp_file'")
     assert "HaltServer" not in log
     assert cause == (
-        ": ValueError: Unable to configure handler 'csp_file' (it cannot write to "
-        "/srv/shop/releases/r1/code/data/logs: have the project write to a directory outside of "
-        "the release, and name that under `writable:` in project.yml)"
+        ": ValueError: Unable to configure handler 'csp_file' (a release is read-only: if the "
+        "project writes data/logs/csp.log, write `writable: [data/logs]` in project.yml)"
     )
     assert explain_start("Main process exited\n") == ("Main process exited", "")
 
@@ -81,3 +92,58 @@ def test_a_worker_that_cannot_start_gives_its_own_reason():
 def test_the_end_of_a_worker_for_want_of_memory_is_told(log, expected):
     assert ran_out_of_memory(log) is expected
     assert ("want of memory" in explain_start(log)[1]) is expected
+
+
+CODE = "/srv/shop/releases/r1/code"
+
+
+@pytest.mark.parametrize(
+    ("output", "sqlite", "words"),
+    [
+        (
+            f"PermissionError: [Errno 13] Permission denied: '{CODE}/whoosh/MAIN'",
+            (),
+            "if the project writes whoosh/MAIN, write `writable: [whoosh]`",
+        ),
+        (
+            f"FileNotFoundError: [Errno 2] No such file or directory: '{CODE}/logs/a.log'",
+            (),
+            "if the project writes logs/a.log, write `writable: [logs]`",
+        ),
+        (
+            f"OSError: [Errno 30] Read-only file system: '{CODE}/debug.log'",
+            (),
+            "have the project write debug.log into a directory of its own, such as data, and write",
+        ),
+        ("OSError: [Errno 30] Read-only file system: '/srv/shop/data/logs/x'", (), "espalier site"),
+        (
+            "PermissionError: [Errno 13] Permission denied: '/opt/x/y'",
+            (),
+            "cannot write to /opt/x:",
+        ),
+        (
+            "sqlite3.OperationalError: unable to open database file",
+            ("queue/jobs.sqlite3",),
+            "if the project writes queue/jobs.sqlite3, write `writable: [queue]`",
+        ),
+        (
+            "django.db.utils.OperationalError: attempt to write a readonly database",
+            ("db.sqlite3",),
+            "have the project write db.sqlite3 into a directory of its own",
+        ),
+        ("OperationalError: unable to open database file", (), "the directory of the SQLite file"),
+    ],
+)
+def test_what_cannot_be_written_names_the_line_to_write(output, sqlite, words):
+    assert words in write_hint(output, sqlite)
+    assert words in explain_django("it failed", sqlite)(output)
+
+
+def test_a_file_that_is_missing_beside_others_is_none_to_write(tmp_path):
+    place = tmp_path / "releases/r1/code/shop"
+    place.mkdir(parents=True)
+    line = f"FileNotFoundError: [Errno 2] No such file or directory: '{place}/keys.json'"
+    assert "(shop/keys.json is no file of the project: put it there with `files:`)" in write_hint(
+        line
+    )
+    assert write_hint("ValueError: no") == ""

@@ -52,13 +52,14 @@ def test_probe_of_nothing_is_an_answer_too(machine):
 def test_front_page_that_is_a_server_error_is_refused(machine, monkeypatch, status, refused):
     monkeypatch.setattr(slots, "unit_log", lambda unit, since: "ValueError: no such tree")
     server = serve(machine.socket("blue"), {}, status)
+    one = Release(machine.releases / "r1", {})
     try:
         if refused:
             with pytest.raises(ReleaseError, match="front page answers 500") as caught:
-                warm_up(machine, "blue", 0)
+                warm_up(machine, "blue", one, 0)
             assert "no such tree" in caught.value.detail
         else:
-            warm_up(machine, "blue", 0)
+            warm_up(machine, "blue", one, 0)
     finally:
         server.close()
     assert {path for path, _ in server.requests} == {"/"}

@@ -24,6 +24,7 @@ def test_the_life_of_a_machine(machine, tmp_path, capsys):
         "id": "r1",
         "identity": "1" * 16,
         "revision": "abc",
+        "settings": "shop.settings",
         "version": "",
         "slot": "blue",
         "healthy": True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from espalier.project.detection.tree import Found
-from tests.unit.project.samples import MANAGE, PLAIN, SETTINGS, WSGI, detected, undetected
+from tests.unit.project.samples import MANAGE, PLAIN, WSGI, detected, undetected
 
 
 def test_an_ordinary_project(tmp_path):
@@ -88,15 +88,10 @@ def test_settings_named_only_in_wsgi(tmp_path):
     assert found.settings == Found("mysite.settings", "mysite/wsgi.py line 2")
 
 
-def test_settings_not_named_named_twice_or_missing(tmp_path):
-    said = undetected(tmp_path / "a", {"manage.py": "x = 1"})
+def test_settings_that_are_nowhere_or_misspelt(tmp_path):
+    said = undetected(tmp_path / "a", {"manage.py": "x = 1", "mysite/settings.py": None})
     assert "manage.py does not say which settings module" in said
-    line = 'os.environ.setdefault("DJANGO_SETTINGS_MODULE", "mysite.{}")\n'
-    files = {"manage.py": line.format("one") + line.format("two")}
-    files |= {"mysite/one.py": "", "mysite/two.py": ""}
-    said = undetected(tmp_path / "b", files)
-    assert "names several settings modules, `mysite.one`, `mysite.two`: write `settings:`" in said
-    said = undetected(tmp_path / "c", {}, settings="mysite.setings")
+    said = undetected(tmp_path / "b", {}, settings="mysite.setings")
     assert "has no module mysite.setings in its root: did you mean `mysite.settings`" in said
 
 
@@ -104,21 +99,6 @@ def test_settings_of_an_installed_package_are_believed(tmp_path):
     assert (
         detected(tmp_path, {}, settings="company_site.conf").settings.value == "company_site.conf"
     )
-
-
-def test_development_settings_are_kept_and_production_is_mentioned(tmp_path):
-    files = {
-        "manage.py": MANAGE.replace("mysite.settings", "mysite.settings.dev"),
-        "mysite/settings.py": None,
-        "mysite/settings/__init__.py": "",
-        "mysite/settings/base.py": SETTINGS,
-        "mysite/settings/dev.py": "from .base import *\n",
-        "mysite/settings/production.py": "from .base import *\n",
-    }
-    found = detected(tmp_path, files)
-    assert found.settings.value == "mysite.settings.dev"
-    assert found.application.where == "WSGI_APPLICATION, mysite/settings/base.py line 2"
-    assert any("`settings: mysite.settings.production` would run it" in n for n in found.notes)
 
 
 ASGI = "application = get_asgi_application()\n"
@@ -242,11 +222,6 @@ def test_stated_requirements(tmp_path):
     ("files", "sentence"),
     [
         ({}, "does not say what it needs"),
-        (
-            {"pyproject.toml": "[tool.poetry]\nname = 'x'\n"},
-            "Poetry's own table: run `poetry export",
-        ),
-        ({"Pipfile": ""}, "Pipenv's format: run `pipenv requirements"),
         ({"pyproject.toml": "[project"}, "pyproject.toml is not valid TOML"),
         ({"requirements.txt": "d\0j\0"}, "requirements.txt is UTF-16 text"),
     ],
@@ -264,3 +239,25 @@ def test_a_large_directory_is_noted(tmp_path, monkeypatch):
     monkeypatch.setattr("espalier.project.detection.notes.LARGE", 2**20)
     notes = detected(tmp_path, {"media/a.jpg": "x" * 2**21}).notes
     assert "warning      2 MB, of which 2 MB in media: list in .gitignore what is not code" in notes
+
+
+def test_a_writable_directory_is_shown_and_kept(tmp_path):
+    found = detected(tmp_path, {"data/seed.txt": "x"}, writable=["data", "var/log"])
+    assert (
+        "writable     data is /srv/orchard/data/data, which every app machine has of its own"
+        in found.notes
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "path", "sentence"),
+    [
+        ({"jobs/q.sqlite3": ""}, "jobs/q.sqlite3", "is a file, and only a whole directory"),
+        ({"jobs/q.sqlite3": ""}, "jobs/q.sqlite3", "write `writable: [jobs]`"),
+        ({"db.sqlite3": ""}, "db.sqlite3", "a directory of its own, such as data"),
+        ({"data": ""}, "data/x", "data is a file"),
+        ({}, "mysite", "mysite holds code (mysite/__init__.py)"),
+    ],
+)
+def test_a_writable_path_that_cannot_be_one(tmp_path, files, path, sentence):
+    assert sentence in undetected(tmp_path, files, writable=[path])

@@ -41,6 +41,9 @@ def test_everything_stated():
             "settings": "shop.settings.production",
             "application": "shop.asgi:application",
             "requirements": "requirements/prod.txt",
+            "groups": ["postgres"],
+            "python": "3.12",
+            "python_mirror": "https://mirror.example.com/pythons/",
             "extra_requirements": ["django-storages[s3]", "celery==5.5.3"],
             "packages": ["libpango-1.0-0"],
             "apps": ["django.contrib.postgres"],
@@ -48,7 +51,8 @@ def test_everything_stated():
             "static_url": "/assets/",
             "media_url": "/files/up/",
             "overlay": False,
-            "writable": ["/var/lib/shop/"],
+            "writable": ["/var/lib/shop/", "data/"],
+            "files": {"certs/ca.pem": {"from": "ca.pem"}, "shop/keys.py": "KEY = 's3cret'\n"},
             "upload_limit_mb": 100,
             "microcache": [{"path": "/", "seconds": 1}, {"path": "/feed.xml", "seconds": 3600}],
         }
@@ -59,9 +63,16 @@ def test_everything_stated():
     )
     assert checked.domains == ("shop.example.com", "203.0.113.10", "2001:db8::1")
     assert checked.environment == {"A": "x=1", "WORKERS": "3", "FLAG": "True"}
-    assert checked.writable == ("/var/lib/shop",)
+    assert checked.writable == ("/var/lib/shop", "data")
+    assert checked.writable_inside == ("data",)
     assert checked.path == "backend"
+    assert checked.python_mirror == "https://mirror.example.com/pythons"
+    assert checked.files == {
+        "certs/ca.pem": {"from": "ca.pem"},
+        "shop/keys.py": {"content": "KEY = 's3cret'\n"},
+    }
     assert "x=1" not in repr(checked)
+    assert "s3cret" not in repr(checked)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +101,13 @@ REFUSALS = [
         {**D, "zzzzzz": 1},
         "project.zzzzzz is not a key of `project`: the keys are `name`, `directory`",
     ),
+    ({**D, "groups": ["a b"]}, 'project.groups: "a b" is not the name of a group of requirements'),
+    ({"package": "x", "groups": ["s3"]}, "as in `package: fruit[s3]`"),
+    ({**D, "python": 3.12}, "project.python: YAML reads 3.12 as a number: put it in quotes"),
+    ({**D, "python": "3.12.4"}, 'names a patch release, and the newest one is taken: write "3.12"'),
+    ({**D, "python": "3.9"}, 'is no Python that the kit can run: write "3.10" to "3.15"'),
+    ({**D, "python_mirror": "mirror.example.com"}, "is no URL of a mirror: write for example"),
+    ({**D, "python_mirror": "https://a:b@mirror.example.com"}, "has a password in it"),
     ({"directory": 3}, "project.directory: YAML reads 3 as a number: put it in quotes"),
     ({"directory": ""}, "project.directory: is empty: give it a value or remove the key"),
     ({"directory": ["x"]}, "project.directory: must be text, and is a list"),
@@ -173,8 +191,24 @@ REFUSALS = [
     ({**D, "media_s3": {"bucket": "b", "secret_key": "x"}}, "set vault_s3_secret_key in the"),
     ({**D, "media_s3": {"bucket": "b", "endpoint_url": "s3"}}, "must start with https:// or"),
     ({**D, "overlay": "yes"}, "project.overlay: must be true or false, and is a text"),
-    ({**D, "writable": ["x"]}, '"x" is not an absolute path'),
-    ({**D, "writable": ["/a/../etc"]}, '"/a/../etc" is not an absolute path'),
+    ({**D, "build": "npm ci"}, "project.build: must be a list of commands, and is a text"),
+    ({**D, "node": "yes"}, "project.node: must be true or false"),
+    ({**D, "files": ["x"]}, "project.files: must be a dictionary"),
+    ({**D, "files": {"../x": "a"}}, '"../x" must be a path inside the project'),
+    ({**D, "files": {"certs/": "a"}}, '"certs/" is a directory: write the path of a file'),
+    ({**D, "files": {"x": 5}}, "project.files: x must be the file's text"),
+    (
+        {**D, "files": {"x": {"form": "a"}}},
+        "x: form is not a key here: did you mean `from`?",
+    ),
+    ({**D, "files": {"x": {"from": "a", "content": "b"}}}, "x must have one of `content`"),
+    ({**D, "files": {"x": {"from": 3}}}, "x: `from` YAML reads 3 as a number"),
+    ({**D, "writable": ["../x"]}, '"../x" must be a path inside the project'),
+    ({**D, "writable": ["a b"]}, '"a b" has other characters than letters, digits'),
+    ({**D, "writable": ["."]}, '"." is the whole project'),
+    ({**D, "writable": ["var", "var/log"]}, "var/log is inside of var: leave var alone"),
+    ({"package": "x", "writable": ["data"]}, "data is in the project's tree, which a package does"),
+    ({**D, "writable": ["/a/../etc"]}, '"/a/../etc" is neither a directory of the project such'),
     ({**D, "writable": ["/etc/x"]}, '"/etc/x" belongs to the system'),
     ({**D, "writable": ["/tmp/"]}, '"/tmp/" belongs to the system'),
     ({**D, "writable": ["/var/log"]}, '"/var/log" belongs to the system'),

@@ -8,7 +8,16 @@ from typing import Any
 
 import pytest
 
-from espalier.rollout.order import Answer, Done, Order, Task, answer_plan, failure, next_tasks
+from espalier.rollout.order import (
+    Answer,
+    Done,
+    Order,
+    Task,
+    _builds,
+    answer_plan,
+    failure,
+    next_tasks,
+)
 from espalier.rollout.outcome import Outcome
 
 TWO = ("app1", "app2")
@@ -267,3 +276,21 @@ def test_front_is_not_asked_where_nothing_is_live() -> None:
     empty = {"app1": status(), "app2": status("")}
     stages = play(replace(ORDER, only_known_fronts=True), empty)
     assert ["front app1"] in stages
+
+
+def test_a_machine_that_has_nothing_live_is_told_what_the_site_has() -> None:
+    order = Order(machines=("app1", "app2"), batches=(("app1", "app2"),), identity="new")
+    live = {"id": "old", "identity": "old", "healthy": True, "settings": "shop.settings.dev"}
+    statuses = {
+        "app1": {"live": live, "releases": []},
+        "app2": {"live": None, "releases": []},
+    }
+    ids = {"app1": "r1", "app2": "r1"}
+    assert [
+        (one.machine, one.settings) for one in _builds(order, statuses, ids, order.machines)
+    ] == [
+        ("app1", ""),
+        ("app2", "shop.settings.dev"),
+    ]
+    del live["settings"]  # the program of an older kit
+    assert {one.settings for one in _builds(order, statuses, ids, order.machines)} == {""}

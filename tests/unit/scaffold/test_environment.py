@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,19 @@ def test_files_are_an_inventory_that_computes(tmp_path: Path) -> None:
         "domains": ["shop.example.com", "www.shop.example.com"],
         "name": "shop",
     }
+
+
+def test_variables_that_the_settings_require_are_lines_to_fill_in(tmp_path: Path) -> None:
+    reads = 'import os\nA = int(os.environ["PAGES"])\nB = os.environ["PARTNER_TOKEN"]\n'
+    write_files(tmp_path, PLAIN | {"mysite/settings.py": reads + PLAIN["mysite/settings.py"]})
+    seen = look(Source(), tmp_path, tmp_path / "cache")
+    text = contents(replace(ANSWERS, required=seen.required), [])["group_vars/all/project.yml"]
+    assert "environment" not in yaml.safe_load(text)["project"]
+    begin = text.index("  # environment:")
+    written = re.sub(r"(?m)^  # ", "  ", text[begin : text.index("  # writable:")])
+    found = yaml.safe_load(text[:begin] + written)["project"]["environment"]
+    assert list(found)[:2] == ["PAGES", "PARTNER_TOKEN"]
+    assert found["PARTNER_TOKEN"] == "{{ vault_partner_token }}"
 
 
 def test_all_answers_stand_in_the_files() -> None:

@@ -59,6 +59,11 @@ def test_baseline_names_one_database_twice_and_no_tier() -> None:
     assert database_environment(found, pooled=False, prepared_statements=False) == {
         "ESPALIER_DATABASE_URL": url,
         "DATABASE_URL": url,
+        "ESPALIER_DATABASE_HOST": "10.0.0.3",
+        "ESPALIER_DATABASE_PORT": "5432",
+        "ESPALIER_DATABASE_NAME": "shop",
+        "ESPALIER_DATABASE_USER": "shop",
+        "ESPALIER_DATABASE_PASSWORD": "secret",
     }
 
 
@@ -69,6 +74,11 @@ def test_pool_and_replicas_are_told_with_the_address_that_bypasses_the_pool() ->
     assert database_environment(found, pooled=True, prepared_statements=True) == {
         "ESPALIER_DATABASE_URL": "postgresql://shop:secret@%2Frun%2Fpgbouncer:6432/shop",
         "DATABASE_URL": direct,
+        "ESPALIER_DATABASE_HOST": "/run/postgresql",
+        "ESPALIER_DATABASE_PORT": "5432",
+        "ESPALIER_DATABASE_NAME": "shop",
+        "ESPALIER_DATABASE_USER": "shop",
+        "ESPALIER_DATABASE_PASSWORD": "secret",
         "ESPALIER_REPLICA_URLS": (
             "db2=postgresql://shop:secret@10.0.0.4:6432/shop?sslmode=require "
             "db3=postgresql://shop:secret@10.0.0.5:6432/shop?sslmode=require"

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from espalier.wiring.django import allowed_hosts, front, secret_key_environment, worker_count
+from espalier.wiring.django import (
+    allowed_hosts,
+    front,
+    secret_key_environment,
+    site_environment,
+    worker_count,
+)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +37,15 @@ def test_front_is_the_proxy_where_there_is_one() -> None:
 
 def test_only_an_ipv6_address_is_bracketed() -> None:
     assert allowed_hosts(["shop.example", "2001:db8::1"]) == "shop.example,[2001:db8::1]"
+
+
+def test_settings_that_read_the_sites_address_get_it() -> None:
+    found = site_environment(["shop.example", "2001:db8::1"])
+    assert found["ESPALIER_ALLOWED_HOSTS"] == "shop.example,[2001:db8::1]"
+    assert found["ESPALIER_SITE_URL"] == "https://shop.example"
+    assert found["ESPALIER_SITE_ORIGINS"] == "https://shop.example,https://[2001:db8::1]"
+    assert found["ESPALIER_SITE_DOMAIN"] == "shop.example"
+    assert found["ESPALIER_DEBUG"] == "False"
 
 
 def test_keys_of_before_are_named_only_where_there_are_any() -> None:

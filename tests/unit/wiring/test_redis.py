@@ -16,6 +16,10 @@ def test_urls_quote_the_password_and_bracket_an_ipv6_address() -> None:
     assert redis_environment(LINKS, "shop", "p@ss:/word") == {
         "ESPALIER_CACHE_URL": "redis://shop:p%40ss%3A%2Fword@127.0.0.1:6379/0",
         "ESPALIER_QUEUE_URL": "redis://shop:p%40ss%3A%2Fword@[fd00::1]:6380/0",
+        "ESPALIER_QUEUE_HOST": "fd00::1",
+        "ESPALIER_QUEUE_PORT": "6380",
+        "ESPALIER_QUEUE_USER": "shop",
+        "ESPALIER_QUEUE_PASSWORD": "p@ss:/word",
     }
 
 

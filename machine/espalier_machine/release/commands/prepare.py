@@ -14,6 +14,10 @@ from espalier_machine.release.result import done
 def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     """Build a release; nothing that runs changes."""
     with rollback_on_error() as rollback:
-        release, built = prepare(machine, args.archive, args.id, rollback)
+        release, built = prepare(machine, args.archive, args.id, rollback, args.settings)
     action = "prepared" if built else "unchanged"
-    return done(action, release, f"release {release.id} is ready to switch to ({action}).")
+    answer = done(action, release, f"release {release.id} is ready to switch to ({action}).")
+    # Which of several was taken is known only now.
+    return answer | {
+        "settings": release.record["settings"] if "candidates" in release.record else ""
+    }

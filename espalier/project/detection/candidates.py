@@ -1,0 +1,132 @@
+"""Which settings a project may mean for a server, the likeliest first.
+
+What its deployment files name comes first, production before base before development; what tests
+run comes last. The machine takes the first that loads there.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from espalier.project.detection.tree import Found, ProjectTree, is_foreign, nearest
+from espalier.project.rules.basics import DOTTED
+from espalier.project.words import word_set
+
+# What builds or runs a project elsewhere, and names the settings for it.
+DEPLOYMENT = re.compile(
+    r"(?:.*/)?(?:(?:[\w.-]*\.)?Dockerfile[\w.-]*|Containerfile|Procfile[\w.-]*|app\.(?:json|ya?ml)"
+    r"|(?:docker-)?compose[\w.-]*\.ya?ml|production\.ya?ml|nixpacks\.toml|railpack\.json|fly\.toml"
+    r"|railway\.(?:json|toml)|render\.ya?ml|heroku\.ya?ml|runtime\.ya?ml|[\w.@-]+\.service"
+    r"|(?:entrypoint|start|run|deploy|gunicorn)[\w.-]*|uwsgi[\w.-]*\.(?:ini|ya?ml))"
+)
+# What tests a project; what these name counts only where nothing else names any.
+_TESTING = re.compile(
+    r"tox\.ini|setup\.cfg|pytest\.ini|pyproject\.toml|\.gitlab-ci\.ya?ml|\.travis\.ya?ml"
+    r"|\.circleci/config\.ya?ml|\.github/workflows/[\w.-]+\.ya?ml"
+)
+_NAMED = re.compile(
+    rf"(?:DJANGO_SETTINGS_MODULE[\"']?\s*[:=,]?\s*(?:\{{\s*[^}}]*?[\"']value[\"']\s*:\s*)?"
+    rf"(?:\$\{{\w+:?-)?|--settings[= ])[\"']?({DOTTED})"
+)
+_DJANGOS = re.compile(r"(?m)^\s*(?:INSTALLED_APPS|ROOT_URLCONF)\b|^from\s+\S+\s+import\s+\*")
+# How far down files of these names are looked for: compose/production/django/Dockerfile.
+_DEEPEST = 4
+_LARGEST = 200_000  # characters; no file that people write for this is as long
+
+PRODUCTION = word_set("production prod live deploy deployment heroku server")
+DEVELOPMENT = word_set("dev develop development local localhost debug sandbox")
+TESTING = word_set("test tests testing ci travis pytest tox")
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A settings module, and what names it; "" where it only lies beside another one."""
+
+    module: str
+    where: str = ""
+
+    @property
+    def rank(self) -> int:
+        """0 for production, 1 for what says nothing, 2 for development, 3 for tests."""
+        words = set(re.split(r"[._]", self.module.lower()))
+        last = set(re.split(r"_", self.module.rpartition(".")[2].lower()))
+        if words & TESTING or last & {"example", "sample", "template"}:
+            return 3
+        return 2 if last & DEVELOPMENT else 0 if last & PRODUCTION else 1
+
+
+def is_for_development(module: str) -> bool:
+    """Whether a settings module is for a developer's own machine, to judge by its name."""
+    return Candidate(module).rank >= 2
+
+
+def rank(tree: ProjectTree, named: Sequence[Found]) -> list[Candidate]:
+    """The settings modules that a project may mean, the likeliest first.
+
+    Args:
+        tree: the project's files.
+        named: what wsgi.py, asgi.py and manage.py name, with the file and line, in that order.
+
+    Returns:
+        One where there is no doubt; none where there is none at all.
+    """
+    candidates = [Candidate(one.value, one.where) for one in named if tree.module(one.value)]
+    deployed = list(_named_in(tree, DEPLOYMENT))
+    if candidates and not deployed and len({one.module for one in candidates}) == 1:
+        first = candidates[0]
+        if not is_for_development(first.module):
+            return [first]
+    # The file that deploys a project knows better than the one that a developer types.
+    everything = [*deployed, *candidates] or list(_named_in(tree, _TESTING))
+    everything = _without_tests(sorted(_once(everything), key=lambda one: one.rank))
+    if everything and everything[0].rank < 2:
+        return everything
+    beside = [one for one in _all(tree) if _is_beside(one, everything)]
+    likely = [one for one in beside if one.rank == 0 or not everything]
+    return _without_tests(sorted(_once([*everything, *likely]), key=lambda one: one.rank))
+
+
+def _named_in(tree: ProjectTree, pattern: re.Pattern[str]) -> Iterator[Candidate]:
+    """What files of these names say, if it is a module of the project's."""
+    for path in sorted(tree.paths, key=nearest):
+        if path.count("/") > _DEEPEST or not pattern.fullmatch(path):
+            continue
+        if is_foreign(path) and pattern is not _TESTING:
+            continue
+        text = tree.read(path)[:_LARGEST]
+        for match in _NAMED.finditer(text):
+            if tree.module(match[1]):
+                yield Candidate(
+                    match[1], f"{path} line {text.count(chr(10), 0, match.start()) + 1}"
+                )
+
+
+def _all(tree: ProjectTree) -> Iterator[Candidate]:
+    """Every module below manage.py's directory that looks like settings."""
+    prefix = f"{tree.root}/" if tree.root else ""
+    for path in sorted(tree.paths, key=nearest):
+        below = path.removeprefix(prefix)
+        if not path.startswith(prefix) or not path.endswith(".py") or is_foreign(below):
+            continue
+        dotted = tree.dotted(path)
+        about = any("settings" in part or part == "conf" for part in dotted.split(".")[-2:])
+        if about and re.fullmatch(DOTTED, dotted) and _DJANGOS.search(tree.read(path)):
+            yield Candidate(dotted)
+
+
+def _is_beside(one: Candidate, named: Sequence[Candidate]) -> bool:
+    """Whether a module lies in the package of one that is named; any does where none is."""
+    packages = {other.module.rpartition(".")[0] for other in named}
+    return not named or one.module.rpartition(".")[0] in packages
+
+
+def _once(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Each module once, with the first that names it."""
+    return list({one.module: one for one in reversed(list(candidates))}.values())[::-1]
+
+
+def _without_tests(candidates: list[Candidate]) -> list[Candidate]:
+    """Those that tests run only where there are no others."""
+    return [one for one in candidates if one.rank < 3] or candidates

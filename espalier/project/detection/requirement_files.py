@@ -1,0 +1,128 @@
+"""Requirements files of any naming, best first: what the project itself installs for a server."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+
+from espalier.project.detection.tree import SECONDARY_DIRECTORIES, ProjectTree, is_foreign, nearest
+from espalier.project.words import word_set
+
+PRODUCTION = word_set("production prod deploy deployment live server heroku release docker")
+BASE = word_set("base common main default app core all full")
+# What a developer needs beside the site; such a file is taken only where there is no other.
+OTHERS = word_set(
+    """
+    dev devel develop development local test tests testing ci doc docs lint linting typing types
+    debug build optional extra extras tools qa format style mypy benchmark benchmarks staging
+    migration migrations e2e release-tools
+    """
+)
+_NAMES = r"(require(ment)?s?|reqs?|deps|dependencies)"
+
+
+def words_of(path: str) -> set[str]:
+    """The words of a file's name and its directory, without those that mean `requirements`."""
+    stem = path.rpartition(".")[0].lower()
+    near = "/".join(stem.split("/")[-2:])
+    words = set(re.split(r"[^a-z0-9]+", near))
+    return {word for word in words if not re.fullmatch(_NAMES, word)}
+
+
+def rank(path: str, directory: str) -> int:
+    """How likely a requirements file is the one for a server; 0 is the likeliest."""
+    below = posixpath.relpath(path, directory or ".")
+    if below == "requirements.txt":
+        return 0
+    words = words_of(below)
+    if words & OTHERS:
+        return 9
+    if words & PRODUCTION:
+        return 1
+    if words & BASE or posixpath.basename(below).startswith("requirements."):
+        return 2
+    return 3
+
+
+def candidates(tree: ProjectTree, directory: str) -> list[str]:
+    """The requirements files of a directory and of those below that are named so, best first."""
+    prefix = f"{directory}/" if directory else ""
+    found = []
+    for path in tree.paths:
+        below = path.removeprefix(prefix)
+        folders = below.split("/")[:-1]
+        if (
+            path.startswith(prefix)
+            and len(folders) <= 2
+            and re.search(rf"(?i)(^|[/_.-]){_NAMES}([/_.-].*)?\.(txt|in|pip)$", below)
+            and (not folders or re.search(rf"(?i){_NAMES}", folders[-1]))
+            and not is_foreign(path)
+            and not SECONDARY_DIRECTORIES & set(folders)
+        ):
+            found.append(path)
+    # A .in is what the .txt beside it was compiled of.
+    compiled = {path.rpartition(".")[0] + ".in" for path in found if not path.endswith(".in")}
+    kept = [path for path in found if path not in compiled]
+    return sorted(kept, key=lambda path: (rank(path, directory), nearest(path)))
+
+
+def asks_for_django(tree: ProjectTree, path: str, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether a requirements file, with those that it includes, names Django."""
+    if path in seen or path not in tree.paths:
+        return False
+    text = tree.read(path)
+    if re.search(r"(?mi)^\s*django\s*([\[<>=!~;@#\\]|$)", text):
+        return True
+    included = re.findall(r"(?m)^\s*(?:-r|--requirement)[\s=]*(\S+)", text)
+    folder = posixpath.dirname(path)
+    return any(
+        asks_for_django(tree, posixpath.normpath(posixpath.join(folder, one)), seen | {path})
+        for one in included
+    )
+
+
+def pins_django(tree: ProjectTree, path: str) -> bool:
+    """Whether a requirements file names one exact version of Django, as a lock does."""
+    pattern = r"(?mi)^\s*django\s*(\[[^\]]*\])?\s*={2,3}\s*[\d.]+\s*([;#\\]|$)"
+    return bool(re.search(pattern, tree.read(path)))
+
+
+def named_by_deployment(tree: ProjectTree) -> Iterator[tuple[str, str]]:
+    """What the project's own deployment installs: file (or a lock's name), and who says so.
+
+    The Dockerfile first, then the Procfile and its like, CI last. What is installed for tests
+    alone is named there too, which is for the caller to leave out.
+    """
+    for path in _deployment_files(tree):
+        text = re.sub(r"\\\r?\n", " ", tree.read(path))
+        for line in text.splitlines():
+            if re.match(r"\s*#", line):
+                continue
+            if re.search(r"\buv\s+(sync|export)\b", line):
+                yield "uv.lock", path
+            if re.search(r"\bpoetry\s+(install|export|sync)\b", line):
+                yield "poetry.lock", path
+            if re.search(r"\bpipenv\s+(install|sync|requirements)\b", line):
+                yield "Pipfile.lock", path
+            if re.search(r"\bpdm\s+(install|sync|export)\b", line):
+                yield "pdm.lock", path
+            if re.search(r"\bpip3?\s+(install|wheel|sync)\b", line):
+                for name in re.findall(r"(?:-r|--requirements?)[\s=]*([\w./-]+)", line):
+                    yield name, path
+
+
+def _deployment_files(tree: ProjectTree) -> list[str]:
+    patterns = (
+        r"(.*/)?(Dockerfile|Containerfile)(\.(prod|production))?$",
+        r"(.*/)?(Procfile|nixpacks\.toml|railpack\.json|app\.json|render\.yaml|build\.sh)$",
+        r"(\.github/workflows/(deploy|release)[^/]*|\.gitlab-ci)\.ya?ml$",
+        r"README(\.md|\.rst|\.txt)?$",
+    )
+    found = []
+    for pattern in patterns:
+        matches = [path for path in tree.paths if re.fullmatch(pattern, path, re.IGNORECASE)]
+        # Production's own Dockerfile before another one.
+        matches.sort(key=lambda path: ("prod" not in path.lower(), nearest(path)))
+        found += [path for path in matches if not re.search(r"(?i)devcontainer|\bdev|test", path)]
+    return found

@@ -1,0 +1,122 @@
+"""What libraries read from the environment: django-environ, environs, decouple, dj-database-url."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from espalier.project.variables.values import External, Reader
+
+# A method's or a cast's name -> the kind of the value.
+KINDS = {
+    "bool": "true/false",
+    "strtobool": "true/false",
+    "boolean": "true/false",
+    "int": "whole number",
+    "float": "number",
+    "decimal": "number",
+    "timedelta": "number",
+    "list": "list",
+    "tuple": "list",
+    "Csv": "list",
+    "json": "JSON",
+    "loads": "JSON",
+    "dict": "JSON",
+    **dict.fromkeys(
+        ("url", "db", "db_url", "cache", "cache_url", "email", "email_url", "search_url"), "URL"
+    ),
+    **dict.fromkeys(("search", "dj_db_url", "dj_email_url", "dj_cache_url", "parse"), "URL"),
+    **dict.fromkeys(("channels", "channels_url", "AnyUrl", "HttpUrl", "PostgresDsn"), "URL"),
+}
+# Methods of django-environ's Env that have a variable of their own when none is named.
+OWN_NAMES = {
+    **dict.fromkeys(("db", "db_url"), "DATABASE_URL"),
+    **dict.fromkeys(("cache", "cache_url"), "CACHE_URL"),
+    **dict.fromkeys(("email", "email_url"), "EMAIL_URL"),
+    **dict.fromkeys(("search", "search_url"), "SEARCH_URL"),
+    **dict.fromkeys(("channels", "channels_url"), "CHANNELS_URL"),
+}
+# Methods of a reader that read a file, or are about something else.
+FILES = ("read_env", "read_envfile")
+OTHER_METHODS = ("seal", "dump", "get_value_or_none", "prefixed", "parse_value", "parser_for")
+READER_CLASSES = {
+    "environ.Env": "environ",
+    "environ.FileAwareEnv": "environ",
+    "environs.Env": "environs",
+    "environs.FileAwareEnv": "environs",
+    "decouple.AutoConfig": "decouple",
+    "decouple.Config": "decouple",
+    "prettyconf.config": "decouple",
+}
+# Objects of libraries that are there without being made.
+READERS = {
+    "decouple.config": "decouple",
+    "environs.env": "environs",
+    "prettyconf.config": "decouple",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """What a call of a reader reads: the variable, its kind, its default as an expression."""
+
+    name: str
+    kind: str
+    has_default: bool
+    default: ast.expr | None = None  # None with `has_default`: one that is not written here
+
+
+def kind_of_cast(cast: Any) -> str:
+    """The kind of what a cast gives: `int`, `Csv()`, `(bool, False)`, …"""
+    if isinstance(cast, list | tuple) and cast:
+        cast = cast[0] if isinstance(cast, tuple) else External("list")
+    name = cast.name.rpartition(".")[2] if isinstance(cast, External) else ""
+    return KINDS.get(name, "text")
+
+
+def read_by(
+    reader: Reader,
+    method: str,
+    positional: Sequence[ast.expr],
+    keywords: Mapping[str, ast.expr],
+    values: Sequence[Any],
+    casts: Mapping[str, Any],
+) -> Call | None:
+    """What a call of a reader reads; None where its name is not known, or it reads nothing.
+
+    Args:
+        reader: the object that is called.
+        method: of it; "" where the object itself is called.
+        positional: the arguments.
+        keywords: those with a name.
+        values: the values of `positional`.
+        casts: the values of `keywords`.
+    """
+    if method in (*FILES, *OTHER_METHODS):
+        return None
+    named = values[0] if values else casts.get("var", casts.get("name", casts.get("option")))
+    if named is None and reader.library == "environ":
+        named = OWN_NAMES.get(method)
+    if not isinstance(named, str):
+        return None
+    name = reader.prefix + named
+    # The second argument is a cast where the object itself is called by django-environ.
+    second = 2 if reader.library == "environ" and not method else 1
+    default = keywords.get("default")
+    if default is None and reader.library != "decouple" and len(positional) > second:
+        default = positional[second]
+    if default is None and reader.library == "decouple" and len(positional) > 1:
+        default = positional[1]
+    kind = KINDS.get(method, "text")
+    cast = casts.get("cast", casts.get("subcast") if method not in KINDS else None)
+    if cast is None and second == 2 and len(values) > 1:
+        cast = values[1]
+    scheme = reader.schema.get(named, reader.schema.get(name))
+    if cast is not None:
+        kind = kind_of_cast(cast)
+    elif scheme is not None and not method:
+        kind = kind_of_cast(scheme)
+    in_schema = isinstance(scheme, tuple) and len(scheme) > 1
+    return Call(name, kind, default is not None or in_schema, default)

@@ -1,0 +1,1 @@
+export const vines = ["Riesling", "Silvaner", "Trollinger"];

@@ -1,0 +1,7 @@
+"""One page."""
+
+from django.urls import path
+
+from vineyard.views import vineyard
+
+urlpatterns = [path("", vineyard)]

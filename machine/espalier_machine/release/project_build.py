@@ -1,0 +1,126 @@
+"""The project's own build: what browsers run is made in the new release, before it is collected.
+
+Downloads stay in `.cache` of the project, by the hashes that a lock file names. What npm installs
+is needed to build and to collect, and is no part of the release.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from espalier_machine.common.excerpt import error_line
+from espalier_machine.common.text import last_line
+from espalier_machine.release.disk import disk_full
+from espalier_machine.release.errors import ReleaseError
+from espalier_machine.release.machine import Machine
+from espalier_machine.release.record import Release
+
+MODULES = "node_modules"
+NODE = re.compile(r"\b(npm|npx|node|yarn|pnpm)\b")
+UNREACHABLE = re.compile(
+    r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|network timeout"
+)
+
+
+def require_node(machine: Machine, build: Mapping[str, Any]) -> None:
+    """Raise ReleaseError where the project's build needs node, and this machine has none."""
+    path = machine.environment()["PATH"]
+    if build.get("build", {}).get("node") and not shutil.which("npm", path=path):
+        raise ReleaseError(
+            "build",
+            "the project is built with npm, which is not on this machine: run `espalier site`, "
+            "which installs it, or write `build: []` in project.yml where what it makes is in git.",
+        )
+
+
+def build_project(machine: Machine, release: Release) -> list[Path]:
+    """Run the build's commands, if there are any; returns what is to be removed when all is done.
+
+    Raises ReleaseError with the sentence for the command that failed.
+    """
+    build = release.record.get("build", {})
+    before = set(modules(release.path / "code"))
+    for command in build.get("commands", []):
+        with machine.progress.step("build", command):
+
+            def explain(output: str, command: str = command) -> str:
+                return explain_build(output, command, build["detected"], machine.root)
+
+            argv = ["sh", "-c", command]
+            env = build_environment(machine, release)
+            out = machine.run(argv, "build", explain, env, release.workdir)
+            if out.strip():
+                machine.progress.note(last_line(out))
+    if not build or runs_node(release.record):
+        return []
+    return [path for path in modules(release.path / "code") if path not in before]
+
+
+def build_environment(machine: Machine, release: Release) -> dict[str, str]:
+    """What the commands see: the site's environment, the virtual environment, caches that stay."""
+    env = machine.environment(release)
+    cache = str(machine.cache)
+    return {
+        "npm_config_cache": f"{cache}/npm",
+        "npm_config_store_dir": f"{cache}/pnpm",
+        "npm_config_prefer_offline": "true",
+        # Tools that build are development dependencies, also where NODE_ENV is production.
+        "npm_config_include": "dev",
+        "npm_config_audit": "false",
+        "npm_config_fund": "false",
+        "npm_config_update_notifier": "false",
+        "YARN_CACHE_FOLDER": f"{cache}/yarn",
+        "YARN_GLOBAL_FOLDER": f"{cache}/yarn-berry",
+        "XDG_CACHE_HOME": cache,
+        "XDG_DATA_HOME": f"{cache}/share",
+        **env,
+        "PATH": f"{release.path}/venv/bin:{env['PATH']}",
+    }
+
+
+def explain_build(output: str, command: str, detected: bool, root: Path) -> str:
+    """What to change when a command of the build failed, told from its output."""
+    if "ENOSPC" in output or "no space left on device" in output.lower():
+        return disk_full(root)
+    cause = _cause(output)
+    if UNREACHABLE.search(output):
+        cause = f"npm's registry cannot be reached from this machine ({cause})"
+    if "msgfmt" in output:
+        cause += " (write `packages: [gettext]` in project.yml)"
+    hint = ""
+    if detected:
+        hint = (
+            "; it was found in package.json: where what it makes is in git, write `build: []` in "
+            "project.yml, and else the commands that are right"
+        )
+    return f"the build `{command}` failed: {cause}{hint}"
+
+
+def _cause(output: str) -> str:
+    """The line that says what went wrong, of npm's many."""
+    lines = re.findall(r"(?m)^npm (?:error|ERR!) (?!code |errno |A complete|Lifecycle)(.+)", output)
+    own = [line for line in output.splitlines() if not line.startswith(("npm ", ">"))]
+    errors = [line.strip() for line in own if re.search(r"\berror\b", line, re.I)]
+    if errors:
+        return errors[0]
+    return lines[0] if lines else error_line(output)
+
+
+def modules(code: Path) -> Iterator[Path]:
+    """The directories below `code` that npm installs into, none inside of another one."""
+    for base, folders, _ in os.walk(code):
+        if MODULES in folders:
+            folders.remove(MODULES)
+            yield Path(base, MODULES)
+
+
+def runs_node(record: Mapping[str, Any]) -> bool:
+    """Whether the release runs node beside Django, and so needs what npm installed."""
+    commands = [one["command"] for one in record.get("processes", {}).values()]
+    commands += [one["command"] for one in record.get("schedule", {}).values()]
+    return any(NODE.search(command) for command in commands)

@@ -1,0 +1,115 @@
+"""The build of what browsers run: stated, or found in a package.json."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from espalier.wiring.node import build_packages, node_is_too_different
+from tests.unit.project.samples import PLAIN, detected, undetected
+
+VITE = json.dumps({"scripts": {"build": "vite build"}, "engines": {"node": ">=18"}})
+LOCK = "{}"
+
+
+def test_a_package_json_with_a_build_script_is_built_and_shown(tmp_path):
+    found = detected(tmp_path, {"package.json": VITE, "package-lock.json": LOCK})
+    assert found.build.record() == {
+        "commands": ["npm ci && npm run build"],
+        "detected": True,
+        "node": True,
+        "engines": ">=18",
+    }
+    line = "build        npm ci && npm run build (package.json; `build: []` turns it off)"
+    assert line in found.notes
+
+
+@pytest.mark.parametrize(
+    ("files", "values"),
+    [
+        ({}, {}),
+        ({"package.json": '{"scripts": {"test": "grunt test"}}'}, {}),
+        ({"package.json": '{"scripts": 5}'}, {}),
+        ({"docs/package.json": VITE}, {}),
+        ({"package.json": VITE}, {"build": []}),
+        ({"package.json": VITE}, {"node": False}),
+    ],
+)
+def test_nothing_is_built_without_one_or_where_it_is_turned_off(tmp_path, files, values):
+    build = detected(tmp_path, files, **values).build
+    assert (build.commands, build.record()) == ((), {})
+
+
+@pytest.mark.parametrize(
+    ("files", "command"),
+    [
+        ({}, "npm install --no-save && npm run build"),
+        (
+            {"yarn.lock": "# yarn lockfile v1\n"},
+            "npx --yes yarn@1.22.22 install --frozen-lockfile && npx --yes yarn@1.22.22 run build",
+        ),
+        (
+            {"yarn.lock": "__metadata:\n  version: 8\n"},
+            "npx --yes @yarnpkg/cli-dist@4 install --immutable && "
+            "npx --yes @yarnpkg/cli-dist@4 run build",
+        ),
+        (
+            {"pnpm-lock.yaml": "lockfileVersion: '6.0'\n"},
+            "npx --yes pnpm@8 install --frozen-lockfile && npx --yes pnpm@8 run build",
+        ),
+        (
+            {
+                "pnpm-lock.yaml": "lockfileVersion: '9.0'\n",
+                "package.json": VITE[:-1] + ', "packageManager": "pnpm@10.4.1+sha512.ab"}',
+            },
+            "npx --yes pnpm@10.4.1 install --frozen-lockfile && npx --yes pnpm@10.4.1 run build",
+        ),
+    ],
+)
+def test_the_manager_is_that_of_the_lock_file(tmp_path, files, command):
+    assert detected(tmp_path, {"package.json": VITE} | files).build.commands == (command,)
+
+
+def test_commands_run_from_the_directory_of_manage(tmp_path):
+    moved = {f"src/{name}": text for name, text in PLAIN.items()}
+    away = dict.fromkeys(PLAIN)
+    root = {"package.json": VITE, "package-lock.json": LOCK}
+    found = detected(tmp_path / "a", moved | away | root)
+    assert found.build.commands == ("cd .. && npm ci && npm run build",)
+    front = {f"frontend/{name}": text for name, text in root.items()}
+    found = detected(tmp_path / "b", front)
+    assert found.build.commands == ("cd frontend && npm ci && npm run build",)
+
+
+def test_what_is_stated_is_taken(tmp_path):
+    found = detected(tmp_path, {"package.json": VITE}, build=["python manage.py compilemessages"])
+    assert (found.build.detected, found.build.node) == (False, False)
+    assert "build        python manage.py compilemessages (project.build)" in found.notes
+    assert build_packages({"build": found.build.record()}) == ["gettext"]
+    found = detected(tmp_path / "node", {}, node=True)
+    assert build_packages({"build": found.build.record()}) == ["nodejs", "npm"]
+    assert build_packages({}) == []
+
+
+def test_a_package_json_that_is_none(tmp_path):
+    assert "the project's package.json is not valid JSON" in undetected(
+        tmp_path, {"package.json": "{"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("engines", "bookworm", "trixie"),
+    [
+        ("", False, False),
+        (">= 18.0.0", False, False),
+        ("20.x", True, False),
+        ("^20.19.0 || >=22.12.0", True, False),
+        (">=22", True, True),
+        ("lts/*", False, False),
+    ],
+)
+def test_a_node_that_debian_has_not(engines, bookworm, trixie):
+    build = {"build": {"engines": engines}}
+    assert node_is_too_different(build, "bookworm") is bookworm
+    assert node_is_too_different(build, "trixie") is trixie

@@ -1,0 +1,147 @@
+"""Which requirements are found: lock files, requirements files of any naming, metadata, groups."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.unit.project.samples import detected, undetected
+
+LOCK = '[[package]]\nname = "django"\n'
+PYPROJECT = '[project]\nname = "x"\ndependencies = ["django"]\n'
+POETRY = '[tool.poetry]\nname = "x"\n[tool.poetry.dependencies]\npython = "^3.11"\ndjango = "^5"\n'
+PIPFILE_LOCK = json.dumps({"_meta": {}, "default": {"django": {}}, "develop": {}, "live": {}})
+
+
+def found(tmp_path, files, **values):
+    result = detected(tmp_path, {"requirements.txt": None, **files}, **values)
+    return result.requirements.value, result.requirements_kind
+
+
+@pytest.mark.parametrize(
+    ("files", "value", "kind"),
+    [
+        ({"poetry.lock": LOCK, "pyproject.toml": POETRY}, "poetry.lock", "poetry.lock"),
+        # A lock goes before ranges, of a pyproject.toml or of a requirements file.
+        ({"poetry.lock": LOCK, "pyproject.toml": PYPROJECT}, "poetry.lock", "poetry.lock"),
+        ({"pdm.lock": LOCK, "pyproject.toml": PYPROJECT}, "pdm.lock", "pdm.lock"),
+        ({"pylock.toml": LOCK, "pyproject.toml": PYPROJECT}, "pylock.toml", "pylock.toml"),
+        ({"Pipfile.lock": PIPFILE_LOCK, "Pipfile": ""}, "Pipfile.lock", "Pipfile.lock"),
+        (
+            {"Pipfile.lock": PIPFILE_LOCK, "Pipfile": "", "requirements.txt": "django>=5\n"},
+            "Pipfile.lock",
+            "Pipfile.lock",
+        ),
+        # One that pins Django is as good as a lock: sites that have it keep it.
+        (
+            {"poetry.lock": LOCK, "pyproject.toml": POETRY, "requirements.txt": "django==5.2\n"},
+            "requirements.txt",
+            "requirements",
+        ),
+        # But for what the project's own deployment installs.
+        (
+            {
+                "poetry.lock": LOCK,
+                "pyproject.toml": POETRY,
+                "requirements.txt": "django==5.2\n",
+                "Dockerfile": "FROM x\nRUN poetry install --no-root\n",
+            },
+            "poetry.lock",
+            "poetry.lock",
+        ),
+        # A lock of tools alone is none of the site's.
+        ({"poetry.lock": "", "pyproject.toml": PYPROJECT}, "pyproject.toml", "pyproject"),
+        (
+            {"setup.cfg": "[options]\ninstall_requires =\n  django\n", "pyproject.toml": ""},
+            "setup.cfg",
+            "metadata",
+        ),
+        ({"setup.py": "setup(install_requires=['django'])\n"}, "setup.py", "metadata"),
+        (
+            {"pyproject.toml": '[project]\nname = "x"\ndynamic = ["dependencies"]\n'},
+            "pyproject.toml",
+            "metadata",
+        ),
+    ],
+)
+def test_locks_and_metadata(tmp_path, files, value, kind):
+    assert found(tmp_path, files) == (value, kind)
+
+
+@pytest.mark.parametrize(
+    ("names", "value"),
+    [
+        (["requirements/deploy.txt", "requirements/base.txt"], "requirements/deploy.txt"),
+        (["requirements_prod.txt", "requirements_dev.txt"], "requirements_prod.txt"),
+        (["reqs/production.txt", "reqs/tests.txt"], "reqs/production.txt"),
+        (["requirements/common.txt", "requirements/local.txt"], "requirements/common.txt"),
+        (["requirements.in", "requirements-dev.in"], "requirements.in"),
+        (["requirements/x.in", "requirements/x.txt"], "requirements/x.txt"),
+        # Better one for developers than none: runserver works with it.
+        (["requirements/dev.txt", "docs/requirements.txt"], "requirements/dev.txt"),
+    ],
+)
+def test_requirements_files_of_any_naming(tmp_path, names, value):
+    files = dict.fromkeys(names, "Django>=5\n")
+    assert found(tmp_path, files) == (value, "requirements")
+
+
+def test_what_the_deployment_installs_goes_first(tmp_path):
+    files = {
+        "requirements.txt": "-r requirements/base.txt\n",
+        "requirements/base.txt": "django\n",
+        "requirements/live.txt": "-r base.txt\ngunicorn\n",
+        "requirements/test.txt": "-r base.txt\npytest\n",
+        "docker/Dockerfile": (
+            "# RUN pip install -r requirements/base.txt\nCOPY requirements /code/requirements\n"
+            "RUN pip install -r /code/requirements/test.txt\n"
+            "RUN pip install --no-cache \\\n  -r /code/requirements/live.txt\n"
+        ),
+    }
+    result = detected(tmp_path, files)
+    assert result.requirements.value == "requirements/live.txt"
+    assert result.requirements.where == "docker/Dockerfile installs it"
+
+
+def test_groups(tmp_path):
+    files = {
+        "poetry.lock": LOCK,
+        "pyproject.toml": POETRY
+        + "[tool.poetry.group.prod.dependencies]\n[tool.poetry.group.dev.dependencies]\n"
+        + '[tool.poetry.extras]\nPost_gres = ["psycopg"]\n',
+        "requirements.txt": None,
+    }
+    plain = detected(tmp_path / "a", files)
+    assert plain.groups.names == ("prod",)
+    assert "groups       prod (they are there for production)" in plain.notes
+    stated = detected(tmp_path / "b", files, groups=["post-gres", "dev"])
+    assert (stated.groups.extras, stated.groups.groups) == (("Post_gres",), ("dev",))
+    assert detected(tmp_path / "c", files, groups=[]).groups.names == ()
+    said = undetected(tmp_path / "d", files, groups=["postgres"])
+    assert 'no group or extra "postgres": there is `prod`, `dev`, `Post_gres`' in said
+    said = undetected(tmp_path / "e", {}, groups=["x"])
+    assert "project.groups: requirements.txt has no groups" in said
+    pipenv = {"Pipfile.lock": PIPFILE_LOCK, "Pipfile": "", "requirements.txt": None}
+    assert detected(tmp_path / "f", pipenv, groups=["live"]).groups.groups == ("live",)
+    cfg = "[options]\ninstall_requires =\n  django\n[options.extras_require]\npg = psycopg\n"
+    files = {"setup.cfg": cfg, "requirements.txt": None}
+    assert detected(tmp_path / "g", files, groups=["pg"]).groups.extras == ("pg",)
+
+
+@pytest.mark.parametrize(
+    ("files", "sentence"),
+    [
+        ({"pyproject.toml": POETRY}, "no poetry.lock that locks Django is beside it: run `poetry"),
+        ({"Pipfile": ""}, "Pipfile has no Pipfile.lock that locks Django beside it: run `pipenv"),
+        ({"Pipfile": "", "Pipfile.lock": "{"}, "Pipfile.lock is not valid JSON"),
+    ],
+)
+def test_refusals(tmp_path, files, sentence):
+    assert sentence in undetected(tmp_path, {"requirements.txt": None, **files})
+
+
+def test_a_pipfile_is_no_lock(tmp_path):
+    files = {"Pipfile": "", "requirements.txt": None}
+    said = undetected(tmp_path, files, requirements="Pipfile")
+    assert "Pipfile locks nothing: write Pipfile.lock" in said
