@@ -132,6 +132,7 @@ class Scope:
         while True:
             with suppress(subprocess.TimeoutExpired):
                 return process.communicate(stdin, LOOK)
+            stdin = None  # it is on its way, and is not taken twice
             if crawl.seen(time.monotonic(), memory.faults(str(process.pid))):
                 raise ReleaseError(self.step, needs_more_memory(self.step, self.bound, None))
             if time.monotonic() > deadline:

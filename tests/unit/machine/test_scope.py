@@ -110,3 +110,13 @@ def test_a_command_that_only_reads_its_program_again_crawls():
 def test_a_command_that_works_at_its_limit_does_not_crawl():
     assert not any(crawled((0, True, 900), (61, True, 1000), (122, True, 1100)))
     assert not any(crawled((0, True, 0), (30, False, 6000), (61, True, 12000)))
+
+
+def test_a_command_may_take_longer_than_one_look_over_its_input(made, monkeypatch):
+    monkeypatch.setattr(scope, "LOOK", 0.1)
+    pipe = subprocess.PIPE
+    argv = ["sh", "-c", "sleep 0.4; cat"]
+    process = subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    assert made.wait(process, "columns") == ("columns", "")
+    made.ours.close()
+    made.theirs.close()
