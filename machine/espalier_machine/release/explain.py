@@ -77,12 +77,23 @@ def explain_django(what: str, sqlite: Sequence[str] = ()) -> Callable[[str], str
     return explain
 
 
+def ran_out_of_memory(log: str) -> bool:
+    """Whether a unit's log says so: systemd, or gunicorn of a worker that it did not end itself."""
+    gunicorn = "Perhaps out of memory" in log and "WORKER TIMEOUT" not in log
+    return gunicorn or "killed by the OOM killer" in log or "'oom-kill'" in log
+
+
 def explain_start(log: str, sqlite: Sequence[str] = ()) -> tuple[str, str]:
     """What matters of a unit's log, and the cause as the end of a sentence.
 
     A worker's traceback is the project's; what gunicorn's master prints after it hides it.
     `sqlite` are the project's SQLite files.
     """
+    if ran_out_of_memory(log):
+        return log.strip(), (
+            ": one of its processes was ended for want of memory. A second release has to fit "
+            "beside the live one until traffic is switched; what helps: swap or a larger machine"
+        )
     parts = log.split("Exception in worker process\n")
     if len(parts) == 1:
         hint = write_hint(log, sqlite)

@@ -25,7 +25,6 @@ from espalier_machine.release.scope import (
     Scope,
     is_usable,
     needs_more_memory,
-    takes_too_long,
     was_killed,
 )
 
@@ -140,13 +139,11 @@ class Machine:
         try:
             if scope:
                 scope.send(env)
-            out, err = process.communicate(stdin, scope.seconds if scope else None)
-        except BaseException as error:
+            out, err = scope.wait(process, stdin) if scope else process.communicate(stdin)
+        except BaseException:
             end_group(process)
             if scope:
                 scope.end()
-                if isinstance(error, subprocess.TimeoutExpired):
-                    raise ReleaseError(step, takes_too_long(scope)) from error
             raise
         took = scope.report() if scope else None
         if process.returncode:

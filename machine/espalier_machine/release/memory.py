@@ -93,3 +93,25 @@ def taken(pid: str = "self", root: Path = ROOT) -> Taken:
         peak = number(folder, PEAK) or 0
         text = "".join((folder / name).read_text() for name in EVENTS if (folder / name).exists())
     return Taken(peak, sum(int(count) for count in re.findall(r"^oom_kill (\d+)", text, re.M)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Faults:
+    """Whether a cgroup is at its limit, and how many pages it has read from disk since it began."""
+
+    at_limit: bool
+    major: int
+
+
+def faults(pid: str, root: Path = ROOT) -> Faults:
+    """The page faults of a process's cgroup that had to wait for the disk."""
+    with suppress(OSError, IndexError):
+        folder = cgroups(pid, root)[0]
+        limit, used = number(folder, LIMIT), number(folder, USED)
+        text = (folder / "memory.stat").read_text()
+        found = re.search(r"^total_pgmajfault (\d+)", text, re.M) or re.search(
+            r"^pgmajfault (\d+)", text, re.M
+        )
+        if limit and used and found:
+            return Faults(used > limit * 0.95, int(found[1]))
+    return Faults(False, 0)

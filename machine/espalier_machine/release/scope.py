@@ -10,14 +10,17 @@ import pwd
 import shutil
 import signal
 import socket
+import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from espalier_machine.common import system
 from espalier_machine.release import memory
-from espalier_machine.release.memory import MEGABYTE, Memory, Taken
+from espalier_machine.release.errors import ReleaseError
+from espalier_machine.release.memory import MEGABYTE, Faults, Memory, Taken
 
 RESERVE = 64 * MEGABYTE  # or a tenth of the machine, for what serves to grow meanwhile
 # With swap, what is beyond is swapped before it is killed; the gap ends what would only crawl.
@@ -31,6 +34,11 @@ LAUNCH = (
     "sys.exit(bounded.main(int(sys.argv[2]), sys.argv[3:]))"
 )
 PACKAGES = str(Path(__file__).parents[2])  # a directory, or the zipapp
+
+# At its limit, a command that reads its own program from the disk again and again makes no way, and
+# the kernel need not end it. Pages a second, for so many seconds; one that fits reads each once.
+CRAWL, WINDOW = 30, 60
+LOOK = 3  # seconds between two looks
 
 _count = itertools.count(1)
 
@@ -70,12 +78,32 @@ def is_usable() -> bool:
     return Path("/run/systemd/system").is_dir() and bool(shutil.which("systemd-run"))
 
 
+class Crawl:
+    """Sees that a command makes no way for want of memory."""
+
+    def __init__(self) -> None:
+        """Nothing was seen yet."""
+        self.since: tuple[float, int] | None = None
+
+    def seen(self, now: float, found: Faults) -> bool:
+        """Whether it has crawled for WINDOW seconds at `now`, also a time in seconds."""
+        if not found.at_limit:
+            self.since = None
+        elif self.since is None:
+            self.since = now, found.major
+        elif now - self.since[0] >= WINDOW:
+            crawled = found.major - self.since[1] >= CRAWL * (now - self.since[0])
+            self.since = now, found.major
+            return crawled
+        return False
+
+
 class Scope:
     """One command's scope: how it is started, and what it reports."""
 
     def __init__(self, account: pwd.struct_passwd, step: str) -> None:
         """Compute the bound from what is free right now."""
-        self.account, self.bound = account, Bound.of(memory.read())
+        self.account, self.step, self.bound = account, step, Bound.of(memory.read())
         self.unit = f"espalier-build-{os.getpid()}-{next(_count)}.scope"
         self.seconds = TIME_LIMITS.get(step)
         self.ours, self.theirs = socket.socketpair()
@@ -98,6 +126,24 @@ class Scope:
             self.ours.sendall(json.dumps(dict(env)).encode())
             self.ours.shutdown(socket.SHUT_WR)
 
+    def wait(self, process: subprocess.Popen[str], stdin: str | None) -> tuple[str, str]:
+        """What it prints; raises ReleaseError when it crawls, or takes longer than its step may."""
+        deadline, crawl = time.monotonic() + (self.seconds or float("inf")), Crawl()
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                return process.communicate(stdin, LOOK)
+            stdin = None  # it is on its way, and is not taken twice
+            if crawl.seen(time.monotonic(), memory.faults(str(process.pid))):
+                raise ReleaseError(self.step, needs_more_memory(self.step, self.bound, None))
+            if time.monotonic() > deadline:
+                raise ReleaseError(self.step, self.takes_too_long())
+
+    def takes_too_long(self) -> str:
+        """The sentence for a command that was ended after its time."""
+        minutes, had = (self.seconds or 0) // 60, self.bound.memory // MEGABYTE
+        free = self.bound.free
+        return f"it was ended after {minutes} minutes; it had {had} MB of memory, as {free}."
+
     def report(self) -> Taken | None:
         """What it took; None where nobody was left to tell, as when all were killed."""
         with self.ours, suppress(OSError, ValueError), self.ours.makefile() as stream:
@@ -107,13 +153,13 @@ class Scope:
     def end(self) -> None:
         """End what is left in it, such as a child that made itself a session of its own."""
         self.ours.close()
-        system.run("systemctl", "stop", "--no-block", self.unit)
+        system.run("systemctl", "kill", "--signal=KILL", self.unit)
 
 
 def needs_more_memory(step: str, bound: Bound, took: Taken | None) -> str:
     """The sentence for a command that the kernel killed."""
     peak = (took.peak if took else 0) or bound.memory
-    helps = ["more swap", "a larger machine"]
+    helps = ["more swap" if bound.free.swap else "swap", "a larger machine"]
     if step == "install":
         wheels = "requirements that come as wheels (such as `psycopg[binary]` for `psycopg[c]`)"
         helps.insert(0, wheels)
@@ -127,12 +173,3 @@ def needs_more_memory(step: str, bound: Bound, took: Taken | None) -> str:
 def was_killed(took: Taken | None, code: int) -> bool:
     """Whether the kernel ended a process of it for want of memory, or all of them."""
     return took.kills > 0 if took else code in (-signal.SIGKILL, 128 + signal.SIGKILL)
-
-
-def takes_too_long(scope: Scope) -> str:
-    """The sentence for a command that was ended after its time."""
-    minutes, had = (scope.seconds or 0) // 60, scope.bound.memory // MEGABYTE
-    return (
-        f"it was ended after {minutes} minutes. It may have crawled for want of memory: it had "
-        f"{had} MB, as {scope.bound.free}."
-    )

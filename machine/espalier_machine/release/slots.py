@@ -10,7 +10,7 @@ from contextlib import suppress
 from espalier_machine.common import system
 from espalier_machine.common.excerpt import error_line
 from espalier_machine.release.errors import ReleaseError
-from espalier_machine.release.explain import explain_start
+from espalier_machine.release.explain import explain_start, ran_out_of_memory
 from espalier_machine.release.machine import SLOTS, Machine, point
 from espalier_machine.release.probe import ask, probe
 from espalier_machine.release.record import Release
@@ -73,14 +73,21 @@ def wait_until_ready(machine: Machine, slot: str, release: Release, since: int) 
 def warm_up(machine: Machine, slot: str, release: Release, since: int) -> None:
     """Ask for the front page in every worker, so that no first request is slow.
 
-    Raises ReleaseError if it is a server error: a release can be ready, and all its pages broken.
+    Raises ReleaseError if it is a server error: a release can be ready, and all its pages broken;
+    or if a worker was ended for want of memory, which leaves its requests without an answer.
     """
     with ThreadPoolExecutor(WARM_REQUESTS) as pool:
         pages = pool.map(lambda _: ask(machine, slot, "/", timeout=30), range(WARM_REQUESTS))
-        broken = [page.status for page in pages if page.status >= 500]
-    if broken:
+        found = [page.status for page in pages]
+    broken = [status for status in found if status >= 500]
+    if broken or 0 in found:
         time.sleep(0.5)  # the journal is a moment behind
         log = unit_log(machine.unit(slot), since)
+        if ran_out_of_memory(log):
+            raise ReleaseError(
+                "switch", f"{machine.unit(slot)} started{explain_start(log)[1]}", log
+            )
+    if broken:
         hint = write_hint(log, release.record.get("sqlite", ()))
         cause = f": {error_line(log)}{hint}" if "Traceback" in log else "."
         sentence = f"the front page answers {broken[0]}, though the release is ready{cause}"

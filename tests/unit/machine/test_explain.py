@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from espalier_machine.release.explain import explain_django, explain_start, explain_uv
+from espalier_machine.release.explain import (
+    explain_django,
+    explain_start,
+    explain_uv,
+    ran_out_of_memory,
+)
 from espalier_machine.release.unwritable import write_hint
 
 
@@ -72,6 +77,21 @@ def test_a_worker_that_cannot_start_gives_its_own_reason():
         "project writes data/logs/csp.log, write `writable: [data/logs]` in project.yml)"
     )
     assert explain_start("Main process exited\n") == ("Main process exited", "")
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        ("[ERROR] Worker (pid:9) was sent SIGKILL! Perhaps out of memory?\n", True),
+        ("x.service: A process of this unit has been killed by the OOM killer.\n", True),
+        ("x.service: Failed with result 'oom-kill'.\n", True),
+        ("[CRITICAL] WORKER TIMEOUT (pid:9)\nSIGKILL! Perhaps out of memory?\n", False),
+        ("[INFO] Booting worker with pid: 9\n", False),
+    ],
+)
+def test_the_end_of_a_worker_for_want_of_memory_is_told(log, expected):
+    assert ran_out_of_memory(log) is expected
+    assert ("want of memory" in explain_start(log)[1]) is expected
 
 
 CODE = "/srv/shop/releases/r1/code"
