@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 
 from espalier.project.detection.settings import listed_apps, settings_files
@@ -55,18 +54,19 @@ def _stated_application(tree: ProjectTree, settings: str, name: str) -> Found | 
 
 
 def _application_file(tree: ProjectTree, settings: str, kind: str) -> Found | None:
-    """The wsgi.py or asgi.py that lies nearest to the settings."""
+    """The wsgi.py or asgi.py, or a package of that name, that lies nearest to the settings."""
+    files = [
+        path
+        for path in tree.named(f"{kind}.py", "__init__.py")
+        if tree.dotted(path).rpartition(".")[2] == kind
+    ]
     package = settings.split(".")
 
     def shared(path: str) -> int:
         pairs = zip(tree.dotted(path).split("."), package, strict=False)
         return next((i for i, (a, b) in enumerate(pairs) if a != b), len(package))
 
-    # A module, or a package that has the application in its __init__.py.
-    packages = [
-        p for p in tree.named("__init__.py") if posixpath.dirname(f"/{p}").endswith(f"/{kind}")
-    ]
-    for path in sorted([*tree.named(f"{kind}.py"), *packages], key=lambda path: -shared(path)):
+    for path in sorted(files, key=lambda path: -shared(path)):
         if re.search(
             r"(?m)^\s*(application\b.*=|from .* import .*\bapplication\b)", tree.read(path)
         ):

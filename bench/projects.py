@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Deploy real projects that nobody here wrote, one after another, each on a new lab machine.
+
+    bench/projects.py [--trees DIR] [NAME…]
+
+bench/projects/<name>.yml is a project's whole project.yml. With --trees, the code is the directory
+DIR/<name> instead of the git URL, for a control machine that reaches no forge. Printed is a row
+each: the lines of inventory beyond source, name and domain, the seconds from the beginning of
+site.yml to the first good page, the memory held (PSS of the whole machine), and what stopped it.
+
+A good page is the front page, or the page that it leads to, with status 200, and one of the static
+files that it names loads.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import click
+import yaml
+
+from espalier.environment import plain_environment
+from espalier.lab.machines import SSH_KEY
+from espalier.paths import KIT
+
+INVENTORIES = KIT / "bench/projects"
+NETWORK = "198.18.47"
+ADDRESS = f"{NETWORK}.11"
+GIVEN = {"name", "domains", "git", "version", "directory", "package"}
+PSS = "cat /proc/[0-9]*/smaps_rollup 2>/dev/null | awk '/^Pss:/ {s += $2} END {print s / 1024}'"
+
+
+def inventory(name: str, trees: Path | None, folder: Path) -> tuple[Path, int]:
+    """Write a project's inventory; gives it, and how many lines the project needed."""
+    path = folder / name
+    shutil.copytree(KIT / "molecule/large/inventory", path)
+    hosts = (path / "hosts.yml").read_text().replace("198.18.23.", f"{NETWORK}.")
+    (path / "hosts.yml").write_text(hosts.replace("name: large", "name: bench-projects"))
+    text = (INVENTORIES / f"{name}.yml").read_text()
+    project = yaml.safe_load(text)["project"]
+    extra = {key: value for key, value in project.items() if key not in GIVEN}
+    if trees:
+        project = {k: v for k, v in project.items() if k not in ("git", "version")}
+        text = yaml.safe_dump({"project": project | {"directory": str(trees / name)}})
+    (path / "group_vars/all/project.yml").write_text(text)
+    return path, len(yaml.safe_dump(extra).splitlines()) if extra else 0
+
+
+def get(url: str, host: str) -> tuple[str, str]:
+    """Ask the lab machine for a page by its site's name; gives the last URL and the text."""
+    for _ in range(5):
+        parts = urllib.parse.urlsplit(url)
+        there = parts._replace(scheme="https", netloc=ADDRESS).geturl()
+        request = urllib.request.Request(there, headers={"Host": host})
+        opener = urllib.request.build_opener(
+            NoRedirect, urllib.request.HTTPSHandler(context=ssl._create_unverified_context())
+        )
+        try:
+            with opener.open(request, timeout=30) as page:
+                return url, page.read().decode(errors="replace")
+        except urllib.error.HTTPError as error:
+            if error.code not in (301, 302, 303, 307, 308):
+                raise
+            url = urllib.parse.urljoin(url, error.headers["Location"])
+    raise OSError("too many redirects")
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Leaves redirects to `get`, which has no name server for the site's name."""
+
+    def redirect_request(self, *args: object) -> None:  # type: ignore[override]
+        """Follow none."""
+
+
+def page_error(host: str) -> str:
+    """What is wrong with the front page, or ""."""
+    try:
+        url, text = get(f"https://{host}/", host)
+        files = re.findall(r"""(?:src|href)=["']?([^"'\s>]+\.(?:css|js|png|svg)[^"'\s>]*)""", text)
+        own = [urllib.parse.urljoin(url, file) for file in files]
+        own = [file for file in own if urllib.parse.urlsplit(file).netloc == host]
+        if own:
+            get(own[0], host)
+    except OSError as error:
+        return f"page: {error}"
+    return "" if own else "the page names no static file of its own"
+
+
+def measure(name: str, trees: Path | None, folder: Path, logs: Path) -> str:
+    """Deploy a project on a new machine; gives its row."""
+    path, lines = inventory(name, trees, folder)
+    lab = [sys.executable, "-m", "espalier.lab"]
+    try:
+        subprocess.run([*lab, "up", "-i", str(path)], check=True, capture_output=True)
+        began = time.monotonic()
+        playbook = str(Path(sys.executable).with_name("ansible-playbook"))
+        done = subprocess.run(
+            [playbook, "site.yml", "-i", str(path)],
+            cwd=KIT,
+            capture_output=True,
+            text=True,
+            env=plain_environment(),
+        )
+        (logs / f"{name}.log").write_text(done.stdout + done.stderr)
+        if done.returncode:
+            found = re.findall(
+                r"(?m)^.*(?:ERROR|FAILED|fatal:|failed:).*$", done.stdout + done.stderr
+            )
+            return f"| {name} | {lines} | | | {(found or ['see its log'])[0][:300]} |"
+        host = yaml.safe_load((INVENTORIES / f"{name}.yml").read_text())["project"]["domains"][0]
+        wrong = page_error(host)
+        seconds = time.monotonic() - began
+        options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
+        ssh = ["ssh", "-i", str(SSH_KEY), *options, f"root@{ADDRESS}", PSS]
+        memory = subprocess.run(ssh, capture_output=True, text=True, check=True).stdout
+        return f"| {name} | {lines} | {seconds:.0f} s | {float(memory):.0f} MiB | {wrong} |"
+    finally:
+        subprocess.run([*lab, "down", "-i", str(path)], check=True, capture_output=True)
+
+
+@click.command(help=__doc__)
+@click.option("--trees", type=click.Path(path_type=Path, exists=True))
+@click.option("--logs", type=click.Path(path_type=Path), default=Path(".lab/projects"))
+@click.argument("names", nargs=-1)
+def main(trees: Path | None, logs: Path, names: tuple[str, ...]) -> None:
+    """Print a row for each project."""
+    logs.mkdir(parents=True, exist_ok=True)
+    print("| project | lines | first page | memory | stopped by |\n| --- | --- | --- | --- | --- |")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names or sorted(path.stem for path in INVENTORIES.glob("*.yml")):
+            print(measure(name, trees, Path(folder), logs.resolve()), flush=True)
+
+
+if __name__ == "__main__":
+    main()
