@@ -26,6 +26,7 @@ from espalier_machine.release.record import Release, valid_id
 from espalier_machine.release.schedule import check_schedule
 from espalier_machine.release.scripts import process_script, release_environment, web_script
 from espalier_machine.release.settings import load_settings
+from espalier_machine.release.side_by_side import plan
 from espalier_machine.release.virtualenv import make_venv
 from espalier_machine.release.writable import link_writable, sqlite_files
 
@@ -60,6 +61,7 @@ def prepare(
     require_node(machine, build)
     if release := find_prepared(machine, build, id):
         return release, False
+    plan(machine, build)  # what could not start beside the live release is not built either
     id = id or new_release_id(build["identity"])
     staging, path = machine.build / id, machine.releases / id
     step = machine.progress.step

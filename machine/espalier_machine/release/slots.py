@@ -14,6 +14,7 @@ from espalier_machine.release.explain import explain_start, ran_out_of_memory
 from espalier_machine.release.machine import SLOTS, Machine, point
 from espalier_machine.release.probe import ask, probe
 from espalier_machine.release.record import Release
+from espalier_machine.release.side_by_side import size_file
 from espalier_machine.release.units import has_failed, set_enabled, unit_log, unit_state
 from espalier_machine.release.unwritable import write_hint
 
@@ -41,6 +42,7 @@ def abandon_slot(machine: Machine, slot: str, previous: str | None) -> None:
     if machine.live_slot() == slot:
         return
     stop_slot(machine, slot)
+    size_file(machine, slot).unlink(missing_ok=True)
     system.run("systemctl", "reset-failed", machine.unit(slot))
     with suppress(ReleaseError):
         set_enabled(machine.unit(slot), False)

@@ -10,6 +10,7 @@ from espalier_machine.release.machine import SLOTS, Machine
 from espalier_machine.release.probe import probe
 from espalier_machine.release.processes import differences
 from espalier_machine.release.pythons import built_on
+from espalier_machine.release.side_by_side import is_small
 from espalier_machine.release.units import is_running, unit_states
 
 
@@ -35,7 +36,9 @@ def is_unfinished(machine: Machine) -> bool:
     release, slot = machine.live(), machine.live_slot()
     if release is None or slot is None:
         return False
-    if machine.current_target() != release.id or differences(machine, release):
+    if machine.current_target() != release.id or is_small(machine, slot):
+        return True
+    if differences(machine, release):
         return True
     old = next(one for one in SLOTS if one != slot)
     states = unit_states([machine.unit(slot), machine.unit(old)])

@@ -16,6 +16,7 @@ from espalier_machine.release.on_error import rollback_on_error
 from espalier_machine.release.processes import finalize_processes
 from espalier_machine.release.record import Release
 from espalier_machine.release.result import done
+from espalier_machine.release.side_by_side import grow, write_size
 from espalier_machine.release.slots import (
     abandon_slot,
     idle_slot,
@@ -38,6 +39,7 @@ def switch(machine: Machine, release: Release, rollback: ExitStack, left: str = 
     unit, sock = machine.unit(slot), machine.socket(slot)
     with machine.progress.step("switch", f"start {release.id} in the {slot} slot"):
         stop_slot(machine, slot)
+        write_size(machine, slot, release)
         rollback.callback(abandon_slot, machine, slot, machine.slot_target(slot))
         point(machine.slots / slot, f"../releases/{release.id}")
         (machine.slots / f"{slot}.fingerprint").write_text(machine.fingerprint())
@@ -96,6 +98,7 @@ def finalize(machine: Machine) -> None:
             purge_cache(machine)  # its last answers came after the switch
         # What neither runs nor starts after a reboot may be removed.
         (machine.slots / old).unlink(missing_ok=True)
+    grow(machine, live)
     if release := machine.live():
         finalize_processes(machine, release)
 

@@ -15,6 +15,12 @@ def unit_state(unit: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
 
 
+def main_pid(unit: str) -> int:
+    """The main process of a unit; 0 when it does not run."""
+    shown = system.run("systemctl", "show", unit, "-p", "MainPID").stdout
+    return next((int(line[8:]) for line in shown.splitlines() if line.startswith("MainPID=")), 0)
+
+
 def unit_states(units: Sequence[str]) -> list[dict[str, str]]:
     """What systemd says about several units, in their order, for the price of one call.
 

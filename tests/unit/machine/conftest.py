@@ -7,7 +7,7 @@ import signal
 import pytest
 
 from espalier_machine.common import system
-from espalier_machine.release import config, schedule, virtualenv
+from espalier_machine.release import config, schedule, side_by_side, virtualenv
 from espalier_machine.release.machine import Machine
 from espalier_machine.release.progress import Progress
 
@@ -23,6 +23,7 @@ def machine(tmp_path, monkeypatch):
     monkeypatch.setattr(config, "CONFIGURATIONS", tmp_path / "etc")
     monkeypatch.setattr(virtualenv, "VENV_SPACE", 0)
     monkeypatch.setattr(schedule, "UNITS", tmp_path / "units")
+    monkeypatch.setattr(side_by_side, "RUN", tmp_path)
     (tmp_path / "units").mkdir()
     handlers = {number: signal.getsignal(number) for number in (1, 2, 15)}
     yield made
