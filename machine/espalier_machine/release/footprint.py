@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -39,6 +39,14 @@ def children(pid: int, root: Path = ROOT) -> list[int]:
     return sorted(child for child, parent in parents(root).items() if parent == pid)
 
 
+def tree(pid: int, above: Mapping[int, int]) -> Iterator[int]:
+    """A process and all below it; `above` has every process's parent."""
+    yield pid
+    for child, parent in above.items():
+        if parent == pid:
+            yield from tree(child, above)
+
+
 def held(pid: int, root: Path = ROOT) -> int:
     """Bytes that are gone with a process, in memory or swapped; 0 if it has ended.
 
@@ -61,15 +69,9 @@ def measure(pid: int, root: Path = ROOT) -> Footprint | None:
     """
     above = parents(root)
 
-    def tree(top: int) -> Iterator[int]:
-        yield top
-        for child, parent in above.items():
-            if parent == top:
-                yield from tree(child)
-
     main = held(pid, root)
     workers = [
-        sum(held(one, root) for one in tree(child))
+        sum(held(one, root) for one in tree(child, above))
         for child, parent in above.items()
         if parent == pid
     ]

@@ -16,14 +16,15 @@ from espalier_machine.release.errors import ReleaseError
 from espalier_machine.release.explain import ran_out_of_memory
 from espalier_machine.release.footprint import Footprint
 from espalier_machine.release.machine import Machine
-from espalier_machine.release.memory import MEGABYTE, ROOT
+from espalier_machine.release.memory import MEGABYTE, ROOT, Memory
 from espalier_machine.release.record import Release
-from espalier_machine.release.scope import Bound
 from espalier_machine.release.units import main_pid, unit_log
 
 # What a slot starts with beside the environment file; gone after a reboot, which starts one alone.
 RUN = Path("/run")
 WORKERS = "ESPALIER_WEB_WORKERS"
+# Or a twentieth of the machine: half of what a build leaves, as the two are together for seconds.
+RESERVE = 32 * MEGABYTE
 SUPERVISOR = "uvicorn/supervisors/multiprocess.py"
 BEGINS = 5  # seconds that a worker may take to appear, once it was asked for
 SETTLES = 5  # seconds in which workers that were added load the project
@@ -49,29 +50,26 @@ def least(server: str, wanted: int, venv: Path | None) -> int:
     return min(2, wanted) if offers else wanted
 
 
-def room_of(bound: Bound) -> int:
-    """Bytes that a second release may take."""
-    return bound.memory + bound.swap
-
-
-def count_at_start(found: Footprint, bound: Bound, server: str, wanted: int, lowest: int) -> int:
+def count_at_start(found: Footprint, free: Memory, server: str, wanted: int, lowest: int) -> int:
     """With how many of `wanted` workers a release starts beside the live one.
 
     Raises ReleaseError when fewer fit than its server can start with (`lowest`).
     """
-    fits = min(wanted, found.fitting(room_of(bound)))
+    kept = max(RESERVE, free.total // 20)
+    spare, swap = max(0, free.available - kept), free.swap // 2
+    fits = min(wanted, found.fitting(spare + swap))
     if fits >= lowest:
         return fits
     takes = (found.main + lowest * found.worker) // MEGABYTE
-    kept = (bound.free.available - bound.memory) // MEGABYTE
-    swap = f" and {bound.swap // MEGABYTE} MB of swap" if bound.swap else ""
+    more = f" and {swap // MEGABYTE} MB of swap" if swap else ""
     less = f"{server} starts with {lowest} workers, which" if lowest > 1 else "one worker"
     gunicorn = "" if lowest == 1 else ", `server: gunicorn` in project.yml, which can do with one"
     raise ReleaseError(
         "memory",
         f"a second release does not fit beside the live one: {less} would take {takes} MB, as the "
-        f"live release's do, and {bound.memory // MEGABYTE} MB{swap} can be spared; {bound.free}, "
-        f"and {kept} MB are kept for what serves. What helps: swap or a larger machine{gunicorn}.",
+        f"live release's do, and {spare // MEGABYTE} MB{more} can be spared; {free}, "
+        f"and {kept // MEGABYTE} MB are kept for what serves. What helps: swap or a "
+        f"larger machine{gunicorn}.",
     )
 
 
@@ -89,8 +87,8 @@ def plan(machine: Machine, build: Mapping[str, Any], venv: Path | None = None) -
     if not found:
         return 0, 0
     server = build.get("server") or "gunicorn"
-    bound = Bound.of(memory.read())
-    return wanted, count_at_start(found, bound, server, wanted, least(server, wanted, venv))
+    lowest = least(server, wanted, venv)
+    return wanted, count_at_start(found, memory.read(), server, wanted, lowest)
 
 
 def write_size(machine: Machine, slot: str, release: Release) -> None:

@@ -17,6 +17,7 @@ from espalier_machine.release.record import Release
 from espalier_machine.release.side_by_side import size_file
 from espalier_machine.release.units import has_failed, set_enabled, unit_log, unit_state
 from espalier_machine.release.unwritable import write_hint
+from espalier_machine.release.victims import offer
 
 WARM_REQUESTS = 8
 
@@ -58,6 +59,7 @@ def wait_until_ready(machine: Machine, slot: str, release: Release, since: int) 
     unit, limit = machine.unit(slot), machine.config.probe_timeout
     deadline = time.monotonic() + limit
     while True:
+        offer(unit)  # again and again: it starts others
         answer = probe(machine, slot, release)
         sentence = f"{unit} did not become ready within {limit:g} s; its last answer was {answer}"
         if answer.is_good(release):

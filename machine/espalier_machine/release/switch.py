@@ -28,6 +28,7 @@ from espalier_machine.release.slots import (
 from espalier_machine.release.static import publish_static
 from espalier_machine.release.status import live_state
 from espalier_machine.release.units import is_running, set_enabled, unit_state
+from espalier_machine.release.victims import spare
 
 
 def switch(machine: Machine, release: Release, rollback: ExitStack, left: str = "") -> None:
@@ -87,6 +88,7 @@ def finalize(machine: Machine) -> None:
     if live is None or target is None:
         return
     old = idle_slot(live)
+    spare(machine.unit(live))
     with machine.progress.step("retire", f"retire the {old} slot"):
         if machine.current_target() != target:
             point(machine.current, f"releases/{target}")

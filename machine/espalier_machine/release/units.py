@@ -15,10 +15,21 @@ def unit_state(unit: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
 
 
+def number(unit: str, name: str) -> int:
+    """A number that systemd says of a unit; 0 where it says none."""
+    shown = system.run("systemctl", "show", unit, "-p", name).stdout
+    found = [line.partition("=")[2] for line in shown.splitlines() if line.startswith(f"{name}=")]
+    return int(found[0]) if found else 0
+
+
 def main_pid(unit: str) -> int:
     """The main process of a unit; 0 when it does not run."""
-    shown = system.run("systemctl", "show", unit, "-p", "MainPID").stdout
-    return next((int(line[8:]) for line in shown.splitlines() if line.startswith("MainPID=")), 0)
+    return number(unit, "MainPID")
+
+
+def memory_score(unit: str) -> int:
+    """How early the kernel ends the unit's processes where memory ends: -1000 (never) to 1000."""
+    return number(unit, "OOMScoreAdjust")
 
 
 def unit_states(units: Sequence[str]) -> list[dict[str, str]]:

@@ -9,11 +9,10 @@ import sys
 
 import pytest
 
-from espalier_machine.release import footprint, side_by_side
+from espalier_machine.release import footprint, side_by_side, victims
 from espalier_machine.release.errors import ReleaseError
 from espalier_machine.release.footprint import Footprint
 from espalier_machine.release.memory import Memory
-from espalier_machine.release.scope import Bound
 
 from .fakes import archive, deploy, run_json
 
@@ -52,34 +51,34 @@ def test_what_does_not_run_is_not_measured(tmp_path):
     assert footprint.measure(0, tmp_path) is None
 
 
-def bound(available, swap=0):
-    return Bound.of(Memory(1024 * MB, available * MB, swap * MB))
+def free(available, swap=0):
+    return Memory(1024 * MB, available * MB, swap * MB)
 
 
 @pytest.mark.parametrize(
     ("available", "swap", "workers"),
-    [(700, 0, 3), (500, 0, 2), (300, 0, 1), (300, 300, 2)],
+    [(530, 0, 3), (500, 0, 2), (222, 0, 1), (300, 300, 2)],
 )
 def test_as_many_workers_start_as_fit(available, swap, workers):
-    free = bound(available, swap)
-    assert side_by_side.count_at_start(HEAVY, free, "gunicorn", 3, 1) == workers
+    found = side_by_side.count_at_start(HEAVY, free(available, swap), "gunicorn", 3, 1)
+    assert found == workers
 
 
 def test_a_release_of_which_not_one_worker_fits_is_refused_with_figures():
     with pytest.raises(ReleaseError) as caught:
-        side_by_side.count_at_start(HEAVY, bound(200), "gunicorn", 3, 1)
+        side_by_side.count_at_start(HEAVY, free(200), "gunicorn", 3, 1)
     assert caught.value.sentence == (
         "a second release does not fit beside the live one: one worker would take 170 MB, as the "
-        "live release's do, and 100 MB can be spared; 200 MB of this machine's 1024 MB were free, "
-        "without swap, and 100 MB are kept for what serves. What helps: swap or a larger machine."
+        "live release's do, and 148 MB can be spared; 200 MB of this machine's 1024 MB were free, "
+        "without swap, and 51 MB are kept for what serves. What helps: swap or a larger machine."
     )
 
 
 def test_a_server_that_cannot_start_with_fewer_is_refused_and_gunicorn_named():
     with pytest.raises(ReleaseError, match="granian starts with 3 workers, which would take 470"):
-        side_by_side.count_at_start(HEAVY, bound(300), "granian", 3, 3)
+        side_by_side.count_at_start(HEAVY, free(300), "granian", 3, 3)
     with pytest.raises(ReleaseError, match=r"`server: gunicorn` in project\.yml"):
-        side_by_side.count_at_start(HEAVY, bound(300), "granian", 3, 3)
+        side_by_side.count_at_start(HEAVY, free(300), "granian", 3, 3)
 
 
 @pytest.mark.parametrize(
@@ -137,7 +136,7 @@ def small(machine, monkeypatch):
     added = []
     monkeypatch.setattr(side_by_side, "SETTLES", 0)
     monkeypatch.setattr(footprint, "measure", lambda pid: HEAVY)
-    monkeypatch.setattr(side_by_side.memory, "read", lambda: bound(300).free)
+    monkeypatch.setattr(side_by_side.memory, "read", lambda: free(300))
     monkeypatch.setattr(side_by_side, "add_workers", lambda pid, n: added.append(n) or n)
     return added
 
@@ -158,7 +157,7 @@ def test_a_release_starts_small_and_grows_when_it_is_alone(
             seen.append(list(small))
         return call(*argv, timeout=timeout)
 
-    monkeypatch.setattr(side_by_side.memory, "read", lambda: bound(300).free)
+    monkeypatch.setattr(side_by_side.memory, "read", lambda: free(300))
     monkeypatch.setattr("espalier_machine.common.system.run", run)
     assert deploy(capsys, tmp_path, "r1", "1" * 16)[0] == 0
     seen.clear()
@@ -174,7 +173,7 @@ def test_a_refused_release_is_neither_built_nor_started(
     machine, small, tmp_path, capsys, monkeypatch
 ):
     deploy(capsys, tmp_path, "r1", "1" * 16)
-    monkeypatch.setattr(side_by_side.memory, "read", lambda: bound(200).free)
+    monkeypatch.setattr(side_by_side.memory, "read", lambda: free(200))
     path = archive(tmp_path / "r2.tar.gz", "2" * 16)
     machine.systemd.calls.clear()
     status, result = run_json(capsys, "deploy", str(path), "--id", "r2")
@@ -182,3 +181,12 @@ def test_a_refused_release_is_neither_built_nor_started(
     assert result["live"]["id"] == "r1"
     assert not machine.load("r2")
     assert not [call for call in machine.systemd.calls if "systemctl start" in call]
+
+
+def test_a_process_and_those_below_it_get_a_score(tmp_path):
+    for pid, parent in ((10, 1), (11, 10), (12, 11), (20, 1)):
+        process(tmp_path, pid, parent)
+        (tmp_path / f"proc/{pid}/oom_score_adj").write_text("0")
+    victims.set_score(10, -300, tmp_path)
+    scores = [(tmp_path / f"proc/{pid}/oom_score_adj").read_text() for pid in (10, 11, 12, 20)]
+    assert scores == ["-300", "-300", "-300", "0"]
