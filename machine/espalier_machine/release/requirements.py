@@ -12,6 +12,11 @@ from typing import Any
 from espalier_machine.release.errors import ReleaseError
 
 
+# The name that the Python index had until 2018; old lists still name it, and it leads to the new one
+# where it leads anywhere.
+OLD_INDEX, INDEX = "https://pypi.python.org/simple", "https://pypi.org/simple"
+
+
 @dataclasses.dataclass(frozen=True)
 class Requirements:
     """What the project asks for: `texts` by file name in the archive, or a package's `spec`."""
@@ -53,6 +58,9 @@ def read_requirements(build: Mapping[str, Any], tree: Path) -> Requirements:
             raise ReleaseError("install", sentence) from error
         if given["kind"] != "requirements":
             return
+        if OLD_INDEX in texts[name]:
+            texts[name] = texts[name].replace(OLD_INDEX, INDEX)
+            (tree / name).write_text(texts[name])
         for line in logical_lines(texts[name]):
             pattern = r"(-r|-c|--requirement|--constraint)[\s=]*([^\s:]+)$"
             if include := re.match(pattern, line):
