@@ -11,9 +11,7 @@ from typing import Any
 
 from espalier_machine.release.errors import ReleaseError
 
-
-# The name that the Python index had until 2018; old lists still name it, and it leads to the new one
-# where it leads anywhere.
+# The name that the Python index had until 2018. Old lists still name it; it leads to the new one.
 OLD_INDEX, INDEX = "https://pypi.python.org/simple", "https://pypi.org/simple"
 
 
