@@ -6,7 +6,7 @@
 bench/projects/<name>.yml is a project's whole project.yml. With --trees, the code is the directory
 DIR/<name> instead of the git URL, for a control machine that reaches no forge. Printed is a row
 each: the lines of inventory beyond source, name and domain, the seconds from the beginning of
-site.yml to the first good page, the memory held (PSS of the whole machine), and what stopped it.
+`espalier site` to the first good page, the memory held (PSS of the whole machine), and what stopped it.
 
 A good page is the front page, or the page that it leads to, with status 200, and one of the static
 files that it names loads.
@@ -103,9 +103,9 @@ def measure(name: str, trees: Path | None, folder: Path, logs: Path) -> str:
     try:
         subprocess.run([*lab, "up", "-i", str(path)], check=True, capture_output=True)
         began = time.monotonic()
-        playbook = str(Path(sys.executable).with_name("ansible-playbook"))
+        command = str(Path(sys.executable).with_name("espalier"))
         done = subprocess.run(
-            [playbook, "site.yml", "-i", str(path)],
+            [command, "site", "-i", str(path)],
             cwd=KIT,
             capture_output=True,
             text=True,
@@ -113,10 +113,8 @@ def measure(name: str, trees: Path | None, folder: Path, logs: Path) -> str:
         )
         (logs / f"{name}.log").write_text(done.stdout + done.stderr)
         if done.returncode:
-            found = re.findall(
-                r"(?m)^.*(?:ERROR|FAILED|fatal:|failed:).*$", done.stdout + done.stderr
-            )
-            return f"| {name} | {lines} | | | {(found or ['see its log'])[0][:300]} |"
+            told = (done.stdout + done.stderr).rpartition("FAILED\n")[2]
+            return f"| {name} | {lines} | | | {' '.join(told.split())[:400]} |"
         host = yaml.safe_load((INVENTORIES / f"{name}.yml").read_text())["project"]["domains"][0]
         wrong = page_error(host)
         seconds = time.monotonic() - began
