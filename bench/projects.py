@@ -6,7 +6,8 @@
 bench/projects/<name>.yml is a project's whole project.yml. With --trees, the code is the directory
 DIR/<name> instead of the git URL, for a control machine that reaches no forge. Printed is a row
 each: the lines of inventory beyond source, name and domain, the seconds from the beginning of
-`espalier site` to the first good page, the memory held (PSS of the whole machine), and what stopped it.
+`espalier site` to the first good page, the memory held (PSS of the whole machine), and what stopped
+it.
 
 A good page is the front page, or the page that it leads to, with status 200, and one of the static
 files that it names loads.

@@ -87,6 +87,18 @@ def test_a_variable_that_is_not_the_reason_is_not_blamed(machine):
         load_settings(machine, release(machine, {"one.py": text}))
 
 
+def test_a_variable_with_a_default_is_not_asked_for(machine):
+    text = """
+import importlib, os
+try:
+    importlib.import_module(os.getenv("CONFIGURATION", "nothing"))
+except ImportError as error:
+    raise ValueError(f"no configuration: {error}")
+"""
+    with pytest.raises(ReleaseError, match="do not load here: ValueError: no configuration"):
+        load_settings(machine, release(machine, {"one.py": text}))
+
+
 def test_an_app_that_fails_is_no_matter_of_a_variable(machine):
     files = {
         "one.py": 'import os\nX = os.environ.get("COLOUR")\nINSTALLED_APPS = ["shop"]\n',
