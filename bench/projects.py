@@ -46,15 +46,23 @@ def inventory(name: str, trees: Path | None, folder: Path) -> tuple[Path, int]:
     path = folder / name
     shutil.copytree(KIT / "molecule/large/inventory", path)
     hosts = (path / "hosts.yml").read_text().replace("198.18.23.", f"{NETWORK}.")
-    (path / "hosts.yml").write_text(hosts.replace("name: large", "name: bench-projects"))
     text = (INVENTORIES / f"{name}.yml").read_text()
-    project = yaml.safe_load(text)["project"]
-    extra = {key: value for key, value in project.items() if key not in GIVEN}
+    stated = yaml.safe_load(text)
+    project, tiers = stated["project"], stated.pop("tiers", [])
+    hosts = hosts.replace("tiers: []", f"tiers: [{', '.join(tiers)}]")
+    (path / "hosts.yml").write_text(hosts.replace("name: large", "name: bench-projects"))
     if trees:
         project = {k: v for k, v in project.items() if k not in ("git", "version")}
-        text = yaml.safe_dump({"project": project | {"directory": str(trees / name)}})
-    (path / "group_vars/all/project.yml").write_text(text)
-    return path, len(yaml.safe_dump(extra).splitlines()) if extra else 0
+        project |= {"directory": str(trees / name)}
+    (path / "group_vars/all/project.yml").write_text(yaml.safe_dump({"project": project}))
+    return path, lines_beyond(text)
+
+
+def lines_beyond(text: str) -> int:
+    """How many lines of a project.yml say more than the source, the name and the domain."""
+    found = [line.strip() for line in text.splitlines()]
+    found = [line for line in found if line and not line.startswith(("#", "---"))]
+    return sum(line.partition(":")[0] not in {"project", *GIVEN} for line in found)
 
 
 def get(url: str, host: str) -> tuple[str, str]:
