@@ -46,8 +46,11 @@ PAUSE = 0.1  # seconds between a visitor's requests: traffic, not a benchmark, o
 # Where the kit writes files on a machine, apart from data and releases.
 CONFIGURED = ("/etc", "/usr/local", "/usr/lib/systemd", "/var/lib/espalier")
 FILES = f"""
-import hashlib, json, os
+import glob, hashlib, json, os
 found = {{}}
+for path in glob.glob("/srv/*/*/"):
+    known = os.stat(path)
+    found[path.rstrip("/")] = [oct(known.st_mode), known.st_uid, known.st_gid, "a directory"]
 for top in {CONFIGURED!r}:
     for folder, _, names in os.walk(top):
         for name in names:
@@ -153,7 +156,11 @@ class Takeover:
         tree = version_before()
         playbook = programs(tree) / "ansible-playbook"
         config = str(tree / "ansible.cfg")
-        self.run(playbook, "site.yml", "-i", self.inventory, cwd=tree, ANSIBLE_CONFIG=config)
+        # Outside of its own clone a relative directory would be the inventory's.
+        project = next(iter(self.machines.values()))["project"]
+        own = json.dumps({"project": project | {"directory": str(ROOT / project["directory"])}})
+        options = ("-i", self.inventory, "--extra-vars", own)
+        self.run(playbook, "site.yml", *options, cwd=tree, ANSIBLE_CONFIG=config)
         self.live()
 
     def take_over(self) -> None:
