@@ -6,7 +6,8 @@
 bench/projects/<name>.yml is a project's whole project.yml. With --trees, the code is the directory
 DIR/<name> instead of the git URL, for a control machine that reaches no forge. Printed is a row
 each: the lines of inventory beyond source, name and domain, the seconds from the beginning of
-site.yml to the first good page, the memory held (PSS of the whole machine), and what stopped it.
+`espalier site` to the first good page, the memory held (PSS of the whole machine), and what stopped
+it.
 
 A good page is the front page, or the page that it leads to, with status 200, and one of the static
 files that it names loads.
@@ -45,15 +46,23 @@ def inventory(name: str, trees: Path | None, folder: Path) -> tuple[Path, int]:
     path = folder / name
     shutil.copytree(KIT / "molecule/large/inventory", path)
     hosts = (path / "hosts.yml").read_text().replace("198.18.23.", f"{NETWORK}.")
-    (path / "hosts.yml").write_text(hosts.replace("name: large", "name: bench-projects"))
     text = (INVENTORIES / f"{name}.yml").read_text()
-    project = yaml.safe_load(text)["project"]
-    extra = {key: value for key, value in project.items() if key not in GIVEN}
+    stated = yaml.safe_load(text)
+    project, tiers = stated["project"], stated.pop("tiers", [])
+    hosts = hosts.replace("tiers: []", f"tiers: [{', '.join(tiers)}]")
+    (path / "hosts.yml").write_text(hosts.replace("name: large", "name: bench-projects"))
     if trees:
         project = {k: v for k, v in project.items() if k not in ("git", "version")}
-        text = yaml.safe_dump({"project": project | {"directory": str(trees / name)}})
-    (path / "group_vars/all/project.yml").write_text(text)
-    return path, len(yaml.safe_dump(extra).splitlines()) if extra else 0
+        project |= {"directory": str(trees / name)}
+    (path / "group_vars/all/project.yml").write_text(yaml.safe_dump({"project": project}))
+    return path, lines_beyond(text)
+
+
+def lines_beyond(text: str) -> int:
+    """How many lines of a project.yml say more than the source, the name and the domain."""
+    found = [line.strip() for line in text.splitlines()]
+    found = [line for line in found if line and not line.startswith(("#", "---"))]
+    return sum(line.partition(":")[0] not in {"project", *GIVEN} for line in found)
 
 
 def get(url: str, host: str) -> tuple[str, str]:
@@ -103,9 +112,9 @@ def measure(name: str, trees: Path | None, folder: Path, logs: Path) -> str:
     try:
         subprocess.run([*lab, "up", "-i", str(path)], check=True, capture_output=True)
         began = time.monotonic()
-        playbook = str(Path(sys.executable).with_name("ansible-playbook"))
+        command = str(Path(sys.executable).with_name("espalier"))
         done = subprocess.run(
-            [playbook, "site.yml", "-i", str(path)],
+            [command, "site", "-i", str(path)],
             cwd=KIT,
             capture_output=True,
             text=True,
@@ -113,10 +122,8 @@ def measure(name: str, trees: Path | None, folder: Path, logs: Path) -> str:
         )
         (logs / f"{name}.log").write_text(done.stdout + done.stderr)
         if done.returncode:
-            found = re.findall(
-                r"(?m)^.*(?:ERROR|FAILED|fatal:|failed:).*$", done.stdout + done.stderr
-            )
-            return f"| {name} | {lines} | | | {(found or ['see its log'])[0][:300]} |"
+            told = (done.stdout + done.stderr).rpartition("FAILED\n")[2]
+            return f"| {name} | {lines} | | | {' '.join(told.split())[:400]} |"
         host = yaml.safe_load((INVENTORIES / f"{name}.yml").read_text())["project"]["domains"][0]
         wrong = page_error(host)
         seconds = time.monotonic() - began

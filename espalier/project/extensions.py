@@ -78,5 +78,5 @@ EXTENSIONS = {
 
 def unknown(name: str) -> str:
     """The end of the sentence for an extension that is not in the table."""
-    known = suggestion(name, EXTENSIONS, "those that it has are in docs/project.md")
+    known = suggestion(name, EXTENSIONS, "those that it has are in docs/project.md of the kit")
     return f'for the PostgreSQL extension "{name}" the kit knows no Debian package: {known}'

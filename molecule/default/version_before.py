@@ -153,7 +153,11 @@ class Takeover:
         tree = version_before()
         playbook = programs(tree) / "ansible-playbook"
         config = str(tree / "ansible.cfg")
-        self.run(playbook, "site.yml", "-i", self.inventory, cwd=tree, ANSIBLE_CONFIG=config)
+        # Outside of its own clone a relative directory would be the inventory's.
+        project = next(iter(self.machines.values()))["project"]
+        own = json.dumps({"project": project | {"directory": str(ROOT / project["directory"])}})
+        options = ("-i", self.inventory, "--extra-vars", own)
+        self.run(playbook, "site.yml", *options, cwd=tree, ANSIBLE_CONFIG=config)
         self.live()
 
     def take_over(self) -> None:

@@ -71,7 +71,10 @@ def explain_django(what: str, sqlite: Sequence[str] = ()) -> Callable[[str], str
                 " (add the package to the requirements, or to `extra_requirements:` in project.yml)"
             )
         elif re.match(r"KeyError|[\w.]*ImproperlyConfigured|[\w.]*UndefinedValueError", cause):
-            hint = " (a missing environment variable belongs under `environment:` in project.yml)"
+            hint = (
+                " (a missing environment variable belongs under `environment:` in project.yml, a "
+                "file that is not in git under `files:`)"
+            )
         return f"{what}: {cause}{hint or write_hint(output, sqlite)}"
 
     return explain

@@ -11,6 +11,9 @@ from typing import Any
 
 from espalier_machine.release.errors import ReleaseError
 
+# The name that the Python index had until 2018. Old lists still name it; it leads to the new one.
+OLD_INDEX, INDEX = "https://pypi.python.org/simple", "https://pypi.org/simple"
+
 
 @dataclasses.dataclass(frozen=True)
 class Requirements:
@@ -53,6 +56,9 @@ def read_requirements(build: Mapping[str, Any], tree: Path) -> Requirements:
             raise ReleaseError("install", sentence) from error
         if given["kind"] != "requirements":
             return
+        if OLD_INDEX in texts[name]:
+            texts[name] = texts[name].replace(OLD_INDEX, INDEX)
+            (tree / name).write_text(texts[name])
         for line in logical_lines(texts[name]):
             pattern = r"(-r|-c|--requirement|--constraint)[\s=]*([^\s:]+)$"
             if include := re.match(pattern, line):

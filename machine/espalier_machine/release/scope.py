@@ -27,7 +27,13 @@ RESERVE = 64 * MEGABYTE  # or a tenth of the machine, for what serves to grow me
 GAP = 16 * MEGABYTE
 HOUR = 3600
 # Seconds that a step may take. What migrations and hooks need, only their author knows.
-TIME_LIMITS = {"install": HOUR, "check": HOUR // 4, "static": HOUR, "compile": HOUR // 4}
+TIME_LIMITS = {
+    "install": HOUR,
+    "build": HOUR,
+    "check": HOUR // 4,
+    "static": HOUR,
+    "compile": HOUR // 4,
+}
 GRACE = 60  # seconds after which systemd ends what this program could not
 LAUNCH = (
     "import sys; sys.path.insert(0, sys.argv[1]); from espalier_machine.release import bounded; "

@@ -84,7 +84,9 @@ def load_settings(machine: Machine, release: Release, of_site: str = "") -> dict
             failed[name] = error
             # What nothing names was a guess; but what is named is meant, and only lacks variables.
             if candidates[name] and error.missing():
-                break
+                asked = ask_for_all(machine, release, name, error)
+                if asked is not error.error:
+                    raise asked from error
             continue
         if name != record["settings"]:
             record["settings"] = name
@@ -107,14 +109,16 @@ def check(
     release: Release,
     settings: str,
     stand_ins: Mapping[str, str] | None = None,
+    *,
+    alone: bool = False,
 ) -> dict[str, Any]:
-    """Load settings in a process of their own; with stand-ins, the settings alone.
+    """Load settings in a process of their own, perhaps with stand-ins; `alone`: without the apps.
 
     Raises Unloadable.
     """
     script = templates.read(__package__, "settings_check.py")
     argv = [release.python, "-c", script, str(release.path / "code")]
-    argv += ["--settings"] if stand_ins is not None else []
+    argv += ["--settings"] if alone else []
     own = release_environment(release.record | {"settings": settings}, release.path)
     env = machine.environment(release) | own | dict(stand_ins or {})
     explain = explain_django(f"the settings {settings} do not load here")
@@ -136,7 +140,7 @@ def check(
             for name, where, text in (json.loads(told[-1]) if told else ())
         }
         raise Unloadable(error, missed) from error
-    return json.loads(last_line(out)) if stand_ins is None else {}
+    return {} if alone else json.loads(last_line(out))
 
 
 def ask_for_all(
@@ -144,6 +148,12 @@ def ask_for_all(
 ) -> ReleaseError:
     """The error that names every variable that is missing; or the failure, where none is."""
     first, last = failure.error, failure
+    # Settings that load by themselves are not what fails: an app is, perhaps for a variable.
+    alone = False
+    try:
+        check(machine, release, settings, alone=True)
+    except Unloadable as of_settings:
+        alone, last = True, of_settings
     needed: dict[str, Variable] = {}
     values: dict[str, str] = {}
     for _ in range(MOST_VARIABLES):
@@ -153,7 +163,7 @@ def ask_for_all(
         for value in STAND_INS.get(variable.kind, ("1",)):
             values[variable.name] = value
             try:
-                check(machine, release, settings, values)
+                check(machine, release, settings, values, alone=alone)
             except Unloadable as next_one:
                 changed = next_one.cause != last.cause
                 more = next_one.missing()

@@ -74,6 +74,14 @@ def test_requirements_follow_includes_and_tell_constraints_apart(tmp_path):
     assert read.constraints == ("code/pins.txt",)
 
 
+def test_the_old_name_of_the_index_is_the_new_one(tmp_path):
+    (tmp_path / "all.txt").write_text("-i https://pypi.python.org/simple\nDjango\n")
+    wanted = {"kind": "requirements", "path": "all.txt", "spec": ""}
+    read = read_requirements({"requirements": wanted}, tmp_path)
+    assert read.texts == {"all.txt": "-i https://pypi.org/simple\nDjango\n"}
+    assert (tmp_path / "all.txt").read_text() == read.texts["all.txt"]
+
+
 def test_a_missing_include_is_named(tmp_path):
     (tmp_path / "r.txt").write_text("-r gone.txt\n")
     wanted = {"kind": "requirements", "path": "r.txt", "spec": ""}

@@ -87,6 +87,27 @@ def test_a_variable_that_is_not_the_reason_is_not_blamed(machine):
         load_settings(machine, release(machine, {"one.py": text}))
 
 
+def test_a_variable_with_a_default_is_not_asked_for(machine):
+    text = """
+import importlib, os
+try:
+    importlib.import_module(os.getenv("CONFIGURATION", "nothing"))
+except ImportError as error:
+    raise ValueError(f"no configuration: {error}")
+"""
+    with pytest.raises(ReleaseError, match="do not load here: ValueError: no configuration"):
+        load_settings(machine, release(machine, {"one.py": text}))
+
+
+def test_an_app_that_fails_is_no_matter_of_a_variable(machine):
+    files = {
+        "one.py": 'import os\nX = os.environ.get("COLOUR")\nINSTALLED_APPS = ["shop"]\n',
+        "shop/__init__.py": "raise ValueError('the shop is closed')\n",
+    }
+    with pytest.raises(ReleaseError, match="do not load here: ValueError: the shop is closed"):
+        load_settings(machine, release(machine, files))
+
+
 def test_the_first_candidate_that_loads_is_taken(machine):
     files = {"one.py": "import nothing_of_that_name\n", "two.py": FINE}
     made = release(machine, files, candidates=[["one", "Dockerfile line 1"], ["two", "manage.py"]])

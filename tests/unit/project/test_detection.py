@@ -113,6 +113,12 @@ def test_wsgi_is_preferred_and_asgi_taken_when_alone(tmp_path):
     assert (found.application.value, found.interface) == ("mysite.asgi:application", "asgi")
 
 
+def test_a_package_named_asgi_holds_the_application(tmp_path):
+    files = {"mysite/asgi/__init__.py": ASGI, "mysite/wsgi.py": None}
+    found = detected(tmp_path, files)
+    assert (found.application.value, found.interface) == ("mysite.asgi:application", "asgi")
+
+
 @pytest.mark.parametrize(
     "files",
     [

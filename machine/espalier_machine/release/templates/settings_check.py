@@ -22,6 +22,14 @@ class Recorder(type(os.environ)):
             note(name)
             raise
 
+    def get(self, name, default=None):
+        try:
+            return super().__getitem__(name)
+        except KeyError:
+            if default is None:  # with a default, no variable is missed
+                note(name)
+            return default
+
 
 def note(name):
     frame, found = sys._getframe(2), None
