@@ -96,7 +96,7 @@ PARTS := lint unit default short-release smoke heavy
 # Scenario@Debian. Over so many commits as there are entries, CI runs each of them.
 HEAVY := climb@debian-13 replicas@debian-12 release@debian-13 pgbouncer@debian-12 queue@debian-13 redis@debian-12 \
   app_servers@debian-13 front_door@debian-13 frontend@debian-13 debian12@debian-12 reach@debian-13 wagtail@debian-13 replicas@debian-13 \
-  pgbouncer@debian-13 app_servers@debian-12 redis@debian-13 integrations@debian-13
+  pgbouncer@debian-13 app_servers@debian-12 redis@debian-13 integrations@debian-13 requirements@debian-13
 
 .PHONY: test
 test:  ## everything that CI runs

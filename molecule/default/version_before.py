@@ -46,8 +46,11 @@ PAUSE = 0.1  # seconds between a visitor's requests: traffic, not a benchmark, o
 # Where the kit writes files on a machine, apart from data and releases.
 CONFIGURED = ("/etc", "/usr/local", "/usr/lib/systemd", "/var/lib/espalier")
 FILES = f"""
-import hashlib, json, os
+import glob, hashlib, json, os
 found = {{}}
+for path in glob.glob("/srv/*/*/"):
+    known = os.stat(path)
+    found[path.rstrip("/")] = [oct(known.st_mode), known.st_uid, known.st_gid, "a directory"]
 for top in {CONFIGURED!r}:
     for folder, _, names in os.walk(top):
         for name in names:
