@@ -91,7 +91,7 @@ diagrams: .venv/.installed  ## draw those of the docs anew
 #   short-release   6        a few releases under traffic; a control machine that is killed; site.yml against a release
 #   smoke           3        what a person types, for what the last issues changed: tests/smoke
 #   heavy           5 to 20  one of HEAVY, chosen by the count of commits: reach, front_door and frontend 5, integrations and pgbouncer 7, queue, redis and replicas 11, app_servers
-#                            and wagtail 13, debian12 14, climb 18, release 20 (with another scenario beside); large 17
+#                            and wagtail 13, debian12 14, climb 18, release 20 (with another scenario beside); large 17, small 10
 PARTS := lint unit default short-release smoke heavy
 # Scenario@Debian. Over so many commits as there are entries, CI runs each of them.
 HEAVY := climb@debian-13 replicas@debian-12 release@debian-13 pgbouncer@debian-12 queue@debian-13 redis@debian-12 \
@@ -108,9 +108,9 @@ test:  ## everything that CI runs
 
 .PHONY: test-all
 test-all:  ## lint, units and every scenario, those of the tiers on both releases of Debian; takes hours
-	@$(MAKE) --no-print-directory test PARTS="lint unit default smoke $(HEAVY) large@debian-13"
-.PHONY: $(HEAVY) large@debian-13
-$(HEAVY) large@debian-13: test-prerequisites
+	@$(MAKE) --no-print-directory test PARTS="lint unit default smoke $(HEAVY) large@debian-13 small@debian-13"
+.PHONY: $(HEAVY) large@debian-13 small@debian-13
+$(HEAVY) large@debian-13 small@debian-13: test-prerequisites
 	LAB_IMAGE=$(lastword $(subst @, ,$@)) molecule test --scenario-name $(firstword $(subst @, ,$@))
 
 .PHONY: lint

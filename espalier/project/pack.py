@@ -14,6 +14,7 @@ from espalier.project.detection.detect import Detected, detect, refuse_server
 from espalier.project.detection.locks import exported_path
 from espalier.project.detection.settings_choice import refuse_missing
 from espalier.project.exported import export
+from espalier.project.rules.build_on import refuse_other_machine
 from espalier.project.schema import WHERE, Project, check
 from espalier.project.source.added import add_files
 from espalier.project.source.fetch import fetch
@@ -43,6 +44,7 @@ def pack(
     show: Callable[[Sequence[str]], None] = lambda lines: None,
     where: str = WHERE,
     inventory: Path | None = None,
+    machines: Collection[str] = (),
 ) -> Packed:
     """Check, fetch, detect and build.
 
@@ -56,12 +58,14 @@ def pack(
         run: starts git, pip and uv.
         show: gets the detected lines before they are used.
         where: the file to name in sentences.
+        machines: those that run Django, of which one may build for the others.
         inventory: what a path after `from:` is relative to; `base_dir`, if none is given.
 
     Raises:
         ProjectError: from the first step that fails.
     """
     checked = check(project, where)
+    refuse_other_machine(checked.build_on, machines, where)
     source = fetch(checked, base_dir, cache_dir, run, where)
     source = add_files(checked, source, inventory or base_dir, where)
     detected = detect(checked, source, where, tiers)

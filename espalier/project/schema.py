@@ -24,6 +24,7 @@ from espalier.project.errors import ProjectError
 from espalier.project.rules import code, interpreter, proxies, remotes, runtime, site, source
 from espalier.project.rules.basics import DOTTED, InvalidValue, choice, flag, list_of, matching
 from espalier.project.rules.build import build_commands
+from espalier.project.rules.build_on import machine_name
 from espalier.project.rules.database import database as rule_of_database
 from espalier.project.rules.email import email as rule_of_email
 from espalier.project.rules.files import files as files_rule
@@ -135,6 +136,8 @@ class Project(BaseModel):
     # None is "not stated": it is detected. () is none.
     build: Annotated[tuple[str, ...], Rule(build_commands)] | None = None
     node: Annotated[bool, Rule(flag)] | None = None
+    # A machine that builds wheels for the others.
+    build_on: Annotated[str, Rule(machine_name)] = ""
     overlay: Annotated[bool, Rule(flag)] = True
     # Absolute, or relative to the root of the project's tree.
     writable: Annotated[tuple[str, ...], Rule(writable_directories)] = ()

@@ -53,6 +53,33 @@ def choose_new(
     return ids
 
 
+def check_platforms(statuses: Mapping[str, Status], builder: str) -> None:
+    """Refuse wheels from a machine whose compiled code the others may not be able to run.
+
+    Args:
+        statuses: per machine.
+        builder: the machine that builds for the others; "" where none does.
+
+    Raises:
+        SiteError: a machine has another Debian or processor, or does not tell.
+    """
+    for name, status in statuses.items() if builder else ():
+        here, there = status.get("platform"), statuses[builder].get("platform")
+        if not (here and there):
+            older = name if there else builder
+            raise SiteError(
+                f"project.build_on: the release command of {older} is of an older kit, and cannot "
+                "hand wheels over: run site.yml."
+            )
+        if here != there:
+            raise SiteError(
+                f"project.build_on: {builder} is {there}, and {name} is {here}, so wheels of the "
+                f"one may not run on the other: name a machine that is {here}, or remove "
+                "`build_on:`.",
+                2,
+            )
+
+
 def choose_previous(
     statuses: Mapping[str, Status], machines: Sequence[str], wanted: str
 ) -> dict[str, str]:

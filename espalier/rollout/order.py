@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from espalier.rollout.choice import choose_new, choose_previous, is_live_everywhere
+from espalier.rollout.choice import check_platforms, choose_new, choose_previous, is_live_everywhere
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Order:
             before the one that is live.
         caching: machines whose nginx caches pages of the release before.
         hooks: the moments of a release for which the project has commands.
+        build_on: the machine of `machines` that builds before the others, which take its wheels; ""
+            where each builds for itself.
         only_plan: build on the first machine, compare with what is live, and stop.
         only_known_fronts: whether a machine's own nginx has to answer with the release only where
             it answered with the one before. `site.yml` configures nginx after Django, so on a
@@ -41,6 +43,7 @@ class Order:
     rollback_to: str | None = None
     caching: tuple[str, ...] = ()
     hooks: tuple[str, ...] = ()
+    build_on: str = ""
     only_plan: bool = False
     only_known_fronts: bool = False
 
@@ -185,7 +188,7 @@ def _way(order: Order, done: Sequence[Done]) -> Iterator[list[Task]]:
     yield [Task("plan", first)]
     statuses, ids = answers(done, "status"), releases(done)
     if order.only_plan:
-        yield _builds(order, statuses, ids, [first])
+        yield from _builds_in_turn(order, statuses, ids, [first])
         yield [Task("compare", first, ids[first])]
         return
     if is_live_everywhere(statuses, ids):
@@ -193,7 +196,7 @@ def _way(order: Order, done: Sequence[Done]) -> Iterator[list[Task]]:
     if order.is_rollback:
         yield [Task("check", first, ids[first])]
     else:
-        yield _builds(order, statuses, ids, order.machines)
+        yield from _builds_in_turn(order, statuses, ids, order.machines)
         if "before_migrate" in order.hooks:
             yield [Task("prehook", first, f"before_migrate:{ids[first]}")]
         yield [Task("migrate", first, ids[first])]
@@ -211,6 +214,21 @@ def _way(order: Order, done: Sequence[Done]) -> Iterator[list[Task]]:
     moment = "after_rollback" if order.is_rollback else "after_switch"
     if moment in order.hooks:
         yield [Task("hook", first, moment)]
+
+
+def _builds_in_turn(
+    order: Order,
+    statuses: Mapping[str, Mapping[str, Any]],
+    ids: Mapping[str, str],
+    machines: Sequence[str],
+) -> Iterator[list[Task]]:
+    """The stages of building: all at the same time, or once one has built wheels for the others."""
+    others = _builds(order, statuses, ids, [one for one in machines if one != order.build_on])
+    if order.build_on and (others or order.build_on in machines):
+        yield _builds(order, statuses, ids, [order.build_on])
+        if others:
+            yield [Task("wheels", order.build_on, ids[order.build_on])]
+    yield others
 
 
 def _builds(
@@ -257,5 +275,6 @@ def answer_plan(order: Order, done: Sequence[Done]) -> dict[str, str]:
     """
     statuses = answers(done, "status")
     if order.rollback_to is None:
+        check_platforms(statuses, order.build_on)
         return choose_new(statuses, order.machines, order.identity, order.new_id)
     return choose_previous(statuses, order.machines, order.rollback_to)

@@ -48,6 +48,7 @@ def pack(site: Site, version: str = "") -> Archive:
         site.requirements,
         tiers=site.topology["tiers"],
         inventory=site.inventory,
+        machines=site.app_machines,
     )
     build = packed.archive.build
     note = f"{build['source']} {build['version']} {build['revision'][:12]}".strip()

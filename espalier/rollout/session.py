@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from pyinfra.api.host import Host
@@ -62,9 +64,9 @@ class Session:
         try:
             archive = self._pack(order)
             # Before anybody asks what is live: that is true only as long as nobody else releases.
-            with self._locked(order) as guard:
+            with self._locked(order) as guard, TemporaryDirectory() as folder:
                 order = self._complete(order, archive)
-                transport = self._transport(archive, guard.lock.tokens)
+                transport = self._transport(archive, guard.lock.tokens, Path(folder))
                 return run_order(
                     order,
                     lambda task: guard.perform(task, transport.perform),
@@ -98,6 +100,7 @@ class Session:
         # They are for the site, so they are run where its first machine is part of it.
         is_whole = order.first == site.app_machines[0]
         hooks = (site.project.get("hooks") or {}) if is_whole else {}
+        builder = str(site.project.get("build_on") or "")
         return Order(
             machines=order.machines,
             batches=order.batches,
@@ -105,12 +108,16 @@ class Session:
             new_id=new_release_id(identity) if archive else "",
             rollback_to=order.rollback_to,
             caching=tuple(caching) if site.project.get("microcache") else (),
+            # Under --limit it may be left out, and then each builds for itself.
+            build_on=builder if builder in order.machines else "",
             hooks=tuple(moment for moment, commands in hooks.items() if commands),
             only_plan=self.request.only_plan,
             only_known_fronts=self.request.only_known_fronts,
         )
 
-    def _transport(self, archive: Archive | None, tokens: Mapping[str, str]) -> Transport:
+    def _transport(
+        self, archive: Archive | None, tokens: Mapping[str, str], folder: Path
+    ) -> Transport:
         def add_to_plan(plan: dict[str, Any]) -> None:
             add_commits(plan, self.site, self.request.version)
 
@@ -120,6 +127,7 @@ class Session:
             variables=self.site.variables,
             check_reachable=reachability(self.remote),
             archive=archive.path if archive else None,
+            wheels=folder / "wheels.tar",
             by=self.request.by or current_user(),
             accept=self.request.accept,
             tokens=tokens,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ class Transport:
         hosts: pyinfra's connected hosts, by machine.
         variables: how each machine is reached, which has the password for sudo.
         archive: what is to be built, here; None for a rollback.
+        wheels: where those that one machine has built for the others are kept here.
         by: who releases.
         accept: migrations that are unsafe and wanted all the same.
         tokens: of the site's lock, by machine.
@@ -59,6 +61,7 @@ class Transport:
     check_reachable: Callable[[str], None]
     variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     archive: Path | None = None
+    wheels: Path | None = None
     by: str = ""
     accept: Sequence[str] = ()
     tokens: Mapping[str, str] = field(default_factory=dict)
@@ -83,6 +86,8 @@ class Transport:
     def _perform(self, task: Task) -> tuple[Mapping[str, Any], str]:
         if task.step == "build":
             return self._build(task)
+        if task.step == "wheels":
+            return self._fetch_wheels(task)
         if task.step == "purge":
             # Before nginx was configured for it there are neither the command nor cached pages.
             purge = ["sh", "-c", PURGE, "purge", task.release]
@@ -127,25 +132,53 @@ class Transport:
         assert self.archive
         target = archive_path(self.project, self.archive.name)
         self._upload(task.machine, self.archive, target)
-        settings = ["--settings", task.settings] if task.settings else []
-        data = self.ask(task.machine, ["prepare", target, "--id", task.release, *settings])
+        command = ["prepare", target, "--id", task.release]
+        command += ["--settings", task.settings] if task.settings else []
+        if self.wheels and self.wheels.exists():
+            with self._folder(task.machine) as folder:
+                wheels = f"{folder}/{self.wheels.name}"
+                if not self.hosts[task.machine].put_file(str(self.wheels), wheels):
+                    raise SiteError("the wheels could not be copied there.")
+                data = self.ask(task.machine, [*command, "--wheels", wheels])
+        else:
+            data = self.ask(task.machine, command)
         if not data["changed"]:
             return data, "was built before"
         return data, f"settings {data['settings']}" if data.get("settings") else ""
 
+    def _fetch_wheels(self, task: Task) -> tuple[Mapping[str, Any], str]:
+        """Bring what a machine has built here, for the others."""
+        assert self.wheels
+        with self._folder(task.machine) as folder:
+            file = f"{folder}/{self.wheels.name}"
+            data = self.ask(task.machine, ["wheels", task.release, file])
+            if not data["wheels"]:
+                return data, "none was built"
+            if not self.hosts[task.machine].get_file(file, str(self.wheels)):
+                raise SiteError("the wheels could not be copied from there.")
+        return data, ", ".join(name.split("-")[0] for name in data["wheels"])
+
     def _upload(self, machine: str, archive: Path, target: str) -> None:
         """Put the archive on a machine, readable by root only."""
-        # A directory of our own, as nobody else on the machine may read a project's code.
-        made = self._shell(machine, "mktemp -d")
-        folder = (made.lines or [""])[-1]
-        if not made.good or not folder.startswith("/"):
-            raise SiteError(f"no directory for the archive could be made: {made.last_words}")
-        local = f"{folder}/{archive.name}"
-        try:
+        with self._folder(machine) as folder:
+            local = f"{folder}/{archive.name}"
             if not self.hosts[machine].put_file(str(archive), local):
                 raise SiteError("the archive could not be copied there.")
             install = ["install", "-m", "600", local, target]
             self.run(machine, install, "the archive could not be copied there")
+
+    @contextmanager
+    def _folder(self, machine: str) -> Iterator[str]:
+        """A directory of our own on a machine, for as long as the block runs.
+
+        Nobody else there may read a project's code.
+        """
+        made = self._shell(machine, "mktemp -d")
+        folder = (made.lines or [""])[-1]
+        if not made.good or not folder.startswith("/"):
+            raise SiteError(f"no directory for files could be made: {made.last_words}")
+        try:
+            yield folder
         finally:
             self._shell(machine, shlex.join(["rm", "-rf", folder]))
 

@@ -9,13 +9,14 @@
 
 Arguments: `project` (the dictionary of group_vars/all/project.yml), and optionally `overlay` (the
 directory that holds espalier_overlay), `extra_requirements` (lists, by the server that runs the
-project), `tiers` (those of the site), `cache` (directory) and `base` (what a relative `directory:`
-is relative to; by default the root of the project that the inventory belongs to). Needs no
-connection, changes no machine, works in check mode. A path after `from:` in `files:` is relative to
-the inventory. Returns `project_build`: `archive` (path), `identity`, `name`, `build` (build.json),
-`project` (checked, with defaults, without `SECRET` and a password in the URL), `extensions` (of
-PostgreSQL, stated and found), `packages` (of Debian, where Django runs), `python_downloads` (where
-a Python that the project names can be had) and `notes` (the lines that were shown).
+project), `tiers` (those of the site), `machines` (those that run Django), `cache` (directory) and
+`base` (what a relative `directory:` is relative to; by default the root of the project that the
+inventory belongs to). Needs no connection, changes no machine, works in check mode. A path after
+`from:` in `files:` is relative to the inventory. Returns `project_build`: `archive` (path),
+`identity`, `name`, `build` (build.json), `project` (checked, with defaults, without `SECRET` and a
+password in the URL), `extensions` (of PostgreSQL, stated and found), `packages` (of Debian, where
+Django runs), `python_downloads` (where a Python that the project names can be had) and `notes` (the
+lines that were shown).
 
 The work is done by `espalier.project`; here are only Ansible's arguments and results.
 """
@@ -56,7 +57,9 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
     _requires_connection = False
     _supports_check_mode = True
-    _VALID_ARGS = frozenset({"project", "overlay", "extra_requirements", "tiers", "cache", "base"})
+    _VALID_ARGS = frozenset(
+        {"project", "overlay", "extra_requirements", "tiers", "machines", "cache", "base"}
+    )
 
     def run(
         self, tmp: str | None = None, task_vars: dict[str, Any] | None = None
@@ -81,6 +84,7 @@ class ActionModule(ActionBase):
                 Path(arguments.get("overlay") or paths.OVERLAY),
                 arguments.get("extra_requirements") or {},
                 tiers=arguments.get("tiers") or (),
+                machines=arguments.get("machines") or (),
                 show=show,
                 inventory=inventory,
             )

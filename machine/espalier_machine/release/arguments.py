@@ -20,6 +20,7 @@ COMMANDS = {
     "check": ("ID", "refuse a rollback that the database does not allow any more"),
     "plan": ("ID", "say what a built release would change"),
     "probe": ("", "ask the live release through this machine's nginx"),
+    "wheels": ("ID FILE", "write the wheels that were built for a release into a tar"),
     "remove": ("ID", "remove a release that nothing runs from"),
     "clean": ("", "remove old releases and leftovers"),
     "hold": ("WHAT", "hold the lock over the whole site, as the control machine does"),
@@ -28,7 +29,7 @@ COMMANDS = {
     "list": ("", "list the releases on this machine"),
     "status": ("", "say what is live and how it is"),
 }
-READING = ("list", "status", "log", "probe", "manage", "check", "plan")  # need no lock
+READING = ("list", "status", "log", "probe", "manage", "check", "plan", "wheels")  # need no lock
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -56,6 +57,12 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
             sub.add_argument("--id", default=None, help="name of the release (default: the time)")
             text = "of several, what the site's other machines have (default: what this one has)"
             sub.add_argument("--settings", default="", metavar="MODULE", help=text)
+            if name == "prepare":
+                text = "wheels that another machine has built, as `release wheels` writes them"
+                sub.add_argument("--wheels", type=Path, metavar="FILE", help=text)
+        elif operand == "ID FILE":
+            sub.add_argument("id", metavar="ID")
+            sub.add_argument("file", type=Path, metavar="FILE")
         elif operand == "WORDS":
             sub.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND …")
         elif operand == "WHAT":
@@ -73,5 +80,6 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "token": "",
         "only_here": False,
         "accept": [],
+        "wheels": None,
     }
     return argparse.Namespace(**defaults | vars(args))

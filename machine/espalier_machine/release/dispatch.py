@@ -52,4 +52,6 @@ def find_command(name: str) -> Run:
             from espalier_machine.release.commands.status import run
         case "switch":
             from espalier_machine.release.commands.switch import run
+        case "wheels":
+            from espalier_machine.release.commands.wheels import run
     return run

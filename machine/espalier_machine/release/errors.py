@@ -15,6 +15,10 @@ class ReleaseError(Exception):
     detail: str = ""
 
 
+class OutOfMemory(ReleaseError):
+    """A command was ended as it needs more memory than there is; nothing installed changes that."""
+
+
 class UsageError(Exception):
     """The command was called wrongly; the message is a sentence for a person."""
 

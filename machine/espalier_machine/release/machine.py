@@ -18,7 +18,7 @@ from espalier_machine.release import history
 from espalier_machine.release.children import end_group, set_nice
 from espalier_machine.release.config import Config
 from espalier_machine.release.environment import given_names, parse_environment
-from espalier_machine.release.errors import ReleaseError, UsageError
+from espalier_machine.release.errors import OutOfMemory, ReleaseError, UsageError
 from espalier_machine.release.progress import Progress
 from espalier_machine.release.record import Release, valid_id
 from espalier_machine.release.scope import (
@@ -150,7 +150,7 @@ class Machine:
             output = out + err
             tail = "\n".join(output.splitlines()[-OUTPUT_KEPT:])
             if scope and was_killed(took, process.returncode):
-                raise ReleaseError(step, needs_more_memory(step, scope.bound, took), tail)
+                raise OutOfMemory(step, needs_more_memory(step, scope.bound, took), tail)
             raise ReleaseError(step, explain(output), tail)
         return out
 

@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from espalier_machine.common import system, templates
-from espalier_machine.release.errors import ReleaseError
+from espalier_machine.release.errors import OutOfMemory, ReleaseError
 from espalier_machine.release.machine import Machine
 from espalier_machine.release.requirements import requirement_name
 
@@ -72,6 +72,8 @@ def with_packages(machine: Machine, run: Callable[[], str]) -> str:
     while True:
         try:
             return run()
+        except OutOfMemory:
+            raise
         except ReleaseError as error:
             wanted = [one for one in missing(error.detail) if one not in tried]
             if not wanted:

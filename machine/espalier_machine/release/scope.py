@@ -19,7 +19,7 @@ from pathlib import Path
 
 from espalier_machine.common import system
 from espalier_machine.release import memory
-from espalier_machine.release.errors import ReleaseError
+from espalier_machine.release.errors import OutOfMemory, ReleaseError
 from espalier_machine.release.memory import MEGABYTE, Faults, Memory, Taken
 
 RESERVE = 64 * MEGABYTE  # or a tenth of the machine, for what serves to grow meanwhile
@@ -140,7 +140,7 @@ class Scope:
                 return process.communicate(stdin, LOOK)
             stdin = None  # it is on its way, and is not taken twice
             if crawl.seen(time.monotonic(), memory.faults(str(process.pid))):
-                raise ReleaseError(self.step, needs_more_memory(self.step, self.bound, None))
+                raise OutOfMemory(self.step, needs_more_memory(self.step, self.bound, None))
             if time.monotonic() > deadline:
                 raise ReleaseError(self.step, self.takes_too_long())
 
@@ -168,7 +168,7 @@ def needs_more_memory(step: str, bound: Bound, took: Taken | None) -> str:
     helps = ["more swap" if bound.free.swap else "swap", "a larger machine"]
     if step == "install":
         wheels = "requirements that come as wheels (such as `psycopg[binary]` for `psycopg[c]`)"
-        helps.insert(0, wheels)
+        helps[:0] = [wheels, "another machine of the site that builds them (`build_on:`)"]
     return (
         f"it needs more memory than can be spared here: it was ended at {peak // MEGABYTE} MB; "
         f"{bound.free}, and {(bound.free.available - bound.memory) // MEGABYTE} MB are kept for "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 from typing import Any
 
@@ -58,6 +59,14 @@ def release_rows(machine: Machine) -> list[dict[str, Any]]:
         | {"rolled_back": release.id in been_live and release.id not in good}
         for release in machine.all()
     ]
+
+
+def platform_here() -> str:
+    """What compiled code of one machine must have in common with another: Debian's release, and
+    the processor.
+    """
+    system = platform.freedesktop_os_release()
+    return f"{system['NAME']} {system.get('VERSION_ID', '')} on {platform.machine()}"
 
 
 def python_here(machine: Machine) -> str:

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from espalier_machine.release import native, wheels
-from espalier_machine.release.errors import ReleaseError
+from espalier_machine.release.errors import OutOfMemory, ReleaseError
 from espalier_machine.release.machine import Machine
 
 # What uv 0.13.9 printed on machines without a compiler, and without git.
@@ -100,6 +100,17 @@ def test_a_command_that_fails_all_the_same_fails_once_nothing_new_is_known(machi
     with pytest.raises(ReleaseError):
         native.with_packages(machine, fail)
     assert len(runs) == 3, "what is there already helps no more"
+
+
+def test_what_needs_more_memory_brings_no_compiler(machine, root):
+    debian = root(Debian([*native.COMPILER]))
+
+    def fail():
+        raise OutOfMemory("install", "it needs more memory", NO_COMPILER)
+
+    with pytest.raises(OutOfMemory):
+        native.with_packages(machine, fail)
+    assert debian.installed == []
 
 
 def test_the_name_is_taken_that_this_debian_has(machine, root):

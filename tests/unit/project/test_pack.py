@@ -6,6 +6,9 @@ import gzip
 import hashlib
 import time
 
+import pytest
+
+from espalier.project.errors import ProjectError
 from espalier.project.pack import pack
 from tests.unit.project.samples import PLAIN, repository, write
 
@@ -51,3 +54,14 @@ def test_the_identity_of_an_archive_stays(tmp_path):
     assert hashlib.sha256(content).hexdigest() == (
         "596a1fb0a2f93883067c698479946b8854e417f72861c657a6614c7897365205"
     )
+
+
+def test_only_a_machine_that_runs_django_builds_for_the_others(tmp_path, overlay):
+    root = write(tmp_path / "site", PLAIN)
+    values = {"directory": str(root), "name": "orchard", "build_on": "vps2"}
+    plain = pack({**values, "build_on": None}, tmp_path, tmp_path / "cache", overlay)
+    packed = pack(values, tmp_path, tmp_path / "cache", overlay, machines=["vps1", "vps2"])
+    assert packed.archive.identity == plain.archive.identity, "it is another release"
+    with pytest.raises(ProjectError, match=r"build_on: vps2 is no machine that runs Django") as no:
+        pack(values, tmp_path, tmp_path / "cache", overlay, machines=["web1"])
+    assert str(no.value).endswith("they are `web1`.")

@@ -59,6 +59,7 @@ def test_everything_stated():
             "static_url": "/assets/",
             "media_url": "/files/up/",
             "overlay": False,
+            "build_on": "vps1",
             "writable": ["/var/lib/shop/", "data/"],
             "files": {"certs/ca.pem": {"from": "ca.pem"}, "shop/keys.py": "KEY = 's3cret'\n"},
             "upload_limit_mb": 100,
@@ -94,6 +95,7 @@ def test_everything_stated():
         "from": "Shop <a@b.example>",
         "tls": "starttls",
     }
+    assert checked.build_on == "vps1"
     assert checked.trusted_proxies == ("cloudflare", "198.51.100.7/32", "2001:db8::/32")
     assert checked.domains == ("shop.example.com", "203.0.113.10", "2001:db8::1")
     assert checked.environment == {"A": "x=1", "WORKERS": "3", "FLAG": "True"}
@@ -136,6 +138,7 @@ REFUSALS = [
         {**D, "zzzzzz": 1},
         "project.zzzzzz is not a key of `project`: the keys are `name`, `directory`",
     ),
+    ({**D, "build_on": "a b"}, 'project.build_on: "a b" is not the name of a machine in hosts.yml'),
     ({**D, "groups": ["a b"]}, 'project.groups: "a b" is not the name of a group of requirements'),
     ({"package": "x", "groups": ["s3"]}, "as in `package: fruit[s3]`"),
     ({**D, "python": 3.12}, "project.python: YAML reads 3.12 as a number: put it in quotes"),

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from espalier.inventory.site import SiteError
 from espalier.rollout.order import (
     Answer,
     Done,
@@ -294,3 +295,70 @@ def test_a_machine_that_has_nothing_live_is_told_what_the_site_has() -> None:
     ]
     del live["settings"]  # the program of an older kit
     assert {one.settings for one in _builds(order, statuses, ids, order.machines)} == {""}
+
+
+BUILDER = replace(ORDER, build_on="app2")
+
+
+def builds(order: Order, statuses: Any = None) -> list[list[str]]:
+    statuses = statuses or {name: status() for name in order.machines}
+    statuses = {name: one | {"platform": "Debian 13"} for name, one in statuses.items()}
+    stages = play(order, statuses)
+    return [stage for stage in stages if stage[0].split()[0] in ("build", "wheels")]
+
+
+def test_one_machine_builds_and_the_others_take_its_wheels() -> None:
+    assert builds(BUILDER) == [
+        ["build app2 id-new"],
+        ["wheels app2 id-new"],
+        ["build app1 id-new"],
+    ]
+
+
+def test_what_is_built_already_gives_its_wheels_and_takes_none() -> None:
+    assert builds(BUILDER, {"app1": status(), "app2": status("old", "new")}) == [
+        ["wheels app2 id-new"],
+        ["build app1 id-new"],
+    ]
+    assert builds(BUILDER, {"app1": status("old", "new"), "app2": status()}) == [
+        ["build app2 id-new"]
+    ]
+
+
+def test_a_comparison_is_built_there_too() -> None:
+    assert builds(replace(BUILDER, only_plan=True)) == [
+        ["build app2 id-new"],
+        ["wheels app2 id-new"],
+        ["build app1 id-new"],
+    ]
+    built = {"app1": status("old", "new"), "app2": status()}
+    assert builds(replace(BUILDER, only_plan=True), built) == []
+
+
+def test_wheels_that_cannot_be_had_end_a_release() -> None:
+    statuses = {name: status() | {"platform": "Debian 13"} for name in TWO}
+    assert play(BUILDER, statuses, fails("wheels"))[3:] == [
+        ["wheels app2 id-new"],
+        ["remove app2 id-new"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("platforms", "sentence"),
+    [
+        (("Debian 13", "Debian 12"), "app2 is Debian 12, and app1 is Debian 13, so wheels of"),
+        (("Debian 13", ""), "the release command of app2 is of an older kit"),
+        (("", "Debian 13"), "the release command of app1 is of an older kit"),
+        (("", ""), "the release command of app2 is of an older kit"),
+    ],
+)
+def test_wheels_are_taken_from_the_same_platform_only(
+    platforms: tuple[str, str], sentence: str
+) -> None:
+    done = [
+        Done(Task("status", name), Answer(status() | ({"platform": one} if one else {})))
+        for name, one in zip(TWO, platforms, strict=True)
+    ]
+    with pytest.raises(SiteError, match=sentence):
+        answer_plan(BUILDER, done)
+    assert answer_plan(ORDER, done) == {"app1": "id-new", "app2": "id-new"}

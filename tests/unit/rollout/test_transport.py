@@ -46,6 +46,10 @@ class Here:
         Path(target).write_bytes(Path(source).read_bytes())
         return True
 
+    def get_file(self, source: str, target: str) -> bool:
+        """Copy a file back."""
+        return self.put_file(source, target)
+
 
 @pytest.fixture
 def transport(tmp_path: Path) -> Transport:
@@ -113,3 +117,34 @@ def test_release_command_that_crashes_shows_its_last_words(
     answer = transport.perform(Task("status", "vps1"))
     assert "does not answer as it should" in answer.error
     assert answer.detail == "Traceback: no pears"
+
+
+WHEELS = """#!/bin/sh
+echo "$*" >> calls
+case "$*" in
+*" wheels "*) for file; do :; done; printf tar > "$file"
+  echo '{"ok": true, "wheels": ["uwsgi-2.0-cp313-cp313-linux_x86_64.whl"]}';;
+*) for file; do :; done; cat "$file" > taken; echo '{"ok": true, "changed": true}';;
+esac
+"""
+
+
+def test_wheels_of_one_machine_are_handed_to_the_next(transport: Transport, tmp_path: Path) -> None:
+    program(tmp_path, "release", WHEELS)
+    program(tmp_path, "install", "#!/bin/sh\n")
+    transport.archive, transport.wheels = tmp_path / "shop-1234.tar.gz", tmp_path / "wheels.tar"
+    transport.archive.write_text("")
+    assert transport.perform(Task("wheels", "vps1", "r1")).note == "uwsgi"
+    assert not transport.perform(Task("build", "vps1", "r1")).failed
+    assert (tmp_path / "taken").read_text() == "tar"
+    given, taken = (tmp_path / "calls").read_text().splitlines()
+    assert " wheels r1 " in given
+    assert " --id r1 --wheels " in taken
+    assert not list(tmp_path.glob("tmp.*")), "the directory for the copy is left behind"
+
+
+def test_nothing_is_copied_where_nothing_was_built(transport: Transport, tmp_path: Path) -> None:
+    program(tmp_path, "release", """#!/bin/sh\necho '{"ok": true, "wheels": []}'\n""")
+    transport.wheels = tmp_path / "wheels.tar"
+    assert transport.perform(Task("wheels", "vps1", "r1")).note == "none was built"
+    assert not transport.wheels.exists()

@@ -12,6 +12,7 @@ from espalier_machine.release.processes import process_states
 from espalier_machine.release.status import (
     is_unfinished,
     live_state,
+    platform_here,
     python_here,
     release_rows,
 )
@@ -48,5 +49,5 @@ def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     state |= {"unfinished": unfinished, "previous": previous}
     state["releases"] = release_rows(machine)
     state["site_lock"] = site_lock
-    state["python"] = python_here(machine)
+    state["python"], state["platform"] = python_here(machine), platform_here()
     return state | {"message": format_table(table)}

@@ -1,0 +1,158 @@
+#!/usr/bin/env python3
+"""Releases whose requirements are built beside a site under traffic, on a machine of 1 GiB.
+
+    builds.py -i molecule/small/inventory
+
+The site must be up. Each step is what a person types, and ends as it should or in one of two ways:
+the release is live, or it was refused with the memory that it took, and the site goes on. Whatever
+it is, no request fails. The last one must come to be live: what could not be built is a wheel.
+
+Exit status 1, unless every step ended so and nothing failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from pathlib import Path
+
+from espalier.environment import plain_environment
+from espalier.load.site import read_site
+from espalier.load.visitors import MAX_REQUESTS, MAX_SECONDS, Load
+
+ROOT = Path(__file__).resolve().parents[2]
+PROJECT = ROOT / ".lab/small/mysite"
+VENDOR = PROJECT / "vendor"
+REFUSED = "it needs more memory than can be spared here: it was ended at"
+VISITORS, PAUSE = 3, 0.1  # seconds between a visitor's requests
+
+# A package that takes 2 GiB to be built, 16 MiB at a time.
+PYPROJECT = """\
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "hungry"
+version = "1.0"
+"""
+BACKEND = """\
+def build_wheel(*arguments, **settings):
+    eaten = [bytearray(b"x" * (16 << 20)) for _ in range(128)]
+    raise SystemExit(f"it fits: {len(eaten)}")
+"""
+METADATA = "Metadata-Version: 2.1\nName: hungry\nVersion: 1.0\n"
+WHEEL = "Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+
+
+def make_sdist() -> None:
+    """Write the package's source."""
+    files = {"pyproject.toml": PYPROJECT, "backend.py": BACKEND, "PKG-INFO": METADATA}
+    with tarfile.open(VENDOR / "hungry-1.0.tar.gz", "w:gz") as tar:
+        for name, text in files.items():
+            member = tarfile.TarInfo(f"hungry-1.0/{name}")
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+
+
+def make_wheel() -> None:
+    """Write what building it would have come to."""
+    names = ("hungry.py", *(f"hungry-1.0.dist-info/{name}" for name in ("METADATA", "WHEEL")))
+    record = "".join(f"{name},,\n" for name in (*names, "hungry-1.0.dist-info/RECORD"))
+    with zipfile.ZipFile(VENDOR / "hungry-1.0-py3-none-any.whl", "w") as file:
+        for name, text in zip(names, ("", METADATA, WHEEL), strict=True):
+            file.writestr(name, text)
+        file.writestr("hungry-1.0.dist-info/RECORD", record)
+
+
+def espalier(inventory: Path, command: str, *arguments: str) -> tuple[int, str]:
+    """Run a command of the kit, with low priority: it would run on another machine."""
+    program = str(Path(sys.executable).with_name("espalier"))
+    done = subprocess.run(
+        ["nice", program, command, "-i", str(inventory), *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=None if "--json" in arguments else subprocess.STDOUT,
+        text=True,
+        env=plain_environment(),
+    )
+    return done.returncode, done.stdout
+
+
+def live(inventory: Path) -> tuple[str, bool]:
+    """The identity of what is live, and whether it is healthy."""
+    state = json.loads(espalier(inventory, "status", "--json")[1])["vps1"]["live"]
+    return state["identity"], state["healthy"]
+
+
+def release(inventory: Path, requirements: str, ends: tuple[bool, ...]) -> str:
+    """Release with more requirements; gives what is wrong with how it ended, if something is.
+
+    `ends`: whether it may come to be live, or be refused.
+    """
+    (PROJECT / "requirements.txt").write_text(requirements)
+    before = live(inventory)[0]
+    status, said = espalier(inventory, "release")
+    print(said, end="")
+    after, healthy = live(inventory)
+    if not healthy:
+        return "the site is not healthy afterwards"
+    if (status == 0) not in ends:
+        return f"the release ended with {status}"
+    if status == 0:
+        return "" if after != before else "what was released is not live"
+    if REFUSED not in said:
+        return "the sentence says nothing of memory"
+    return "" if after == before else "what was refused is live"
+
+
+def main() -> int:
+    """Run the command line; gives the exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-i", "--inventory", type=Path, required=True)
+    inventory = parser.parse_args().inventory
+    file = PROJECT / "requirements.txt"
+    shutil.rmtree(VENDOR, ignore_errors=True)
+    VENDOR.mkdir()
+    make_sdist()
+    own = "".join(line for line in file.open() if "hungry" not in line and "psycopg" not in line)
+    own = own.replace("--find-links vendor\n", "")
+    hungry = own + "--find-links vendor\nhungry\n"
+    good = True
+    with Load(
+        read_site(inventory), VISITORS, None, MAX_SECONDS, MAX_REQUESTS, PAUSE, paths=["/"]
+    ) as load:
+        for what, requirements, ends, prepare in (
+            ("a build that never fits", hungry, (False,), make_sdist),
+            ("what it needs as a wheel", hungry, (True,), make_wheel),
+            ("psycopg[c]", hungry + "psycopg[c]\n", (True, False), make_wheel),
+        ):
+            mark, began = load.mark(), time.monotonic()
+            prepare()
+            wrong = release(inventory, requirements, ends)
+            report = load.report(mark)
+            wrong = wrong or (f"{report['failed']} requests failed" if report["failed"] else "")
+            wrong = wrong or ("" if report["sent"] else "no request was sent")
+            print(
+                f"small: {what}: {time.monotonic() - began:.0f} s, sent {report['sent']}, "
+                f"failed {report['failed']}, slowest {report['slowest']:.2f} s"
+                f"{f'; WRONG: {wrong}' if wrong else ''}",
+                flush=True,
+            )
+            for failure in report["failures"]:
+                print(f"  after {failure['after']} s: {failure['what']}")
+            good &= not wrong
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""Wheels that one machine has built for the others."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+
+import pytest
+
+from espalier_machine.release import wheels
+from espalier_machine.release.errors import ReleaseError
+
+from .fakes import archive, deploy, run_json
+
+BUILT = "psycopg_c-3.3.2-cp313-cp313-linux_x86_64.whl"
+
+
+def test_a_release_gives_what_its_virtualenv_has(machine, capsys, tmp_path):
+    deploy(capsys, tmp_path, "one", "1111111111111111")
+    venv = machine.venvs / machine.require("one").record["venv"]
+    (venv / "lib/python3.13/site-packages/psycopg_c-3.3.2.dist-info").mkdir(parents=True)
+    (machine.wheels / BUILT).write_text("built")
+    (machine.wheels / "uwsgi-2.0-cp313-cp313-linux_x86_64.whl").write_text("of another release")
+    other = machine.venvs / "feed/lib/python3.13/site-packages/uwsgi-2.0.dist-info"
+    other.mkdir(parents=True)
+    status, answer = run_json(capsys, "wheels", "one", str(tmp_path / "wheels.tar"))
+    assert (status, answer["wheels"]) == (0, [BUILT])
+    (machine.wheels / BUILT).unlink()
+    packed = archive(tmp_path / "two.tar.gz", "2222222222222222")
+    given = ("--id", "two", "--wheels", str(tmp_path / "wheels.tar"))
+    assert run_json(capsys, "prepare", str(packed), *given)[0] == 0
+    assert (machine.wheels / BUILT).read_text() == "built"
+
+
+def test_nothing_but_new_wheels_is_taken(machine, tmp_path):
+    machine.ensure_directories()
+    (machine.wheels / BUILT).write_text("own")
+    names = [BUILT, "../up-1.whl", "/abs-1.whl", "sub/in-1.whl", ".hidden-1.whl", "a.py", "a-1.whl"]
+    with tarfile.open(tmp_path / "wheels.tar", "w") as tar:
+        link = tarfile.TarInfo("link-1.whl")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.size = 5
+            tar.addfile(member, io.BytesIO(b"theirs"))
+    assert wheels.take(machine, tmp_path / "wheels.tar") == ["a-1.whl"]
+    assert sorted(path.name for path in machine.wheels.iterdir()) == ["a-1.whl", BUILT]
+    assert (machine.wheels / BUILT).read_text() == "own"
+    assert not list(tmp_path.rglob("up-1.whl"))
+
+
+def test_what_is_no_tar_is_told(machine, tmp_path):
+    machine.ensure_directories()
+    (tmp_path / "wheels.tar").write_text("an error page")
+    with pytest.raises(ReleaseError, match="is no tar of wheels"):
+        wheels.take(machine, tmp_path / "wheels.tar")
