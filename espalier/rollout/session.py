@@ -6,6 +6,7 @@ an `Outcome`; in between are packing, connections, the lock, the order and the d
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -126,7 +127,9 @@ class Session:
             hosts=self.hosts,
             variables=self.site.variables,
             check_reachable=reachability(self.remote),
-            archive=archive.path if archive else None,
+            # A copy: who packs meanwhile may remove it from the cache, and with `build_on:` it
+            # is wanted once more when the first machine has built.
+            archive=Path(shutil.copy(archive.path, folder)) if archive else None,
             wheels=folder / "wheels.tar",
             by=self.request.by or current_user(),
             accept=self.request.accept,
