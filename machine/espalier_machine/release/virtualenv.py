@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from espalier_machine.common.text import last_line
-from espalier_machine.release import native, wheels
+from espalier_machine.release import native, old_setuptools, wheels
 from espalier_machine.release.disk import MEGABYTE, require_space
+from espalier_machine.release.errors import ReleaseError
 from espalier_machine.release.explain import explain_uv
 from espalier_machine.release.machine import Machine
 from espalier_machine.release.record import Release
@@ -93,6 +94,12 @@ def make_venv(
 
         def attempt() -> str:
             try:
+                return machine.run(command, "install", explain, env, folder, stdin)
+            except ReleaseError as error:
+                more = old_setuptools.constrained(machine, error.detail)
+                if not more or "UV_BUILD_CONSTRAINT" in env:
+                    raise
+                env.update(more)
                 return machine.run(command, "install", explain, env, folder, stdin)
             finally:
                 wheels.keep(machine)
