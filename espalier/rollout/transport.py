@@ -144,7 +144,10 @@ class Transport:
             data = self.ask(task.machine, command)
         if not data["changed"]:
             return data, "was built before"
-        return data, f"settings {data['settings']}" if data.get("settings") else ""
+        told = [f"settings {data['settings']}"] if data.get("settings") else []
+        # An older program does not tell.
+        told += [f"installed {', '.join(data['packages'])}"] if data.get("packages") else []
+        return data, "; ".join(told)
 
     def _fetch_wheels(self, task: Task) -> tuple[Mapping[str, Any], str]:
         """Bring what a machine has built here, for the others."""

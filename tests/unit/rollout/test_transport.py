@@ -148,3 +148,13 @@ def test_nothing_is_copied_where_nothing_was_built(transport: Transport, tmp_pat
     transport.wheels = tmp_path / "wheels.tar"
     assert transport.perform(Task("wheels", "vps1", "r1")).note == "none was built"
     assert not transport.wheels.exists()
+
+
+def test_what_a_release_installed_and_took_is_told(transport: Transport, tmp_path: Path) -> None:
+    answer = '{"ok": true, "changed": true, "settings": "a.b", "packages": ["gcc", "git"]}'
+    program(tmp_path, "release", f"#!/bin/sh\necho '{answer}'\n")
+    program(tmp_path, "install", "#!/bin/sh\n")
+    transport.archive = tmp_path / "shop-1234.tar.gz"
+    transport.archive.write_text("")
+    task = Task("build", "vps1", "r1")
+    assert transport.perform(task).note == "settings a.b; installed gcc, git"

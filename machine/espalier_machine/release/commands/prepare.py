@@ -22,5 +22,6 @@ def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     answer = done(action, release, f"release {release.id} is ready to switch to ({action}).")
     # Which of several was taken is known only now.
     return answer | {
-        "settings": release.record["settings"] if "candidates" in release.record else ""
+        "settings": release.record["settings"] if "candidates" in release.record else "",
+        "packages": machine.debian_packages,
     }
