@@ -92,15 +92,24 @@ def make_venv(
         def explain(output: str) -> str:
             return explain_login(machine, output) or explain_uv(output, machine.venvs)
 
+        def run() -> str:
+            # Each time: what the attempt before has built is kept by now.
+            for name, text in wanted.texts.items() if wanted.kind == "requirements" else ():
+                if (changed := wheels.prefer(machine, text, python.version)) != text:
+                    with machine.as_user():
+                        (tree / name).write_text(changed)
+            given = wheels.prefer(machine, stdin, python.version) if stdin else None
+            return machine.run(command, "install", explain, env, folder, given)
+
         def attempt() -> str:
             try:
-                return machine.run(command, "install", explain, env, folder, stdin)
+                return run()
             except ReleaseError as error:
                 more = old_setuptools.constrained(machine, error.detail)
                 if not more or "UV_BUILD_CONSTRAINT" in env:
                     raise
                 env.update(more)
-                return machine.run(command, "install", explain, env, folder, stdin)
+                return run()
             finally:
                 wheels.keep(machine)
 
