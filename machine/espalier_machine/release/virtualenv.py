@@ -95,13 +95,22 @@ def make_venv(
         def explain(output: str) -> str:
             return explain_login(machine, output) or explain_uv(output, machine.venvs)
 
-        def attempt() -> str:
+        def run() -> str:
+            # Each time: what the attempt before has built is kept by now.
+            for name, text in wanted.texts.items() if wanted.kind == "requirements" else ():
+                if (changed := wheels.prefer(machine, text, python.version)) != text:
+                    with machine.as_user():
+                        (tree / name).write_text(changed)
+            given = wheels.prefer(machine, stdin, python.version) if stdin else None
             more = workarounds.requirements if argv[:2] == ("pip", "install") else []
             command = [machine.config.uv, *argv, *more]
+            return machine.run(
+                command, "install", explain, env | workarounds.variables, folder, given
+            )
+
+        def attempt() -> str:
             try:
-                return machine.run(
-                    command, "install", explain, env | workarounds.variables, folder, stdin
-                )
+                return run()
             except ReleaseError as error:
                 if not workarounds.find(error.detail):
                     raise
