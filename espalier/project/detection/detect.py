@@ -77,7 +77,7 @@ def detect(
         requirements, kind = find_requirements(project, tree)
     candidates, wanted = choose(project, tree, candidates, tiers)
     configuration = find_configuration(project, tree)
-    settings = Found(candidates[0].module, candidates[0].where or "the name says production")
+    settings = Found(candidates[0].module, candidates[0].where or candidates[0].guess)
     groups = find_groups(project, tree, requirements.value, kind)
     python = find_python(project, tree, requirements.value, kind)
     application, interface = find_application(project, tree, settings.value, requirements.value)
