@@ -25,7 +25,7 @@ from espalier_machine.release.pythons import built_on, choose_python, own_python
 from espalier_machine.release.record import Release, valid_id
 from espalier_machine.release.schedule import check_schedule
 from espalier_machine.release.scripts import process_script, release_environment, web_script
-from espalier_machine.release.settings import load_settings
+from espalier_machine.release.settings import choose_settings, load_settings
 from espalier_machine.release.side_by_side import plan
 from espalier_machine.release.virtualenv import make_venv
 from espalier_machine.release.writable import link_writable, sqlite_files
@@ -95,6 +95,7 @@ def prepare(
         staging.rename(path)
     record = build | {"id": path.name, "venv": venv, **python.record()}
     release = Release(path, record)
+    choose_settings(machine, release, settings)
     installed = build_project(machine, release)
     with step("check", "import the project's settings"):
         found = load_settings(machine, release, settings)

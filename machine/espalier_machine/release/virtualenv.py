@@ -21,7 +21,7 @@ from espalier_machine.release.explain import explain_uv
 from espalier_machine.release.machine import Machine
 from espalier_machine.release.old_requirements import Workarounds
 from espalier_machine.release.record import Release
-from espalier_machine.release.remotes import explain_remote, remote_environment
+from espalier_machine.release.remotes import explain_remote, indexes, remote_environment
 from espalier_machine.release.requirements import (
     Requirements,
     logical_lines,
@@ -79,7 +79,7 @@ def make_venv(
     extras = build["extra_requirements"]
     with machine.as_user():
         wanted = read_requirements(build, tree)
-    index = build.get("index", ())
+    index = indexes(build)
     venv = machine.venvs / venv_name(wanted, extras, python.version, build["identity"], index)
     if (venv / ".complete").exists():
         machine.progress.note(f"the virtualenv {venv.name} is there already")
