@@ -1,6 +1,7 @@
 """`apply` on literals: what a project says, what the machine says, what runs."""
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -229,6 +230,16 @@ def test_a_bad_url_is_explained_without_its_password(url: str):
 
 
 STATIC = {"STATIC_URL": "/static/", "STATIC_ROOT": "/srv/o/releases/1/static"}
+
+
+def test_a_root_that_is_a_path_stays_one() -> None:
+    # As pretalx has it: settings.STATIC_ROOT / "manifest.json".
+    environ = {"ESPALIER_STATIC_ROOT": "/srv/o/static", "ESPALIER_MEDIA_ROOT": "/srv/o/media"}
+    own = {"STATIC_ROOT": Path("static"), "MEDIA_ROOT": Path("media")}
+    settings = apply(own, environ)
+    assert settings["STATIC_ROOT"] == Path("/srv/o/static")
+    assert settings["MEDIA_ROOT"] == Path("/srv/o/media")
+    assert apply({"STATIC_ROOT": "s"}, environ)["STATIC_ROOT"] == "/srv/o/static"
 
 
 @pytest.mark.parametrize(

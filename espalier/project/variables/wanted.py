@@ -12,7 +12,7 @@ from espalier.project.detection.tree import ProjectTree
 from espalier.project.variables.given import CONSTANTS, kit_variable, switch_for
 from espalier.project.variables.interpret import Interpreter
 from espalier.project.variables.read import Read
-from espalier.project.variables.values import UNKNOWN, Missing
+from espalier.project.variables.values import UNKNOWN, Given, Missing
 from espalier_machine.common.variables import Variable
 
 # What is in the environment of every process, whatever a project says.
@@ -58,16 +58,18 @@ def find_wanted(
         on: tiers, and keys of project.yml with which more is given.
     """
 
+    own = {project, settings.partition(".")[0]}
+
     def lookup(name: str, kind: str) -> Any:
         if name in environment:
             return UNKNOWN if "{{" in environment[name] else environment[name]
-        if name in ALWAYS or name.startswith("ESPALIER_") or name in _in_files(tree, files):
+        if name in ALWAYS or name.startswith("ESPALIER_"):
             return UNKNOWN
         read = interpreter.reads.get(name, Read(name, kind, False, False, ""))
-        variable = kit_variable(read, project)
+        variable = kit_variable(read, own)
         if variable and not switch_for(variable, on):
-            return CONSTANTS.get(variable, UNKNOWN)
-        return Missing(name)
+            return Given(CONSTANTS[variable], name) if variable in CONSTANTS else UNKNOWN
+        return UNKNOWN if name in _in_files(tree, files) else Missing(name)
 
     interpreter = Interpreter(tree, lookup)
     files = interpreter.files
@@ -77,9 +79,13 @@ def find_wanted(
     reads = [
         read
         for read in interpreter.reads.values()
-        if read.name not in environment and read.name not in in_files and read.name not in ALWAYS
+        if read.name not in environment and read.name not in ALWAYS
     ]
-    stands_for = {read.name: kit_variable(read, project) for read in reads}
+    # Also those that a file of the project gives: it is a developer's, and the environment wins.
+    stands_for = {
+        read.name: kit_variable(read, own, interpreter.compared.get(read.name, ()))
+        for read in reads
+    }
     given = {name: variable for name, variable in stands_for.items() if variable}
     if not set(given.values()) >= _REDIS_LOGIN:  # the kit's redis lets nobody in without both
         given = {name: one for name, one in given.items() if one not in _REDIS_PARTS}
@@ -89,7 +95,7 @@ def find_wanted(
     required = tuple(
         Variable(read.name, read.kind, read.where)
         for read in reads
-        if read.required and read.name not in shown
+        if read.required and read.name not in shown and read.name not in in_files
     )
     switches = {
         one.name: write

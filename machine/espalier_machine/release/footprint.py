@@ -65,10 +65,12 @@ def measure(pid: int, root: Path = ROOT) -> Footprint | None:
     """What a web server holds whose main process is `pid`; None where that cannot be seen.
 
     Workers grow at different times, and not all children are workers: the median counts. One
-    without children does all the work itself.
+    without children does all the work itself. `pid` 0 is a server that does not run: to the kernel,
+    that is the parent of process 1.
     """
+    if not pid:
+        return None
     above = parents(root)
-
     main = held(pid, root)
     workers = [
         sum(held(one, root) for one in tree(child, above))

@@ -8,6 +8,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -121,25 +122,29 @@ class Machine:
             who = {"pass_fds": [scope.theirs.fileno()]}
         elif not self.drops_privileges:
             who = {}
-        process = subprocess.Popen(
-            scope.command(argv) if scope else argv,
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            env={"PATH": os.environ.get("PATH", os.defpath)} if scope else dict(env),
-            cwd=cwd,
-            start_new_session=True,
-            umask=0o022,
-            **who,
-        )
+        # From a file: `communicate` that is asked again writes no more of it to a pipe.
+        with tempfile.TemporaryFile("w+") as given:
+            given.write(stdin or "")
+            given.seek(0)
+            process = subprocess.Popen(
+                scope.command(argv) if scope else argv,
+                stdin=given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                env={"PATH": os.environ.get("PATH", os.defpath)} if scope else dict(env),
+                cwd=cwd,
+                start_new_session=True,
+                umask=0o022,
+                **who,
+            )
         if nice := os.getpriority(os.PRIO_PROCESS, 0):
             set_nice(process.pid, nice)  # its session is a new one
         try:
             if scope:
                 scope.send(env)
-            out, err = scope.wait(process, stdin) if scope else process.communicate(stdin)
+            out, err = scope.wait(process) if scope else process.communicate()
         except BaseException:
             end_group(process)
             if scope:

@@ -132,13 +132,12 @@ class Scope:
             self.ours.sendall(json.dumps(dict(env)).encode())
             self.ours.shutdown(socket.SHUT_WR)
 
-    def wait(self, process: subprocess.Popen[str], stdin: str | None) -> tuple[str, str]:
+    def wait(self, process: subprocess.Popen[str]) -> tuple[str, str]:
         """What it prints; raises ReleaseError when it crawls, or takes longer than its step may."""
         deadline, crawl = time.monotonic() + (self.seconds or float("inf")), Crawl()
         while True:
             with suppress(subprocess.TimeoutExpired):
-                return process.communicate(stdin, LOOK)
-            stdin = None  # it is on its way, and is not taken twice
+                return process.communicate(timeout=LOOK)
             if crawl.seen(time.monotonic(), memory.faults(str(process.pid))):
                 raise OutOfMemory(self.step, needs_more_memory(self.step, self.bound, None))
             if time.monotonic() > deadline:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from espalier_machine.common.text import last_line
-from espalier_machine.release import native, old_setuptools, wheels
+from espalier_machine.release import native, wheels
 from espalier_machine.release.disk import MEGABYTE, require_space
 from espalier_machine.release.errors import ReleaseError
 from espalier_machine.release.explain import explain_uv
 from espalier_machine.release.machine import Machine
+from espalier_machine.release.old_requirements import Workarounds
 from espalier_machine.release.record import Release
 from espalier_machine.release.remotes import explain_remote, remote_environment
 from espalier_machine.release.requirements import (
@@ -88,23 +89,35 @@ def make_venv(
     rollback.callback(machine.discard, venv)
     folder = tree / os.path.dirname(wanted.path)
 
+    workarounds = Workarounds(machine)
+
     def uv(*argv: str, stdin: str | None = None) -> str:
         def explain(output: str) -> str:
             return explain_remote(machine, output) or explain_uv(output, machine.venvs)
 
+        def run() -> str:
+            # Each time: what the attempt before has built is kept by now.
+            for name, text in wanted.texts.items() if wanted.kind == "requirements" else ():
+                if (changed := wheels.prefer(machine, text, python.version)) != text:
+                    with machine.as_user():
+                        (tree / name).write_text(changed)
+            given = wheels.prefer(machine, stdin, python.version) if stdin else None
+            more = workarounds.requirements if argv[:2] == ("pip", "install") else []
+            command = [machine.config.uv, *argv, *more]
+            return machine.run(
+                command, "install", explain, env | workarounds.variables, folder, given
+            )
+
         def attempt() -> str:
             try:
-                return machine.run(command, "install", explain, env, folder, stdin)
+                return run()
             except ReleaseError as error:
-                more = old_setuptools.constrained(machine, error.detail)
-                if not more or "UV_BUILD_CONSTRAINT" in env:
+                if not workarounds.find(error.detail):
                     raise
-                env.update(more)
-                return machine.run(command, "install", explain, env, folder, stdin)
             finally:
                 wheels.keep(machine)
+            return attempt()
 
-        command = [machine.config.uv, *argv]
         env = uv_environment(machine) | remote_environment(machine, build)
         env["UV_FIND_LINKS"] = str(machine.wheels)
         return native.with_packages(machine, attempt)

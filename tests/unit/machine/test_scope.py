@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from espalier_machine.release import machine as module
 from espalier_machine.release import memory, scope
 from espalier_machine.release.memory import Faults, Memory, Taken
 
@@ -112,11 +113,20 @@ def test_a_command_that_works_at_its_limit_does_not_crawl():
     assert not any(crawled((0, True, 0), (30, False, 6000), (61, True, 12000)))
 
 
-def test_a_command_may_take_longer_than_one_look_over_its_input(made, monkeypatch):
+def test_a_command_may_take_longer_than_one_look_over_its_input(machine, tmp_path, monkeypatch):
+    class Here(scope.Scope):
+        def command(self, argv):
+            command = super().command(argv)
+            return command[command.index(sys.executable) :]
+
+        def end(self):
+            pass
+
     monkeypatch.setattr(scope, "LOOK", 0.1)
-    pipe = subprocess.PIPE
-    argv = ["sh", "-c", "sleep 0.4; cat"]
-    process = subprocess.Popen(argv, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
-    assert made.wait(process, "columns") == ("columns", "")
-    made.ours.close()
-    made.theirs.close()
+    monkeypatch.setattr(module, "is_usable", lambda: True)
+    monkeypatch.setattr(module, "Scope", Here)
+    monkeypatch.setattr(type(machine), "drops_privileges", True)
+    text = "columns " * 20_000  # more than a pipe holds
+    argv = ["sh", "-c", "sleep 0.4; wc -c"]
+    env = {"PATH": os.environ["PATH"]}
+    assert machine.run(argv, "guard", str, env, tmp_path, text).strip() == "160000"

@@ -47,8 +47,9 @@ def test_a_server_of_one_process_is_its_own_worker(tmp_path):
 
 
 def test_what_does_not_run_is_not_measured(tmp_path):
-    (tmp_path / "proc").mkdir()
+    process(tmp_path, 1, 0, pss=9000)
     assert footprint.measure(0, tmp_path) is None
+    assert footprint.measure(7, tmp_path) is None
 
 
 def free(available, swap=0):

@@ -170,6 +170,20 @@ def test_channels_like_names_do_not(tmp_path):
     assert (found.interface, found.server.value) == ("wsgi", "gunicorn")
 
 
+def test_channels_for_tests_alone_do_not(tmp_path):
+    # As uMap has it: what its ASGI application imports is an extra that is not installed.
+    pyproject = '[project]\nname = "x"\nversion = "1"\ndependencies = ["Django"]\n'
+    pyproject += '[project.optional-dependencies]\ntest = ["daphne"]\n'
+    files = {"mysite/asgi.py": ASGI, "requirements.txt": None, "pyproject.toml": pyproject}
+    found = detected(tmp_path / "a", files)
+    assert (found.interface, found.server.value) == ("wsgi", "gunicorn")
+    pipfile = {"Pipfile": '[packages]\ndjango = "*"\n[dev-packages]\nchannels = "*"\n'}
+    lock = '{"default": {"django": {}}, "develop": {"channels": {}}}'
+    files = {"mysite/asgi.py": ASGI, "requirements.txt": None, **pipfile, "Pipfile.lock": lock}
+    found = detected(tmp_path / "b", files)
+    assert (found.interface, found.server.value) == ("wsgi", "gunicorn")
+
+
 def test_application_in_a_package(tmp_path):
     files = {"mysite/wsgi.py": None, "mysite/settings.py": "INSTALLED_APPS = []\n"}
     found = detected(tmp_path, files | {"mysite/asgi/__init__.py": ASGI})

@@ -6,7 +6,10 @@ import json
 
 import pytest
 
-from tests.unit.project.samples import detected, undetected
+from espalier.project.archive.record import record
+from espalier.project.exported import export
+from espalier.project.schema import check
+from tests.unit.project.samples import detected, fetched, undetected
 
 LOCK = '[[package]]\nname = "django"\n'
 PYPROJECT = '[project]\nname = "x"\ndependencies = ["django"]\n'
@@ -101,7 +104,50 @@ def test_what_the_deployment_installs_goes_first(tmp_path):
     }
     result = detected(tmp_path, files)
     assert result.requirements.value == "requirements/live.txt"
-    assert result.requirements.where == "docker/Dockerfile installs it"
+    assert result.requirements.where == "installed by docker/Dockerfile"
+
+
+def together(tmp_path, files):
+    result = detected(tmp_path, {"requirements.txt": None, **files})
+    return [result.requirements.value, *result.requirements.more]
+
+
+def test_all_that_a_deployment_file_installs_belongs_to_the_project(tmp_path):
+    files = {
+        "requirements/base.txt": "-r more.txt\n",
+        "requirements/more.txt": "django\n",
+        "requirements/live.txt": "gunicorn\n",
+        "requirements/dev.txt": "pytest\n",
+        "Dockerfile": (
+            "RUN pip install -r requirements/base.txt -r requirements/more.txt\n"
+            "RUN pip install -r requirements/live.txt -r requirements/dev.txt\n"
+        ),
+    }
+    assert together(tmp_path / "a", files) == ["requirements/base.txt", "requirements/live.txt"]
+    result = detected(tmp_path / "b", {"requirements.txt": None, **files})
+    note = "requirements requirements/base.txt, requirements/live.txt (installed by Dockerfile)"
+    assert note in result.notes
+    assert result.written == "requirements/base.txt.all.txt"
+    source = fetched(tmp_path / "b" / "site")[1]
+    text = export(source, result, tmp_path / "cache", "project.yml")
+    assert text == "-r base.txt\n-r live.txt\n"
+    built = record(check({"directory": "x", "name": "orchard"}), source, result, {})
+    path = "code/requirements/base.txt.all.txt"
+    assert built["requirements"] == {"kind": "requirements", "path": path, "spec": ""}
+
+
+@pytest.mark.parametrize("line", ["", "RUN pip install -r reqs/mariadb.txt -r reqs/postgres.txt\n"])
+def test_of_several_databases_it_is_postgresql(tmp_path, line):
+    files = {
+        "reqs/base.txt": "django\n",
+        "reqs/mariadb.txt": "-r base.txt\nmysqlclient\n",
+        "reqs/postgres.txt": "-r base.txt\npsycopg\n",
+        "Dockerfile": line,
+    }
+    assert together(tmp_path / "a", files) == ["reqs/postgres.txt"]
+    files["reqs/postgres.txt"] = None
+    expected = ["reqs/mariadb.txt"] if line else ["reqs/base.txt"]
+    assert together(tmp_path / "b", files) == expected
 
 
 def test_groups(tmp_path):

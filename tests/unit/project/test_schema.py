@@ -325,6 +325,14 @@ def test_refusals_name_the_file_and_what_to_write(values, sentence):
     assert said.startswith("group_vars/all/project.yml: ")
 
 
+def test_a_number_from_a_template_of_ansible_is_a_number():
+    class TaggedInt(int):
+        """As ansible-core makes of a number in an inventory."""
+
+    email = {"host": "a.example", "port": TaggedInt(2525), "from": "a@b.example"}
+    assert check({**D, "domains": ["a.example"], "email": email}, "file").email["port"] == 2525
+
+
 def test_the_first_wrong_key_is_named_in_the_order_of_the_file():
     sentences = [
         refusal({"upload_limit_mb": 0, "domains": "x", "directory": ""}),
