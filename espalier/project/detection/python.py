@@ -184,8 +184,9 @@ def python_notes(python: Pythons) -> Iterator[str]:
         yield note("python", python.stated, "project.python")
     if python.wish:
         weak = posixpath.basename(python.wish.where) == "Dockerfile"
-        when = "where a machine has a newer one of its own and it" if weak else "where it"
-        yield note("python", f"{python.wish.value} {when} can be had", python.wish.where)
+        instead = "in place of a newer one of the machine's, " if weak else ""
+        value = f"{python.wish.value} {instead}where it can be had"
+        yield note("python", value, python.wish.where)
     elif python.requires:
         yield note("python", python.requires.value, python.requires.where)
     if python.remark:

@@ -53,14 +53,19 @@ def refuse_missing(settings: str, wanted: Wanted, where: str) -> None:
     sentences = []
     if asked:
         sentences.append(demand(settings, asked))
+    sentences += switch_sentences(settings, wanted)
+    if sentences:
+        raise ProjectError(f"{where}: " + "\n".join(sentences))
+
+
+def switch_sentences(settings: str, wanted: Wanted) -> Iterator[str]:
+    """What to switch on for variables that the kit would then give."""
     by_switch: dict[str, list[str]] = {}
     for name, switch in wanted.switches.items():
         by_switch.setdefault(switch, []).append(name)
     for switch, names in by_switch.items():
-        sentences.append(
-            f"the settings {settings} also read {listed(names)}: with {switch} the kit gives "
+        yield (
+            f"the settings {settings} read {listed(names)}: with {switch} the kit gives "
             f"{'it' if len(names) == 1 else 'them'}; or write a value of your own below "
             "`environment:`."
         )
-    if sentences:
-        raise ProjectError(f"{where}: " + "\n".join(sentences))

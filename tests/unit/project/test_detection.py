@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from espalier.project.detection.postgresql import PostgreSQL
+from espalier.project.detection.requirements import Requirements
 from espalier.project.detection.tree import Found
 from tests.unit.project.samples import MANAGE, PLAIN, WSGI, detected, undetected
 
@@ -17,7 +18,7 @@ def test_an_ordinary_project(tmp_path):
         "mysite.wsgi:application", "WSGI_APPLICATION, mysite/settings.py line 2"
     )
     assert found.interface == "wsgi"
-    assert found.requirements == Found("requirements.txt", "beside manage.py")
+    assert found.requirements == Requirements("requirements.txt", "beside manage.py")
     assert found.requirements_kind == "requirements"
     assert found.notes[1:] == (
         "manage.py    manage.py (the only one)",
@@ -36,7 +37,7 @@ def test_manage_in_a_directory(tmp_path):
     found = detected(tmp_path, files)
     assert found.workdir.value == "backend"
     assert found.settings.where == "backend/manage.py line 5"
-    assert found.requirements == Found("requirements.txt", "in the root")
+    assert found.requirements == Requirements("requirements.txt", "in the root")
 
 
 def test_manage_of_a_test_project_is_left_aside(tmp_path):
@@ -232,7 +233,7 @@ def test_requirements(tmp_path, files, value, kind):
 def test_stated_requirements(tmp_path):
     files = moved("app") | {"deps/live.txt": "", "uv.lock": LOCK, "pyproject.toml": PYPROJECT}
     found = detected(tmp_path / "a", files, requirements="deps/live.txt")
-    assert found.requirements == Found("deps/live.txt", "project.requirements")
+    assert found.requirements == Requirements("deps/live.txt", "project.requirements")
     assert detected(tmp_path / "b", files, requirements="uv.lock").requirements_kind == "uv.lock"
     said = undetected(tmp_path / "c", files, requirements="live.txt")
     assert "there is no live.txt beside manage.py or in the project's root" in said
@@ -258,8 +259,12 @@ def test_unusable_requirements(tmp_path, files, sentence):
 
 
 def test_celery_is_noted(tmp_path):
-    notes = detected(tmp_path, {"mysite/celery.py": "app = Celery('mysite')"}).notes
-    assert "note         mysite/celery.py has a Celery app; no worker is started for it" in notes
+    files = {"mysite/celery.py": "app = Celery('mysite')"}
+    line = "`processes: {worker: celery -A mysite worker}`"
+    told = f"note         mysite/celery.py has a Celery app: write {line}, or its tasks wait"
+    assert told in detected(tmp_path / "a", files).notes
+    workers = {"worker": "celery -A mysite worker"}
+    assert told not in detected(tmp_path / "b", files, processes=workers).notes
 
 
 def test_a_large_directory_is_noted(tmp_path, monkeypatch):
