@@ -120,7 +120,9 @@ class Scope:
         Beside the site's services, so that its weights are compared with theirs.
         """
         start = ["systemd-run", "--scope", "--collect", "--quiet", "--slice=system.slice"]
-        start += [f"--unit={self.unit}", *self.bound.properties(self.seconds)]
+        # Else it would be the command, in the journal, where no secret of its arguments belongs.
+        start += [f"--unit={self.unit}", f"--description=Step {self.step} of a release"]
+        start += self.bound.properties(self.seconds)
         become = [f"--reuid={self.account.pw_uid}", f"--regid={self.account.pw_gid}"]
         inside = [sys.executable, "-I", "-S", "-c", LAUNCH, PACKAGES, str(self.theirs.fileno())]
         return [*start, "--", "setpriv", *become, "--clear-groups", "--", *inside, *argv]

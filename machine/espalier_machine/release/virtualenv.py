@@ -21,7 +21,7 @@ from espalier_machine.release.explain import explain_uv
 from espalier_machine.release.machine import Machine
 from espalier_machine.release.old_requirements import Workarounds
 from espalier_machine.release.record import Release
-from espalier_machine.release.remotes import explain_login, indexes, remote_environment
+from espalier_machine.release.remotes import explain_remote, indexes, remote_environment
 from espalier_machine.release.requirements import (
     Requirements,
     logical_lines,
@@ -93,7 +93,7 @@ def make_venv(
 
     def uv(*argv: str, stdin: str | None = None) -> str:
         def explain(output: str) -> str:
-            return explain_login(machine, output) or explain_uv(output, machine.venvs)
+            return explain_remote(machine, output) or explain_uv(output, machine.venvs)
 
         def run() -> str:
             # Each time: what the attempt before has built is kept by now.

@@ -48,6 +48,8 @@ def test_project_code_runs_as_the_project_s_user(made):
     assert command[become + 1 : become + 4] == [*user, "--clear-groups"]
     assert become < command.index(sys.executable)
     assert command[-3:] == ["uv", "pip", "install"]
+    # systemd would take the command for it, and write it into the journal.
+    assert "--description=Step install of a release" in command
     made.ours.close()
     made.theirs.close()
 

@@ -184,6 +184,17 @@ def test_a_refused_release_is_neither_built_nor_started(
     assert not [call for call in machine.systemd.calls if "systemctl start" in call]
 
 
+def test_the_way_back_is_tried_where_memory_is_short(machine, small, tmp_path, capsys, monkeypatch):
+    deploy(capsys, tmp_path, "r1", "1" * 16)
+    deploy(capsys, tmp_path, "r2", "2" * 16)
+    monkeypatch.setattr(side_by_side.memory, "read", lambda: free(100))
+    small.clear()
+    status, result = run_json(capsys, "rollback")
+    assert (status, result["live"]["id"]) == (0, "r1")
+    assert small == [1]
+    assert run_json(capsys, "restart")[0] == 0
+
+
 def test_a_process_and_those_below_it_get_a_score(tmp_path):
     for pid, parent in ((10, 1), (11, 10), (12, 11), (20, 1)):
         process(tmp_path, pid, parent)
