@@ -55,9 +55,22 @@ def test_a_project_in_a_directory_called_example_is_a_project(tmp_path):
 
 
 def test_several_or_no_manage(tmp_path):
-    said = undetected(tmp_path / "a", {"shop/manage.py": MANAGE})
-    assert "several manage.py, in `.`, `shop`: write `path:`" in said
+    assert detected(tmp_path / "r", {"shop/manage.py": MANAGE}).workdir.value == ""
+    said = undetected(tmp_path / "a", {"manage.py": None, "b/manage.py": "", "a/manage.py": ""})
+    assert "several manage.py, in `a`, `b`: write `path:`" in said
     assert "no manage.py was found" in undetected(tmp_path / "b", {"manage.py": None})
+
+
+def test_an_example_beside_the_project_is_left_aside(tmp_path):
+    files = moved("backend") | {"example/manage.py": MANAGE, "demo/x/manage.py": MANAGE}
+    assert detected(tmp_path, files).workdir == Found("backend", "nearest the root")
+
+
+def test_settings_that_are_out_of_git_leave_the_others(tmp_path):
+    files = {"manage.py": MANAGE.replace("mysite.settings", "mysite.local_settings")}
+    assert detected(tmp_path, files).settings.value == "mysite.settings"
+    said = undetected(tmp_path / "b", files | {"mysite/settings.py": None})
+    assert "the project has no module mysite.local_settings" in said
 
 
 def test_path_chooses_among_several(tmp_path):
