@@ -136,7 +136,7 @@ class Project(BaseModel):
     # None is "not stated": it is detected. () is none.
     build: Annotated[tuple[str, ...], Rule(build_commands)] | None = None
     node: Annotated[bool, Rule(flag)] | None = None
-    # A machine that builds wheels for the others.
+    # A machine that builds wheels for the others, or `lab` for one of this computer's lab.
     build_on: Annotated[str, Rule(machine_name)] = ""
     overlay: Annotated[bool, Rule(flag)] = True
     # Absolute, or relative to the root of the project's tree.
