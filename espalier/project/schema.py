@@ -137,7 +137,7 @@ class Project(BaseModel):
     build: Annotated[tuple[str, ...], Rule(build_commands)] | None = None
     # A version or a range of node where one is stated.
     node: Annotated[bool | str, Rule(node_wanted)] | None = None
-    # A machine that builds wheels for the others.
+    # A machine that builds wheels for the others, or `lab` for one of this computer's lab.
     build_on: Annotated[str, Rule(machine_name)] = ""
     overlay: Annotated[bool, Rule(flag)] = True
     # Absolute, or relative to the root of the project's tree.
