@@ -34,7 +34,8 @@ def table() -> Mapping[str, Mapping[str, list[str]]]:
 
 def failed_builds(output: str) -> list[str]:
     """The normalised names of the packages that uv could not build, told from its output."""
-    if "Git operation failed" in output:  # which uv calls a failed build, too
+    # Which uv calls a failed build, too.
+    if "Git operation failed" in output or "Hash mismatch" in output:
         return []
     return sorted({name for found in FAILED.findall(output) if (name := requirement_name(found))})
 

@@ -157,3 +157,8 @@ def test_a_repository_that_cannot_be_read_brings_no_compiler():
     )
     assert native.missing(output) == []
     assert native.missing(output.replace("Git operation", "Compiler"))
+
+
+def test_a_source_with_another_hash_brings_no_compiler():
+    output = "error: Failed to download and build `a==1`\n  cause: Hash mismatch for `a==1`\n"
+    assert native.missing(output) == []
