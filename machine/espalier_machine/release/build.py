@@ -24,6 +24,7 @@ from espalier_machine.release.prune import remove_leftovers
 from espalier_machine.release.pythons import built_on, choose_python, own_python
 from espalier_machine.release.record import Release, valid_id
 from espalier_machine.release.schedule import check_schedule
+from espalier_machine.release.scope import end_leftovers
 from espalier_machine.release.scripts import process_script, release_environment, web_script
 from espalier_machine.release.settings import load_settings
 from espalier_machine.release.side_by_side import plan
@@ -66,6 +67,7 @@ def prepare(
     staging, path = machine.build / id, machine.releases / id
     step = machine.progress.step
     with step("unpack", f"unpack {build['source']} as {id}"):
+        end_leftovers()
         remove_leftovers(machine)
         with tarfile.open(archive, "r:gz") as tar:
             # unpacked once, again as bytecode, and again as static files

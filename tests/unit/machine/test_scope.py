@@ -132,3 +132,19 @@ def test_a_command_may_take_longer_than_one_look_over_its_input(machine, tmp_pat
     argv = ["sh", "-c", "sleep 0.4; wc -c"]
     env = {"PATH": os.environ["PATH"]}
     assert machine.run(argv, "guard", str, env, tmp_path, text).strip() == "160000"
+
+
+def test_what_a_killed_release_has_left_is_ended_and_a_running_one_is_not(monkeypatch):
+    calls, gone = [], 1 << 22  # beyond what the kernel gives
+
+    def run(*argv):
+        calls.append(argv)
+        rows = [
+            f"espalier-build-{pid}-3.scope loaded active running" for pid in (gone, os.getpid())
+        ]
+        return subprocess.CompletedProcess(argv, 0, "\n".join(rows), "")
+
+    monkeypatch.setattr(scope.system, "run", run)
+    scope.end_leftovers()
+    unit = f"espalier-build-{gone}-3.scope"
+    assert calls[1:] == [("systemctl", "kill", "--signal=KILL", unit)]
