@@ -15,6 +15,7 @@ files that it names loads.
 
 from __future__ import annotations
 
+import html
 import re
 import shutil
 import ssl
@@ -79,7 +80,7 @@ def get(url: str, host: str) -> tuple[str, str]:
                 return url, page.read().decode(errors="replace")
         except urllib.error.HTTPError as error:
             if error.code not in (301, 302, 303, 307, 308):
-                raise
+                raise OSError(f"{url} answers {error.code}") from error
             url = urllib.parse.urljoin(url, error.headers["Location"])
     raise OSError("too many redirects")
 
@@ -96,7 +97,7 @@ def page_error(host: str) -> str:
     try:
         url, text = get(f"https://{host}/", host)
         files = re.findall(r"""(?:src|href)=["']?([^"'\s>]+\.(?:css|js|png|svg)[^"'\s>]*)""", text)
-        own = [urllib.parse.urljoin(url, file) for file in files]
+        own = [urllib.parse.urljoin(url, html.unescape(file)) for file in files]
         own = [file for file in own if urllib.parse.urlsplit(file).netloc == host]
         if own:
             get(own[0], host)

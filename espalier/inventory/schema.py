@@ -47,6 +47,10 @@ SITE_KEYS = (
     "vault_replication_password",
     "vault_secret_key",
     "vault_media_token",
+    "vault_reader_password",
+    "vault_email_password",
+    "vault_s3_access_key",
+    "vault_s3_secret_key",
 )
 # Ansible's own: not the name of the key's file, but the key.
 _ANSIBLES_OWN = ("ansible_ssh_private_key",)
@@ -161,7 +165,7 @@ def check_variables(
                 "this kit does not read. Write `ansible_host`."
             )
         meant = other_word(key, keys)
-        if not meant and key not in MACHINE_KEYS + _ANSIBLES_OWN:
+        if not meant and key not in MACHINE_KEYS + SITE_KEYS + _ANSIBLES_OWN:
             meant = near_miss(key, wanted)
         if meant:
             raise InventoryError(

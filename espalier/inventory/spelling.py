@@ -20,6 +20,8 @@ _OTHER_WORDS = {
     "private_address": "private(ip|addr|host)|(internal|lan)(ip|addr|address)",
 }
 
+_PREFIXES = ("ansible_", "vault_")
+
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """Return " Did you mean `x`?", or "" when nothing is near."""
@@ -32,13 +34,18 @@ def near_miss(word: str, known: Iterable[str]) -> str:
 
     Strict, because any other word may be the user's own: the first letter must be right, and the
     rest the same letters in another order, or nearly the same letters in the same order. What
-    follows `ansible_` is compared alone, or every variable of Ansible would be near another.
+    follows `ansible_` or `vault_`, and stands before a last word that both have (`_password`), is
+    compared alone, or every such variable would be near another.
     """
-    prefix = "ansible_" if _plain(word).startswith("ansible_") else ""
-    plain = _plain(word).removeprefix(prefix)
+    prefix = next((one for one in _PREFIXES if _plain(word).startswith(one)), "")
     for candidate in known:
-        name = candidate.removeprefix(prefix)
-        if word == candidate or not candidate.startswith(prefix) or plain[:1] != name[:1]:
+        if word == candidate or not candidate.startswith(prefix):
+            continue
+        plain, name = _plain(word).removeprefix(prefix), candidate.removeprefix(prefix)
+        last = "_" + plain.rpartition("_")[2]
+        if plain.endswith(last) and name.endswith(last):
+            plain, name = plain.removesuffix(last), name.removesuffix(last)
+        if plain[:1] != name[:1]:
             continue
         longer = plain.startswith(name) or name.startswith(plain)
         if longer and abs(len(plain) - len(name)) > 2:

@@ -1,4 +1,6 @@
-"""The requirements of a lock file that only its own tool reads, as a requirements file.
+"""What the project needs as one requirements file, where a machine could not read it as it is.
+
+That is several requirements files, or a lock file that only its own tool reads.
 
 The tool (Poetry, PDM, Pipenv) runs on the control machine in an environment of its own, in a
 directory with a copy of the lock file and of what it was made of. No code of the project is run.
@@ -21,7 +23,7 @@ from pathlib import Path
 from espalier.project.cache import exports, hold, prune
 from espalier.project.detection.detect import Detected
 from espalier.project.detection.groups import Groups, of_pyproject
-from espalier.project.detection.locks import LOCKS, Lock, exported_path, manifest_of
+from espalier.project.detection.locks import LOCKS, Lock, manifest_of
 from espalier.project.errors import ProjectError
 from espalier.project.source.process import Runner, run
 from espalier.project.source.tree import Source, sha256
@@ -51,7 +53,9 @@ QUIET = {
 def export(
     source: Source, detected: Detected, cache_dir: Path, where: str, run: Runner = run
 ) -> str:
-    """The text of `exported_path`, hashes kept; "" where no lock file has to be exported.
+    """The text of the requirements file that the kit writes (`Detected.written`), hashes kept.
+
+    "" where it writes none.
 
     Args:
         source: the project's files.
@@ -64,7 +68,10 @@ def export(
         ProjectError: when the tool cannot be had, or the lock file is older than its manifest.
     """
     path = detected.requirements.value
-    if not exported_path(path, detected.requirements_kind):
+    if more := detected.requirements.more:
+        folder = posixpath.dirname(path)
+        return "".join(f"-r {posixpath.relpath(one, folder or '.')}\n" for one in (path, *more))
+    if not detected.written:
         return ""
     lock = LOCKS[detected.requirements_kind]
     texts = {one: source.read(one) for one in (path, manifest_of(path))}

@@ -11,7 +11,6 @@ from typing import Any
 from espalier.project.archive.build import Archive, build
 from espalier.project.cache import archives, hold
 from espalier.project.detection.detect import Detected, detect, refuse_server
-from espalier.project.detection.locks import exported_path
 from espalier.project.detection.settings_choice import refuse_missing
 from espalier.project.exported import export
 from espalier.project.rules.build_on import refuse_other_machine
@@ -73,8 +72,7 @@ def pack(
     show(detected.notes)
     refuse_missing(detected.settings.value, detected.wanted, where)
     requirements = export(source, detected, cache_dir, where, run)
-    path = exported_path(detected.requirements.value, detected.requirements_kind)
-    written = {path: requirements} if path else {}
+    written = {detected.written: requirements} if detected.written else {}
     # Private like the rest of the cache: an archive may hold a project's secrets.
     with hold(cache_dir):
         out = archives(cache_dir)

@@ -1,8 +1,8 @@
-"""A Python index and a git repository that ask for a login.
+"""A Python index and two git repositories that ask for a login, one of them by SSH.
 
-`forge.py make DIR` writes the files with git, on the control machine. `forge.py serve DIR` gives
-them to ci with the password in the file `password` beside this one, on port 8431 of the machine
-itself, with the standard library alone.
+`forge.py make DIR` writes the files with git, on the control machine. `forge.py
+serve DIR` gives them to ci with the password in the file `password` beside this one, on port 8431
+of the machine itself, with the standard library alone. By SSH the machine's own sshd gives them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import zipfile
 from pathlib import Path
 
 PROJECT = """[project]
-name = "errands-git"
+name = "errands-{name}"
 version = "1.0"
 [build-system]
 requires = ["setuptools"]
@@ -27,7 +27,7 @@ AUTHOR = ("-c", "user.name=forge", "-c", "user.email=forge@errands.example")
 
 
 def make(root: Path) -> None:
-    """Write simple/, an index with one wheel, and errands-git.git, a repository of the tag v1."""
+    """Write simple/, an index with one wheel; errands-{git,ssh}.git, with the tag v1."""
     folder, info = root / "simple/errands-index", "errands_index-1.0.dist-info"
     folder.mkdir(parents=True)
     files = {
@@ -39,16 +39,22 @@ def make(root: Path) -> None:
     with zipfile.ZipFile(folder / "errands_index-1.0-py3-none-any.whl", "w") as wheel:
         for name, text in files.items():
             wheel.writestr(name, text)
-    with tempfile.TemporaryDirectory() as name:
-        code, bare = Path(name), root / "errands-git.git"
-        (code / "pyproject.toml").write_text(PROJECT)
-        (code / "errands_git.py").write_text("WHERE = 'git'\n")
+    make_repository(root, "git")
+    make_repository(root, "ssh")
+
+
+def make_repository(root: Path, name: str) -> None:
+    """Write errands-<name>.git, the repository of a package of that name."""
+    with tempfile.TemporaryDirectory() as folder:
+        code, bare = Path(folder), root / f"errands-{name}.git"
+        (code / "pyproject.toml").write_text(PROJECT.format(name=name))
+        (code / f"errands_{name}.py").write_text(f"WHERE = '{name}'\n")
         for argv in (
-            ("-C", name, "init", "-q"),
-            ("-C", name, "add", "-A"),
-            ("-C", name, *AUTHOR, "commit", "-qm", "Begin"),
-            ("-C", name, "tag", "v1"),
-            ("clone", "-q", "--bare", name, str(bare)),
+            ("-C", folder, "init", "-q"),
+            ("-C", folder, "add", "-A"),
+            ("-C", folder, *AUTHOR, "commit", "-qm", "Begin"),
+            ("-C", folder, "tag", "v1"),
+            ("clone", "-q", "--bare", folder, str(bare)),
             ("-C", str(bare), "update-server-info"),  # for clients of a server that only has files
         ):
             subprocess.run(["git", *argv], check=True)

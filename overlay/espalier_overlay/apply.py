@@ -1,6 +1,7 @@
 """The overlay itself: a pure function from settings and environment to settings."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -229,7 +230,7 @@ def _static(
         settings["STATIC_URL"] = _ends_with_slash(url)
     if not root:
         return
-    settings["STATIC_ROOT"] = root
+    settings["STATIC_ROOT"] = _as_before(settings.get("STATIC_ROOT"), root)
     _readable_by_nginx(settings)
     if not local:
         return
@@ -239,6 +240,11 @@ def _static(
         storages = settings.get("STORAGES") or {"default": {"BACKEND": FILE_SYSTEM_STORAGE}}
         # Without the project's OPTIONS: a `location` in them would win over STATIC_ROOT.
         settings["STORAGES"] = {**storages, "staticfiles": {"BACKEND": STATIC_STORAGE}}
+
+
+def _as_before(stated: Any, path: str) -> Any:
+    """A path in the form in which the project has it: its code may go on from there."""
+    return Path(path) if isinstance(stated, PurePath) else path
 
 
 def _media(settings: Settings, environ: Mapping[str, str], django_version: tuple[Any, ...]) -> None:
@@ -251,7 +257,7 @@ def _media(settings: Settings, environ: Mapping[str, str], django_version: tuple
         return  # its own addresses take the place of MEDIA_URL
     ruled_out = set()
     if root:
-        settings["MEDIA_ROOT"] = root
+        settings["MEDIA_ROOT"] = _as_before(settings.get("MEDIA_ROOT"), root)
         ruled_out.add("location")
         _readable_by_nginx(settings)
     if url:

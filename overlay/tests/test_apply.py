@@ -1,5 +1,6 @@
 """`apply` on literals: what a project says, what the machine says, what runs."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -80,6 +81,16 @@ def test_https():
     assert result["SECURE_SSL_REDIRECT"] is False
     assert result["USE_X_FORWARDED_HOST"] is True
     assert "SESSION_COOKIE_SECURE" not in applied({}, HTTPS="0")
+
+
+def test_a_root_that_is_a_path_stays_one() -> None:
+    # As pretalx has it: settings.STATIC_ROOT / "manifest.json".
+    environ = {"ESPALIER_STATIC_ROOT": "/srv/o/static", "ESPALIER_MEDIA_ROOT": "/srv/o/media"}
+    own = {"STATIC_ROOT": Path("static"), "MEDIA_ROOT": Path("media")}
+    settings = apply(own, environ)
+    assert settings["STATIC_ROOT"] == Path("/srv/o/static")
+    assert settings["MEDIA_ROOT"] == Path("/srv/o/media")
+    assert apply({"STATIC_ROOT": "s"}, environ)["STATIC_ROOT"] == "/srv/o/static"
 
 
 @pytest.mark.parametrize(

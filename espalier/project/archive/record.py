@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from espalier.project.detection.detect import Detected
-from espalier.project.detection.locks import exported_path
 from espalier.project.schema import Project
 from espalier.project.source.tree import Source
 
@@ -22,9 +21,8 @@ def record(
 ) -> dict[str, Any]:
     """build.json without its identity."""
     package = detected.requirements_kind == "package"
-    exported = exported_path(detected.requirements.value, detected.requirements_kind)
-    requirements = exported or detected.requirements.value
-    groups = dataclasses.asdict(detected.groups) if not exported else {}
+    requirements = detected.written or detected.requirements.value
+    groups = dataclasses.asdict(detected.groups) if not detected.written else {}
     server = detected.server.value
     return {
         "project": project.name,
@@ -40,7 +38,7 @@ def record(
         # Apps bring migrations and static files, so that another list is another release.
         "apps": list(project.apps),
         "requirements": {
-            "kind": "requirements" if exported else detected.requirements_kind,
+            "kind": "requirements" if detected.written else detected.requirements_kind,
             "path": "" if package else f"code/{requirements}",
             "spec": requirements if package else "",
             **{key: list(names) for key, names in groups.items() if names},
@@ -54,6 +52,7 @@ def record(
             key: value
             for key, value in (
                 ("index", list(project.index)),
+                ("index_of_lock", list(detected.indexes.asked)),
                 ("server", project.server or (server if server != "gunicorn" else "")),
                 ("pythons", detected.python.as_json_object()),
                 ("python_mirror", project.python_mirror),

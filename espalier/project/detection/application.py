@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 
+from espalier.project.detection.locks import LOCKS, manifest_of, read_toml
 from espalier.project.detection.settings import listed_apps, settings_files
 from espalier.project.detection.tree import Found, ProjectTree, refuse_unknown_module
 from espalier.project.errors import ProjectError
@@ -93,5 +95,21 @@ def _mentions_channels(tree: ProjectTree, settings: str, requirements: str) -> s
         if app := next((one for one in listed_apps(tree.read(path)) if one in CHANNELS), ""):
             return f"{path} uses {app}"
     required = r"(?im)(?:^\s*|['\"])(channels|daphne)(?=[\[<>=~!;,'\"\s]|$)"
-    match = re.search(required, tree.read(requirements)) if requirements in tree.paths else None
-    return f"{requirements} has {match[1]}" if match else ""
+    where, text = _installed_always(tree, requirements)
+    match = re.search(required, text)
+    return f"{where} has {match[1]}" if match else ""
+
+
+def _installed_always(tree: ProjectTree, requirements: str) -> tuple[str, str]:
+    """The file that states the requirements, and its lines without those of groups and extras."""
+    if posixpath.basename(requirements) in LOCKS:
+        requirements = manifest_of(requirements) or requirements
+    if requirements not in tree.paths:
+        return requirements, ""
+    if posixpath.basename(requirements) == "Pipfile":
+        return requirements, "\n".join(read_toml(tree, requirements).get("packages", {}))
+    if posixpath.basename(requirements) != "pyproject.toml":
+        return requirements, tree.read(requirements)
+    stated = read_toml(tree, requirements)
+    poetry = stated.get("tool", {}).get("poetry", {}).get("dependencies", {})
+    return requirements, "\n".join([*stated.get("project", {}).get("dependencies", ()), *poetry])

@@ -1,7 +1,8 @@
 """Which settings a project may mean for a server, the likeliest first.
 
-What its deployment files name comes first, production before base before development; what tests
-run comes last. The machine takes the first that loads there.
+Production before base before development; of these, what its deployment files name comes first.
+Production that nobody names is a guess: it comes behind what is named, but before development, and
+so does a base. What tests run is left out. The machine takes the first that loads there.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ _BUILDING = re.compile(r"\b(?:collectstatic|compress|compilemessages)\b")
 _DEEPEST = 4
 _LARGEST = 200_000  # characters; no file that people write for this is as long
 
-PRODUCTION = word_set("production prod live deploy deployment heroku server")
-DEVELOPMENT = word_set("dev develop development local localhost debug sandbox")
+PRODUCTION = word_set("production prod product live deploy deployment heroku server")
+BASE = word_set("base common main default defaults settings")
+DEVELOPMENT = word_set("dev devel develop developer development local localhost debug sandbox")
 TESTING = word_set("test tests testing ci travis pytest tox")
 
 
@@ -53,10 +55,24 @@ class Candidate:
     def rank(self) -> int:
         """0 for production, 1 for what says nothing, 2 for development, 3 for tests."""
         words = set(re.split(r"[._]", self.module.lower()))
-        last = set(re.split(r"_", self.module.rpartition(".")[2].lower()))
-        if words & TESTING or last & {"example", "sample", "template"}:
+        if words & TESTING or self.last & {"example", "sample", "template"}:
             return 3
-        return 2 if last & DEVELOPMENT else 0 if last & PRODUCTION else 1
+        return 2 if self.last & DEVELOPMENT else 0 if self.last & PRODUCTION else 1
+
+    @property
+    def guess(self) -> str:
+        """Why it is one although nothing names it."""
+        return "the name says production" if self.rank == 0 else "no file names one for a server"
+
+    @property
+    def last(self) -> set[str]:
+        """The words of the module's own name."""
+        return set(self.module.rpartition(".")[2].lower().split("_"))
+
+    @property
+    def order(self) -> tuple[int, bool, bool]:
+        """The sort key: a guess at production comes behind what is named and not development."""
+        return max(self.rank, 0 if self.where else 1), not self.where, self.rank > 0
 
 
 def is_for_development(module: str) -> bool:
@@ -82,12 +98,15 @@ def rank(tree: ProjectTree, named: Sequence[Found]) -> list[Candidate]:
             return [first]
     # The file that deploys a project knows better than the one that a developer types.
     everything = [*deployed, *candidates] or list(_named_in(tree, _TESTING))
-    everything = _without_tests(sorted(_once(everything), key=lambda one: one.rank))
-    if everything and everything[0].rank < 2:
-        return everything
-    beside = [one for one in _all(tree) if _is_beside(one, everything)]
-    likely = [one for one in beside if one.rank == 0 or not everything]
-    return _without_tests(sorted(_once([*everything, *likely]), key=lambda one: one.rank))
+    for_developers = all(one.rank >= 2 for one in everything)
+
+    def is_likely(one: Candidate) -> bool:
+        guess = one.rank == 0 or (for_developers and bool(one.last & BASE))
+        return not everything or (guess and _is_beside(one, everything))
+
+    likely = [one for one in _all(tree) if is_likely(one)]
+    ordered = sorted(_once([*everything, *likely]), key=lambda one: one.order)
+    return [one for one in ordered if one.rank < 3] or ordered
 
 
 def _named_in(tree: ProjectTree, pattern: re.Pattern[str]) -> Iterator[Candidate]:
@@ -124,16 +143,15 @@ def _all(tree: ProjectTree) -> Iterator[Candidate]:
 
 
 def _is_beside(one: Candidate, named: Sequence[Candidate]) -> bool:
-    """Whether a module lies in the package of one that is named; any does where none is."""
-    packages = {other.module.rpartition(".")[0] for other in named}
-    return not named or one.module.rpartition(".")[0] in packages
+    """Whether a module lies in the package of one that is named, or in one that is named itself."""
+    packages = {package for other in named for package in (_package(other.module), other.module)}
+    return _package(one.module) in packages
+
+
+def _package(module: str) -> str:
+    return module.rpartition(".")[0]
 
 
 def _once(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Each module once, with the first that names it."""
     return list({one.module: one for one in reversed(list(candidates))}.values())[::-1]
-
-
-def _without_tests(candidates: list[Candidate]) -> list[Candidate]:
-    """Those that tests run only where there are no others."""
-    return [one for one in candidates if one.rank < 3] or candidates

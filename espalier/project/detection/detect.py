@@ -11,12 +11,14 @@ from espalier.project.detection.candidates import Candidate
 from espalier.project.detection.configuration import find_configuration
 from espalier.project.detection.frontend import Build, find_build
 from espalier.project.detection.groups import Groups, find_groups, group_notes
+from espalier.project.detection.indexes import Indexes, find_indexes
+from espalier.project.detection.locks import exported_path
 from espalier.project.detection.mail import mail_note
 from espalier.project.detection.manage import find_manage
 from espalier.project.detection.notes import other_notes, size_note
 from espalier.project.detection.postgresql import PostgreSQL, find_postgresql
 from espalier.project.detection.python import Pythons, find_python, python_notes
-from espalier.project.detection.requirements import find_requirements
+from espalier.project.detection.requirements import Requirements, find_requirements
 from espalier.project.detection.settings import find_package_settings, find_settings
 from espalier.project.detection.settings_choice import choose, settings_notes, variables_notes
 from espalier.project.detection.tree import Found, ProjectTree
@@ -36,7 +38,7 @@ class Detected:
     settings: Found
     application: Found
     interface: str  # "wsgi" or "asgi"
-    requirements: Found  # the file, or for a package its exact version
+    requirements: Requirements  # the file, or for a package its exact version
     requirements_kind: str  # of `find_requirements`, or "package"
     server: Found  # what runs the application
     postgresql: PostgreSQL  # what its database needs
@@ -45,8 +47,16 @@ class Detected:
     candidates: tuple[Candidate, ...] = ()  # of several settings, the likeliest first
     configuration: str = ""  # the class of the settings, of django-configurations
     groups: Groups = dataclasses.field(default_factory=Groups)  # of the requirements
+    indexes: Indexes = dataclasses.field(default_factory=Indexes)  # of the requirements
     python: Pythons = dataclasses.field(default_factory=Pythons)
     notes: tuple[str, ...] = ()  # lines to show the user before the values are used
+
+    @property
+    def written(self) -> str:
+        """The requirements file that the kit writes beside the project's own; "" for none."""
+        if self.requirements.more:
+            return f"{self.requirements.value}.all.txt"
+        return exported_path(self.requirements.value, self.requirements_kind)
 
 
 def detect(
@@ -69,7 +79,7 @@ def detect(
         settings = find_package_settings(project, tree)
         candidates = [Candidate(settings.value, settings.where)]
         exact = f"{project.package}=={source.revision}"
-        requirements, kind = Found(exact, "project.package"), "package"
+        requirements, kind = Requirements(exact, "project.package"), "package"
     else:
         workdir = find_manage(project, tree)
         tree = dataclasses.replace(tree, root=workdir.value)
@@ -77,8 +87,9 @@ def detect(
         requirements, kind = find_requirements(project, tree)
     candidates, wanted = choose(project, tree, candidates, tiers)
     configuration = find_configuration(project, tree)
-    settings = Found(candidates[0].module, candidates[0].where or "the name says production")
+    settings = Found(candidates[0].module, candidates[0].where or candidates[0].guess)
     groups = find_groups(project, tree, requirements.value, kind)
+    indexes = find_indexes(project, tree, requirements.value, kind)
     python = find_python(project, tree, requirements.value, kind)
     application, interface = find_application(project, tree, settings.value, requirements.value)
     server = find_server(project, tree, settings.value, requirements.value, interface)
@@ -92,9 +103,10 @@ def detect(
         *settings_notes(candidates),
         *([note("", f"class {configuration.value}", configuration.where)] if configuration else []),
         note("application", f"{application.value} ({interface})", application.where),
-        note("requirements", requirements.value, requirements.where),
+        note("requirements", requirements.all, requirements.where),
         *variables_notes(wanted),
         *group_notes(groups, project),
+        *indexes.notes,
         *python_notes(python),
         *([note("server", server.value, server.where)] if server.where else []),
         *postgresql.notes,
@@ -117,6 +129,7 @@ def detect(
         tuple(candidates) if len(candidates) > 1 else (),
         configuration.value if configuration else "",
         groups,
+        indexes,
         python,
         (*lines, *source.notes, *size_note(project, source)),
     )

@@ -6,10 +6,16 @@ import dataclasses
 import json
 import posixpath
 import re
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
-from espalier.project.detection.tree import ProjectTree
+from espalier.project.detection.tree import (
+    SECONDARY_DIRECTORIES,
+    ProjectTree,
+    is_foreign,
+    nearest,
+)
 from espalier.project.errors import ProjectError
 from espalier.project.schema import Project
 from espalier.project.words import note
@@ -48,43 +54,58 @@ class Build:
 
 
 def find_build(project: Project, tree: ProjectTree) -> Build:
-    """What is stated, or what a package.json asks: in the root, beside manage.py, or in frontend/.
+    """What is stated, or what a package.json asks for.
+
+    That is the one in the root or beside manage.py, whose build is that of all; where there is
+    none, each one elsewhere.
 
     Raises:
         ProjectError: a package.json is no JSON.
     """
-    found = next(_packages(tree), None) if not project.package else None
+    found = list(_packages(tree)) if not project.package else []
     stated = project.build is not None
-    commands = project.build or ()
-    if found and not stated and project.node is not False:
-        folder, _ = found
-        commands = _commands(tree, folder)
+    commands = {command: "project.build" for command in project.build or ()}
+    if not stated and project.node is not False:
+        for folder, _ in found:
+            where = f"{_package(folder)}; `build: []` turns it off"
+            commands[_command(tree, folder)] = where
     node = project.node if project.node is not None else bool(NODE.search(" ".join(commands)))
-    engines = _text(found[1].get("engines"), "node") if found and node else ""
-    where = "project.build"
-    if commands and not stated:
-        where = f"{_package(found[0] if found else '')}; `build: []` turns it off"
-    notes = [note("build", command, where) for command in commands]
+    engines = [_text(package.get("engines"), "node") for _, package in found] if node else []
+    notes = [note("build", command, where) for command, where in commands.items()]
     if node and project.node is None:
         notes.append(note("node", "Debian's node and npm", "the build names it"))
-    return Build(commands, bool(commands) and not stated, node, engines, tuple(notes))
+    asked = next(filter(None, engines), "")
+    return Build(tuple(commands), bool(commands) and not stated, node, asked, tuple(notes))
 
 
 def _packages(tree: ProjectTree) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each directory whose package.json has a build script, and what the file says."""
-    for base in dict.fromkeys(("", tree.root)):
-        for folder in (base, posixpath.join(base, "frontend")):
-            path = _package(folder)
-            if path not in tree.paths:
-                continue
-            try:
-                package = json.loads(tree.read(path))
-            except ValueError as error:
-                raise ProjectError(
-                    f"{tree.where}: the project's {path} is not valid JSON: {error}."
-                ) from None
-            if isinstance(package, dict) and _text(package.get("scripts"), "build"):
-                yield folder, package
+    """Each directory whose package.json has a build script of the site, and what the file says."""
+    main = [folder for folder in dict.fromkeys(("", tree.root)) if _package(folder) in tree.paths]
+    for folder in main:
+        if package := _with_build(tree, folder):
+            yield folder, package
+            return
+    for path in sorted(tree.paths, key=nearest):
+        folder, name = posixpath.split(path)
+        if name != "package.json" or folder in main or is_foreign(path):
+            continue
+        if SECONDARY_DIRECTORIES.isdisjoint(folder.split("/")) and (
+            package := _with_build(tree, folder)
+        ):
+            yield folder, package
+
+
+def _with_build(tree: ProjectTree, folder: str) -> dict[str, Any]:
+    """What a directory's package.json says, {} where it has no build script."""
+    path = _package(folder)
+    try:
+        package = json.loads(tree.read(path))
+    except ValueError as error:
+        raise ProjectError(
+            f"{tree.where}: the project's {path} is not valid JSON: {error}."
+        ) from None
+    has_build = isinstance(package, dict) and _text(package.get("scripts"), "build")
+    return package if has_build else {}
 
 
 def _package(folder: str) -> str:
@@ -96,7 +117,7 @@ def _text(table: Any, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _commands(tree: ProjectTree, folder: str) -> tuple[str, ...]:
+def _command(tree: ProjectTree, folder: str) -> str:
     """Install what the lock file says, with its manager, and run the build script."""
     package = json.loads(tree.read(_package(folder)))
     named = re.match(r"(yarn|pnpm)@(\d[\w.-]*)", _text(package, "packageManager"))
@@ -122,4 +143,4 @@ def _commands(tree: ProjectTree, folder: str) -> tuple[str, ...]:
     else:
         commands = "npm install --no-save && npm run build"
     below = posixpath.relpath(folder or ".", tree.root or ".")
-    return (commands if below == "." else f"cd {below} && {commands}",)
+    return commands if below == "." else f"cd {shlex.quote(below)} && {commands}"

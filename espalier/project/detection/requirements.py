@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import dataclasses
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,8 +11,13 @@ from typing import Any
 
 from espalier.project.detection.locks import LOCKS, locks_django, manifest_of, read_toml
 from espalier.project.detection.requirement_files import (
+    LIKELY,
+    UNLIKELY,
+    WRONG_DATABASE,
     asks_for_django,
     candidates,
+    installed_beside,
+    is_named,
     named_by_deployment,
     pins_django,
     rank,
@@ -21,10 +27,24 @@ from espalier.project.errors import ProjectError
 from espalier.project.schema import Project
 from espalier.project.words import listed
 
-_LIKELY, _UNLIKELY = 2, 9  # of `rank`: known names; what only developers need
+
+@dataclasses.dataclass(frozen=True)
+class Requirements(Found):
+    """A file that lists what the project needs, and where it was found.
+
+    Attributes:
+        more: other requirements files that are installed with it.
+    """
+
+    more: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> str:
+        """Every file, for people."""
+        return ", ".join([self.value, *self.more])
 
 
-def find_requirements(project: Project, tree: ProjectTree) -> tuple[Found, str]:
+def find_requirements(project: Project, tree: ProjectTree) -> tuple[Requirements, str]:
     """The file, and its kind.
 
     Kinds are "requirements" (a requirements file), the name of a lock file, "pyproject" (its
@@ -41,7 +61,7 @@ def find_requirements(project: Project, tree: ProjectTree) -> tuple[Found, str]:
     for directory in directories:
         for path in candidates(tree, directory):
             if asks_for_django(tree, path):
-                return _usable(tree, Found(path, "the only one with Django"))
+                return _usable(tree, Requirements(path, "the only one with Django"))
     raise ProjectError(f"{tree.where}: {_why_no_requirements(tree, directories)}")
 
 
@@ -53,40 +73,43 @@ def above(directory: str) -> list[str]:
     return found
 
 
-def _offered(tree: ProjectTree, directory: str, place: str) -> Iterator[Found]:
+def _offered(tree: ProjectTree, directory: str, place: str) -> Iterator[Requirements]:
     """What a directory offers, best first."""
     names = [posixpath.join(directory, name) for name in LOCKS]
     locks = [path for path in names if path in tree.paths and locks_django(tree, path)]
-    files = [path for path in candidates(tree, directory) if rank(path, directory) < _UNLIKELY]
+    files = [path for path in candidates(tree, directory) if rank(path, directory) < UNLIKELY]
     if locks and posixpath.basename(locks[0]) == "uv.lock":
-        yield Found(locks[0], place)
+        yield Requirements(locks[0], place)
     asking = [path for path in files if asks_for_django(tree, path)]
+    if any(rank(path, directory) < LIKELY for path in asking):  # alternatives to what is right
+        asking = [path for path in asking if rank(path, directory) != WRONG_DATABASE]
     yield from _named(tree, directory, [*locks, *asking])
     # A file that pins Django is as good as a lock, and what a site without a Dockerfile has had.
     if locks and not (asking and pins_django(tree, asking[0])):
-        yield Found(locks[0], place)
-    likely = [path for path in files if rank(path, directory) <= _LIKELY]
-    yield from (Found(path, place) for path in asking + likely)
+        yield Requirements(locks[0], place)
+    likely = [path for path in files if rank(path, directory) <= LIKELY]
+    yield from (Requirements(path, place) for path in asking + likely)
     for name in ("pyproject.toml", "setup.cfg", "setup.py"):
         path = posixpath.join(directory, name)
         if path in tree.paths and _offers_dependencies(tree, path):
-            yield Found(path, place)
+            yield Requirements(path, place)
 
 
-def _named(tree: ProjectTree, directory: str, paths: Sequence[str]) -> Iterator[Found]:
+def _named(tree: ProjectTree, directory: str, paths: Sequence[str]) -> Iterator[Requirements]:
     """Those of some files that the project's own deployment installs."""
     for name, who in named_by_deployment(tree):
-        name = posixpath.normpath(name)
         for path in paths:
-            below = posixpath.relpath(path, directory or ".")
-            if f"/{name}".endswith(f"/{below}") or f"/{path}".endswith(f"/{name}"):
-                yield Found(path, f"{who} installs it")
+            if is_named(path, name, directory):
+                how = "named in" if posixpath.basename(who).startswith("README") else "installed by"
+                is_lock = posixpath.basename(path) in LOCKS
+                more = () if is_lock else installed_beside(tree, directory, path, who)
+                yield Requirements(path, f"{how} {who}", more)
 
 
-def _stated(name: str, tree: ProjectTree) -> tuple[Found, str]:
+def _stated(name: str, tree: ProjectTree) -> tuple[Requirements, str]:
     for path in (posixpath.join(tree.root, name), name):
         if path in tree.paths:
-            return _usable(tree, Found(path, "project.requirements"))
+            return _usable(tree, Requirements(path, "project.requirements"))
     pattern = r"require.*\.txt$|(^|/)(uv|poetry|pdm|Pipfile)\.lock$"
     near = [path for path in sorted(tree.paths, key=nearest) if re.search(pattern, path)]
     hint = f"there is {listed(near[:5])}" if near else "check the spelling"
@@ -130,7 +153,7 @@ def _kind(tree: ProjectTree, path: str) -> str:
     return "metadata" if name in ("setup.cfg", "setup.py") else "requirements"
 
 
-def _usable(tree: ProjectTree, found: Found) -> tuple[Found, str]:
+def _usable(tree: ProjectTree, found: Requirements) -> tuple[Requirements, str]:
     path, start = found.value, f"{tree.where}: project.requirements: {found.value}"
     if "\0" in tree.read(path):
         raise ProjectError(

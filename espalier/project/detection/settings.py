@@ -46,7 +46,7 @@ def find_settings(project: Project, tree: ProjectTree) -> list[Candidate]:
     manage = posixpath.join(tree.root, "manage.py")
     named = [
         Found(name, f"{path} line {line}")
-        for path in [manage, *tree.named("wsgi.py", "asgi.py")]
+        for path in [*tree.named("wsgi.py", "asgi.py"), manage]
         for name, line in _named_settings(tree.read(path))
     ]
     if named and not any(tree.module(one.value) for one in named):

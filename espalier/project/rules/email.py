@@ -34,7 +34,9 @@ def email(value: Any) -> Mapping[str, Any]:
         if given.get(key) is None:
             raise InvalidValue(f"lacks `{key}`: write for example {EXAMPLE}.")
     port, tls = given.get("port"), str(given.get("tls") or "")
-    if port is not None and (type(port) is not int or not 0 < port < 65536):
+    if port is not None and (
+        isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536
+    ):
         raise InvalidValue(f"port: {port!r} is not the number of a port such as 587.")
     if not tls:
         tls = next((one for one, usual in PORTS.items() if usual == port), "starttls")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import urllib.parse
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from espalier.project.words import kind_of, without_password
 
 # What a netrc file holds without quotes, and uv, git and curl read alike.
 _LOGIN = r"[^\s\"\\:]+(:[^\s\"\\]+)?"
+OPENSSH = b"openssh-key-v1\0"
 _EXAMPLE = '{pypi.example.com: "user:{{ vault_index_password }}"}'
 
 
@@ -69,12 +71,21 @@ def deploy_key(value: Any) -> str:
             "is not a private key of SSH (-----BEGIN OPENSSH PRIVATE KEY----- and what follows): "
             'keep it in ansible-vault, and write deploy_key: "{{ vault_deploy_key }}".'
         )
-    if "ENCRYPTED" in text:
+    if "ENCRYPTED" in text or _has_passphrase(text):
         raise InvalidValue(
             "has a passphrase, which nobody could type on a machine: make one without, by "
             'ssh-keygen -t ed25519 -N "" -f deploy_key.'
         )
     return text + "\n"
+
+
+def _has_passphrase(text: str) -> bool:
+    """Whether a key in OpenSSH's own form names a cipher (PROTOCOL.key in its source)."""
+    try:
+        data = base64.b64decode("".join(text.splitlines()[1:-1]))
+    except ValueError:  # ssh tells what is wrong with it
+        return False
+    return data.startswith(OPENSSH) and not data.startswith(OPENSSH + b"\0\0\0\x04none")
 
 
 def split_logins(addresses: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:

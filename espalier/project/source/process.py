@@ -27,7 +27,12 @@ def run(
     """
     # GIT_DIR and its like are set when the playbook is started from a git hook.
     inherited = {key: value for key, value in os.environ.items() if key not in _GIT_LOCAL}
-    quiet = {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    quiet = {
+        "GIT_TERMINAL_PROMPT": "0",
+        "SSH_ASKPASS_REQUIRE": "never",
+        "LC_ALL": "C",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    }
     try:
         return subprocess.run(
             list(argv),
@@ -38,6 +43,7 @@ def run(
             encoding="utf-8",
             errors="surrogateescape",
             check=False,
+            start_new_session=True,  # ssh would ask on the terminal, where nobody sees the question
         )
     except subprocess.TimeoutExpired:
         return subprocess.CompletedProcess(argv, 124, "", f"timed out after {timeout:.0f} s")

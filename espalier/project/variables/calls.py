@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from typing import Any
 
 from espalier.project.variables.expressions import ENVIRON, Expressions
 from espalier.project.variables.fields import read_fields
-from espalier.project.variables.libraries import FILES, KINDS, READER_CLASSES, read_by
+from espalier.project.variables.libraries import (
+    FILES,
+    KINDS,
+    READER_CLASSES,
+    URL_PARSERS,
+    read_by,
+)
 from espalier.project.variables.values import (
     UNKNOWN,
     Bound,
@@ -37,7 +44,7 @@ class Calls(Expressions):
             return self._get(node)
         kind = ""
         if isinstance(function, External):
-            kind = KINDS.get(function.name.rpartition(".")[2], "")
+            kind = kind_of(function.name)
         with self.expecting(kind):
             values = [self.value(one) for one in node.args]
         keywords = {one.arg or "": self.value(one.value) for one in node.keywords}
@@ -51,7 +58,7 @@ class Calls(Expressions):
         if isinstance(function, Function):
             return self.call_function(function, values, keywords)
         if isinstance(function, Fields):
-            return read_fields(self, function)
+            return read_fields(self, function, keywords)
         if isinstance(function, External):
             return self._external(function.name, node, values, keywords)
         return UNKNOWN
@@ -98,11 +105,11 @@ class Calls(Expressions):
     def _file(self, node: ast.Call, values: list[Any]) -> None:
         """A file of variables that the settings read, by the texts that name it."""
         words = [
-            one.value
+            one.value.removeprefix("/") if one.value.count("/") == 1 else one.value
             for argument in (*node.args, *(k.value for k in node.keywords))
             for one in ast.walk(argument)
             if isinstance(one, ast.Constant) and isinstance(one.value, str)
-        ]
+        ]  # "/.env" stands behind a directory: f"{BASE_DIR}/.env"
         self.files += words or [".env"]
         self.files += [value for value in values if isinstance(value, str)]
 
@@ -121,14 +128,17 @@ class Calls(Expressions):
         """A call of Python's own, or of a library."""
         last = name.rpartition(".")[2]
         if name in READER_CLASSES:
-            schema = {key: value for key, value in keywords.items() if key}
-            return Reader(READER_CLASSES[name], schema)
+            more = keywords.pop("", {})
+            if not isinstance(more, dict):  # defaults that are not known
+                return UNKNOWN
+            return Reader(READER_CLASSES[name], keywords | more)
         if last in ("load_dotenv", "read_dotenv", "RepositoryEnv", "RepositoryIni", *FILES):
             self._file(node, values)
             return UNKNOWN
         if name == "dj_database_url.config":
-            variable = keywords.get("env", "DATABASE_URL")
-            return self._variable(variable, True, "URL") and UNKNOWN
+            variable = values[0] if values else keywords.get("env", "DATABASE_URL")
+            self._variable(variable, True, "URL")
+            return UNKNOWN
         if name in (f"{ENVIRON}.setdefault", f"{ENVIRON}.pop"):
             if values and isinstance(values[0], str) and name.endswith("pop"):
                 return self.note(values[0], "text", len(values) > 1)
@@ -138,14 +148,29 @@ class Calls(Expressions):
             return External("decouple.Csv")
         if name == "bool" and len(values) == 1 and is_known(values[0]):
             return bool(plain(values[0]))
-        if name in NEEDING or last in ("strtobool", "parse"):
+        if name in NEEDING or name in URL_PARSERS or last == "strtobool":
             for one in values[:1]:
-                self.needs(one, KINDS.get(last, ""))
+                self.needs(one, kind_of(name))
+        if name == "split_settings.tools.optional" and values:
+            return values[0]
+        if name == "split_settings.tools.include":
+            self.include(values)
         return UNKNOWN
+
+    def include(self, names: Iterable[Any]) -> None:
+        """Follow files that split-settings includes; `Imports` does."""
+        raise NotImplementedError
 
     def call_function(self, function: Function, values: list[Any], keywords: dict[str, Any]) -> Any:
         """Follow a function of the project's; `Interpreter` does."""
         raise NotImplementedError
+
+
+def kind_of(function: str) -> str:
+    """The kind of what a function takes; "" where it takes any text, as `bool` does."""
+    if function in URL_PARSERS:
+        return "URL"
+    return "" if function == "bool" else KINDS.get(function.rpartition(".")[2], "")
 
 
 def cast_text(value: Any, kind: str) -> Any:

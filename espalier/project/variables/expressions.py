@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from espalier.project.variables.libraries import (
-    READERS,
-)
+from espalier.project.variables.libraries import READERS
 from espalier.project.variables.read import Read
 from espalier.project.variables.values import (
     UNKNOWN,
     Bound,
     External,
+    Given,
     Missing,
     Module,
     Reader,
@@ -55,6 +54,7 @@ class Expressions:
         self.names: dict[str, Any] = self.module.names
         self.perhaps = 0  # more than 0 where it is not known whether this is reached
         self.touched: set[str] = set()  # variables that are missing, of the condition at hand
+        self.compared: dict[str, set[str]] = {}  # variable -> texts that its value is compared with
         self.where = self.at = ""
         self.depth = 0
         self.files: list[str] = []  # files of variables that are read, as the settings name them
@@ -70,7 +70,7 @@ class Expressions:
         required = not (has_default or self.perhaps)
         if known is None or (required and not known.required):
             kind = known.kind if known and kind == "text" else kind
-            said = str(default) if is_known(default) else ""
+            said = str(plain(default)) if is_known(default) else ""
             self.reads[name] = Read(name, kind, has_default, required, where, said)
         value = self.lookup(name, kind)
         if isinstance(value, Missing):
@@ -112,8 +112,6 @@ class Expressions:
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.expr):
                 self.value(child)
-            elif isinstance(child, ast.comprehension):
-                self.value(child.iter)
         return UNKNOWN
 
     def of_Constant(self, node: ast.Constant) -> Any:
@@ -147,16 +145,24 @@ class Expressions:
             return dict(zip(keys, values, strict=True))
         return UNKNOWN
 
-    def of_ListComp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> Any:
+    def of_ListComp(
+        self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
+    ) -> Any:
         """What it goes over is read; what it makes of that, perhaps."""
         for one in node.generators:
             self.needs(self.value(one.iter), "list")
         self.perhaps += 1
-        self.value(node.elt)
+        for part in (node.key, node.value) if isinstance(node, ast.DictComp) else (node.elt,):
+            self.value(part)
         self.perhaps -= 1
         return UNKNOWN
 
-    of_SetComp = of_GeneratorExp = of_ListComp
+    of_SetComp = of_GeneratorExp = of_DictComp = of_ListComp
+
+    def of_NamedExpr(self, node: ast.NamedExpr) -> Any:
+        """`(name := value)`."""
+        value = self.names[node.target.id] = self.value(node.value)
+        return value
 
     def of_Name(self, node: ast.Name) -> Any:
         """A name of the module, or of Python's own."""
@@ -251,6 +257,11 @@ class Expressions:
             found = self.note(left, "text", True)
             there = not isinstance(found, Missing)
             return there if isinstance(node.ops[0], ast.In) else not there
+        for one, other in ((left, right), (right, left)):
+            if isinstance(one, Given):
+                words = other if isinstance(other, list | tuple) else [other]
+                texts = {word for word in words if isinstance(word, str)}
+                self.compared.setdefault(one.name, set()).update(texts)
         compare = OPERATORS.get(type(node.ops[0]))
         if not is_one or compare is None or not (is_known(left) and is_known(right)):
             for one in node.comparators[1:]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from espalier.project.variables.libraries import KINDS
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 SIMPLE = ("str", "SecretStr", "Path", "EmailStr", "bytes")
 
 
-def read_fields(reading: Expressions, fields: Fields) -> Any:
-    """Read what a class of pydantic's settings wants."""
+def read_fields(reading: Expressions, fields: Fields, stated: Mapping[str, Any]) -> Any:
+    """Read what a class of pydantic's settings wants, where it is called with `stated`."""
     wanted: dict[str, tuple[ast.AnnAssign, str]] = {}
     prefix = ""
     for node in fields.nodes:
@@ -56,7 +57,7 @@ def read_fields(reading: Expressions, fields: Fields) -> Any:
         kind = ast.unparse(statement.annotation)
         # Pydantic 1 takes None for what is optional; and a model is read in ways of its own.
         simple = kind.rpartition(".")[2] in SIMPLE or annotation_kind(kind) != "text"
-        required = required and simple
+        required = required and simple and name not in stated and "" not in stated
         if variable:
             reading.where = f"{fields.module.path} line {statement.lineno}"
             reading.note(variable, annotation_kind(kind), not required)

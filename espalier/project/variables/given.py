@@ -11,8 +11,8 @@ from collections.abc import Collection
 
 from espalier.project.variables.read import Read
 
-# A prefix that makes no other database, cache or key of it.
-_PREFIX = r"(?:DJANGO_|APP_|{own}_)?"
+# A prefix that makes no other database, cache or key of it; {own} is the project's own names.
+_PREFIX = r"(?:DJANGO_|APP_|(?:{own})_)?"
 _DATABASE = r"(?:DB|DATABASE|DATABASES_DEFAULT|POSTGRES|POSTGRESQL|PSQL|PG|SQL|RDS)_?"
 # Kit's variable -> the names that settings have for it, as a pattern after a prefix.
 _NAMES = {
@@ -20,10 +20,10 @@ _NAMES = {
     "ESPALIER_DATABASE_PORT": rf"{_DATABASE}PORT",
     "ESPALIER_DATABASE_NAME": rf"{_DATABASE}(?:NAME|DB|DATABASE|DBNAME|DB_NAME)",
     "ESPALIER_DATABASE_USER": rf"{_DATABASE}(?:USER|USERNAME|LOGIN)",
-    "ESPALIER_DATABASE_PASSWORD": rf"{_DATABASE}(?:PASSWORD|PASS|PASSWD|PWD)",
+    "ESPALIER_DATABASE_PASSWORD": rf"{_DATABASE}(?:PASSWORD|PASS|PASSWD|PWD|PW)",
     "ESPALIER_DATABASE_ENGINE": rf"{_DATABASE}(?:ENGINE|BACKEND)",
     "DATABASE_URL": r"(?:DB|DATABASE|POSTGRES|POSTGRESQL|PG)_(?:URL|URI|DSN)",
-    "ESPALIER_SECRET_KEY": r"SECRET_KEY|SECRETKEY",
+    "ESPALIER_SECRET_KEY": r"SECRET_KEY|SECRETKEY|DJANGO_SECRET",
     "ESPALIER_ALLOWED_HOSTS": r"ALLOWED_HOSTS?",
     "ESPALIER_SITE_ORIGINS": r"(?:CSRF_)?TRUSTED_ORIGINS?|CSRF_ORIGINS",
     "ESPALIER_SITE_URL": (
@@ -32,12 +32,16 @@ _NAMES = {
     ),
     "ESPALIER_SITE_DOMAIN": r"(?:SITE|PRIMARY|BASE|APP|SERVER)_DOMAIN|DOMAIN(?:_NAME)?",
     "ESPALIER_DEBUG": r"DEBUG",
-    "ESPALIER_QUEUE_URL": r"(?:CELERY_)?BROKER_URL|CELERY_RESULT_BACKEND|REDIS_(?:URL|URI|TLS_URL)",
+    "ESPALIER_CACHE_URL": r"CACHE_URL|CACHE_REDIS_URL|REDIS_CACHE_URL",
+    # Not REDIS_TLS_URL: inside of the site redis speaks no TLS.
+    "ESPALIER_QUEUE_URL": (
+        r"CELERY_BROKER|(?:CELERY_)?BROKER_URL|CELERY_(?:RESULT_)?BACKEND|(?:{own})_REDIS"
+        r"|REDIS_(?!TLS_)(?:[A-Z]+_)?(?:URL|URI)"
+    ),
     "ESPALIER_QUEUE_HOST": r"REDIS_(?:HOST|HOSTNAME|SERVER|ADDRESS)",
     "ESPALIER_QUEUE_PORT": r"REDIS_PORT",
     "ESPALIER_QUEUE_USER": r"REDIS_(?:USER|USERNAME)",
     "ESPALIER_QUEUE_PASSWORD": r"REDIS_(?:PASSWORD|PASS)",
-    "ESPALIER_CACHE_URL": r"CACHE_URL|CACHE_REDIS_URL|REDIS_CACHE_URL",
     # What the key `email:` brings.
     "ESPALIER_EMAIL_URL": r"(?:EMAIL|SMTP|MAIL)_URL",
     "ESPALIER_EMAIL_HOST": r"(?:EMAIL|SMTP|MAIL)_(?:HOST|SERVER)",
@@ -45,6 +49,7 @@ _NAMES = {
     "ESPALIER_EMAIL_USER": r"(?:EMAIL_HOST|SMTP|EMAIL|MAIL)_(?:USER|USERNAME|LOGIN)",
     "ESPALIER_EMAIL_PASSWORD": r"(?:EMAIL_HOST|SMTP|EMAIL|MAIL)_(?:PASSWORD|PASS)",
     "ESPALIER_EMAIL_USE_TLS": r"(?:EMAIL|SMTP|MAIL)_(?:USE_)?(?:TLS|STARTTLS)",
+    "ESPALIER_EMAIL_USE_SSL": r"(?:EMAIL|SMTP|MAIL)_(?:USE_)?SSL",
     "ESPALIER_EMAIL_FROM": r"DEFAULT_FROM_EMAIL|SERVER_EMAIL|(?:EMAIL|SMTP|MAIL)_FROM",
 }
 # What comes with a switch: the beginning of the kit's variables -> what to write for them.
@@ -58,31 +63,67 @@ CONSTANTS = {
     "ESPALIER_DEBUG": "False",
     "ESPALIER_DEBUG_NUMBER": "0",
     "ESPALIER_DATABASE_ENGINE": "django.db.backends.postgresql",
+    "ESPALIER_DATABASE_ENGINE_NAME": "postgresql",
 }
+# True and False as text; with _NUMBER behind it 1 and 0.
+_FLAGS = ("ESPALIER_DEBUG", "ESPALIER_EMAIL_USE_TLS", "ESPALIER_EMAIL_USE_SSL")
+# What a variable stands for whose name says a host, and whose default is a URL; and the reverse.
+_AS_URL = {"ESPALIER_SITE_DOMAIN": "ESPALIER_SITE_URL", "ESPALIER_QUEUE_HOST": "ESPALIER_QUEUE_URL"}
+_AS_HOST = {"ESPALIER_SITE_URL": "ESPALIER_SITE_DOMAIN"}
 
 
-def kit_variable(read: Read, project: str) -> str:
+def names() -> set[str]:
+    """Every variable of the kit's that may stand for another one."""
+    return {*_NAMES, *CONSTANTS, *(f"{flag}_NUMBER" for flag in _FLAGS)}
+
+
+def kit_variable(read: Read, own: Collection[str], compared: Collection[str] = ()) -> str:
     """The kit's variable that a variable of the settings stands for; "" for none.
 
     Args:
         read: the settings' variable.
-        project: the name of the project, which may stand before it.
+        own: names of the project, which may stand before it.
+        compared: texts that the settings compare its value with.
     """
     if read.kind == "JSON" or not read.name.isascii():  # a list, in a form that the kit has none in
         return ""
-    prefix = _PREFIX.format(own=re.escape(project.upper()))
+    owns = "|".join(re.escape(name.upper()) for name in own)
     for variable, names in _NAMES.items():
-        if re.fullmatch(f"{prefix}(?:{names})", read.name.upper()):
-            return _debug(read) if variable == "ESPALIER_DEBUG" else variable
+        pattern = f"{_PREFIX}(?:{names})".replace("{own}", owns)
+        if re.fullmatch(pattern, read.name.upper()):
+            default = "" if read.default == "None" else read.default
+            if variable == "ESPALIER_DATABASE_ENGINE":
+                return _engine(variable, {*compared, *filter(None, [default])})
+            return _flag(variable, read) if variable in _FLAGS else _in_form(variable, default)
     return ""
 
 
-def _debug(read: Read) -> str:
-    """`bool("False")` is true: a text is given only where the settings compare it."""
-    if read.kind == "whole number":
-        return "ESPALIER_DEBUG_NUMBER"
-    is_text = read.kind != "true/false" and read.has_default and read.default.lower() != "true"
-    return "" if is_text else "ESPALIER_DEBUG"
+def _flag(variable: str, read: Read) -> str:
+    """True or false, as the settings take it: a number where they make one of it.
+
+    `bool("False")` is true: DEBUG is given as a text only where that is no worse than the default.
+    """
+    if read.kind == "whole number" or read.default == "1":
+        return f"{variable}_NUMBER"
+    if variable != "ESPALIER_DEBUG" or read.kind == "true/false" or not read.has_default:
+        return variable
+    return variable if read.default.lower() in ("true", "yes", "on", "y", "t") else ""
+
+
+def _engine(variable: str, words: Collection[str]) -> str:
+    """Django's module, or its last word, as the settings say; "" for words of the project's own."""
+    if not words or any(word.startswith("django.db.backends.") for word in words):
+        return variable
+    return f"{variable}_NAME" if {"sqlite3", "mysql", "postgresql"} & {*words} else ""
+
+
+def _in_form(variable: str, default: str) -> str:
+    """A kit's variable in the form that the settings' default has; "" where the kit has none."""
+    if "://" in default:
+        return _AS_URL.get(variable, "" if variable.endswith(("_HOST", "_DOMAIN")) else variable)
+    if default and variable.endswith("_URL"):  # `django-db`, a path, or a host
+        return "" if "/" in default else _AS_HOST.get(variable, "")
+    return "" if variable.endswith("_HOST") and ":" in default else variable
 
 
 def switch_for(variable: str, on: Collection[str]) -> str:

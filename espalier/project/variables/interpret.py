@@ -8,26 +8,24 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from espalier.project.detection.tree import ProjectTree
-from espalier.project.variables.calls import Calls
-from espalier.project.variables.libraries import READERS
+from espalier.project.variables.imports import Imports
 from espalier.project.variables.values import (
     UNKNOWN,
     External,
     Fields,
     Function,
-    Module,
     Reader,
     is_known,
     plain,
 )
 
 # How a block ended: None at its end, or one of these.
-RAISED, LEFT = "raised", "left"
+RAISED, BROKE, CONTINUED = "raised", "broke", "continued"
+MAY_LEAVE, MAY_RETURN = "may leave", "may return"  # what follows is perhaps not reached
 # What a handler of these does not catch: a variable that is missing.
 HARMLESS = {"ImportError", "ModuleNotFoundError", "FileNotFoundError", "OSError", "IOError"}
 LARGEST_LOOP = 50
@@ -40,41 +38,8 @@ class Returned:
     value: Any
 
 
-class Interpreter(Calls):
-    """Statements: modules, imports, branches, loops, functions and classes."""
-
-    def __init__(self, tree: ProjectTree, lookup: Callable[[str, str], Any]) -> None:
-        """Take the tree, and what says what a variable is (see `Expressions`)."""
-        super().__init__(lookup)
-        self.tree = tree
-        self.modules: dict[str, Module] = {}
-
-    def run(self, dotted: str) -> Module | None:
-        """Follow a module of the project, once; None where the tree has none of that name."""
-        path = self.tree.module(dotted)
-        if not path:
-            return None
-        if path in self.modules:
-            return self.modules[path]
-        module = self.modules[path] = Module(path, dotted)
-        module.names["__name__"] = dotted
-        try:
-            body = ast.parse(self.tree.read(path)).body
-        except (SyntaxError, ValueError, RecursionError):
-            return module
-        with self.inside(module):
-            self.block(body)
-        return module
-
-    @contextmanager
-    def inside(self, module: Module, names: dict[str, Any] | None = None) -> Iterator[None]:
-        """Go on in another module, or in the names of a function of it."""
-        before = self.module, self.names
-        self.module, self.names = module, module.names if names is None else names
-        try:
-            yield
-        finally:
-            self.module, self.names = before
+class Interpreter(Imports):
+    """Statements: branches, loops, functions and classes; `Imports` has modules."""
 
     @contextmanager
     def uncertain(self) -> Iterator[None]:
@@ -90,16 +55,29 @@ class Interpreter(Calls):
                     self.names[name] = UNKNOWN
 
     def block(self, body: Sequence[ast.stmt]) -> Any:
-        """Follow statements; how they end: None, RAISED, LEFT or a Returned."""
-        for statement in body:
+        """Follow statements; how they end: None, one of the words above, or a Returned."""
+        for index, statement in enumerate(body):
             method = getattr(self, f"do_{type(statement).__name__}", None)
             if method is None:
                 self.others(statement)
                 continue
             ended = method(statement)
+            if ended in (MAY_LEAVE, MAY_RETURN):
+                rest = self.one_of(body[index + 1 :])
+                return MAY_RETURN if MAY_RETURN in (ended, rest) else MAY_LEAVE
             if ended is not None:
                 return ended
         return None
+
+    def one_of(self, *blocks: Sequence[ast.stmt]) -> Any:
+        """Follow blocks of which one or none is reached; whether the statements around may end."""
+        ends = []
+        for block in blocks:
+            with self.uncertain():
+                ends.append(self.block(block))
+        if any(one == MAY_RETURN or isinstance(one, Returned) for one in ends):
+            return MAY_RETURN
+        return MAY_LEAVE if any(one in (BROKE, CONTINUED, MAY_LEAVE) for one in ends) else None
 
     def others(self, statement: ast.stmt) -> None:
         """A statement that has nothing but expressions of interest."""
@@ -108,48 +86,6 @@ class Interpreter(Calls):
                 self.value(child)
 
     # Names
-
-    def do_Import(self, node: ast.Import) -> None:
-        """`import os`, `import environ as e`, `import mysite.helpers`."""
-        for alias in node.names:
-            self.import_parents(alias.name)
-            found = self.run(alias.name)
-            top = alias.name.split(".")[0]
-            if alias.asname:
-                self.names[alias.asname] = found or External(alias.name)
-            else:
-                self.names[top] = self.run(top) or External(top)
-
-    def do_ImportFrom(self, node: ast.ImportFrom) -> None:
-        """`from .base import *`, `from os import environ`."""
-        name = self.absolute(node)
-        self.import_parents(name)
-        found = self.run(name)
-        for alias in node.names:
-            if alias.name == "*":
-                public = found.names if found else {}
-                self.names.update({k: v for k, v in public.items() if not k.startswith("_")})
-                continue
-            value = found.names.get(alias.name) if found else None
-            if value is None:
-                below = self.run(f"{name}.{alias.name}")
-                value = below or (UNKNOWN if found else external(f"{name}.{alias.name}"))
-            self.names[alias.asname or alias.name] = value
-
-    def import_parents(self, dotted: str) -> None:
-        """Python runs the packages of a module first."""
-        parts = dotted.split(".")
-        for end in range(1, len(parts)):
-            self.run(".".join(parts[:end]))
-
-    def absolute(self, node: ast.ImportFrom) -> str:
-        """The whole name of the module that something is imported from."""
-        if not node.level:
-            return node.module or ""
-        parts = self.module.dotted.split(".")
-        drop = node.level - (1 if self.module.path.endswith("/__init__.py") else 0)
-        base = parts[: len(parts) - drop] if drop else parts
-        return ".".join([*base, *(node.module.split(".") if node.module else [])])
 
     def do_Assign(self, node: ast.Assign) -> None:
         """`X = …`, `A, B = …`, `env.prefix = …`."""
@@ -226,32 +162,23 @@ class Interpreter(Calls):
                 self.require(missing)
                 return None
             return ended
-        for branch in (node.body, node.orelse):
-            with self.uncertain():
-                self.block(branch)
-        return None
+        return self.one_of(node.body, node.orelse)
 
-    def do_Match(self, node: ast.Match) -> None:
+    def do_Match(self, node: ast.Match) -> Any:
         """One of several branches, perhaps."""
         self.value(node.subject)
-        for case in node.cases:
-            with self.uncertain():
-                self.block(case.body)
+        return self.one_of(*(case.body for case in node.cases))
 
     def do_Try(self, node: ast.Try) -> Any:
         """What is missing is told by it, or is caught, as its handlers say."""
-        catching = [one for one in node.handlers if not self.is_harmless(one)]
-        if all(self.always_raises(one.body) for one in catching):
-            ended = self.block(node.body)
+        catching = [one.body for one in node.handlers if not self.is_harmless(one)]
+        if not all(map(self.always_raises, catching)):
+            ended = self.one_of([*node.body, *node.orelse], *catching)
+        elif len(catching) < len(node.handlers):
+            # What follows an import that fails is not reached.
+            ended = self.block(node.body[:1]) or self.one_of([*node.body[1:], *node.orelse])
         else:
-            with self.uncertain():
-                self.block(node.body)
-            ended = None
-            for handler in catching:
-                with self.uncertain():
-                    self.block(handler.body)
-        if ended is None:
-            ended = self.block(node.orelse)
+            ended = self.block([*node.body, *node.orelse])
         return self.block(node.finalbody) or ended
 
     def is_harmless(self, handler: ast.ExceptHandler) -> bool:
@@ -271,23 +198,32 @@ class Interpreter(Calls):
     def do_For(self, node: ast.For) -> Any:
         """Each round, where what it goes over is known."""
         over = self.value(node.iter)
-        if isinstance(over, list | tuple) and len(over) <= LARGEST_LOOP:
+        if not isinstance(over, list | tuple) or len(over) > LARGEST_LOOP:
+            self.assign(node.target, UNKNOWN)
+            return self.of_loop(self.one_of(node.body))
+        after = None
+        with ExitStack() as rounds:
             for one in over:
                 self.assign(node.target, one)
                 ended = self.block(node.body)
-                if ended is not None and ended is not LEFT:
-                    return ended
-            return self.block(node.orelse)
-        with self.uncertain():
-            self.assign(node.target, UNKNOWN)
-            self.block(node.body)
-        return None
+                if ended == BROKE:
+                    return after
+                if isinstance(ended, Returned) or ended == RAISED:
+                    return after or ended
+                if ended in (MAY_LEAVE, MAY_RETURN):  # the rounds that follow are perhaps none
+                    rounds.enter_context(self.uncertain())
+                    after = self.of_loop(ended) or after
+        return self.block(node.orelse) or after
 
-    def do_While(self, node: ast.While) -> None:
+    def do_While(self, node: ast.While) -> Any:
         """Perhaps."""
-        with self.uncertain():
-            self.value(node.test)
-            self.block(node.body)
+        self.value(node.test)
+        return self.of_loop(self.one_of(node.body))
+
+    @staticmethod
+    def of_loop(ended: Any) -> Any:
+        """How a loop ends, when its body does so."""
+        return MAY_RETURN if ended == MAY_RETURN else None
 
     def do_With(self, node: ast.With) -> Any:
         """The block; below `env.prefixed(…)` with a prefix, below what hides errors perhaps."""
@@ -308,9 +244,7 @@ class Interpreter(Calls):
             if item.optional_vars is not None:
                 self.assign(item.optional_vars, UNKNOWN)
             if "suppress" in ast.unparse(call):
-                with self.uncertain():
-                    self.block(node.body)
-                return None
+                return self.one_of(node.body)
         ended = self.block(node.body)
         for reader, prefix in readers:
             reader.prefix = prefix
@@ -325,10 +259,12 @@ class Interpreter(Calls):
         return Returned(self.value(node.value) if node.value is not None else None)
 
     def do_Break(self, node: ast.Break) -> str:
-        """The end of a loop, or of its round."""
-        return LEFT
+        """The end of a loop."""
+        return BROKE
 
-    do_Continue = do_Break
+    def do_Continue(self, node: ast.Continue) -> str:
+        """The end of a round of a loop."""
+        return CONTINUED
 
     def do_Assert(self, node: ast.Assert) -> None:
         """`assert X, "set X"`: what is missing is told by it."""
@@ -368,11 +304,6 @@ class Interpreter(Calls):
             self.depth -= 1
             self.at = at
         return ended.value if isinstance(ended, Returned) else None if ended is None else UNKNOWN
-
-
-def external(name: str) -> External | Reader:
-    """A name of a library; of some it is an object that reads variables."""
-    return Reader(READERS[name]) if name in READERS else External(name)
 
 
 class Scope(dict[str, Any]):

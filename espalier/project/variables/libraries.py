@@ -27,7 +27,7 @@ KINDS = {
     **dict.fromkeys(
         ("url", "db", "db_url", "cache", "cache_url", "email", "email_url", "search_url"), "URL"
     ),
-    **dict.fromkeys(("search", "dj_db_url", "dj_email_url", "dj_cache_url", "parse"), "URL"),
+    **dict.fromkeys(("search", "dj_db_url", "dj_email_url", "dj_cache_url"), "URL"),
     **dict.fromkeys(("channels", "channels_url", "AnyUrl", "HttpUrl", "PostgresDsn"), "URL"),
 }
 # Methods of django-environ's Env that have a variable of their own when none is named.
@@ -38,6 +38,8 @@ OWN_NAMES = {
     **dict.fromkeys(("search", "search_url"), "SEARCH_URL"),
     **dict.fromkeys(("channels", "channels_url"), "CHANNELS_URL"),
 }
+# What makes a dictionary of a URL, and cannot take None.
+URL_PARSERS = ("dj_database_url.parse", "dj_email_url.parse", "django_cache_url.parse")
 # Methods of a reader that read a file, or are about something else.
 FILES = ("read_env", "read_envfile")
 OTHER_METHODS = ("seal", "dump", "get_value_or_none", "prefixed", "parse_value", "parser_for")
@@ -72,8 +74,8 @@ def kind_of_cast(cast: Any) -> str:
     """The kind of what a cast gives: `int`, `Csv()`, `(bool, False)`, …"""
     if isinstance(cast, list | tuple) and cast:
         cast = cast[0] if isinstance(cast, tuple) else External("list")
-    name = cast.name.rpartition(".")[2] if isinstance(cast, External) else ""
-    return KINDS.get(name, "text")
+    name = cast.name if isinstance(cast, External) else ""
+    return "URL" if name in URL_PARSERS else KINDS.get(name.rpartition(".")[2], "text")
 
 
 def read_by(
@@ -102,17 +104,17 @@ def read_by(
     if not isinstance(named, str):
         return None
     name = reader.prefix + named
-    # The second argument is a cast where the object itself is called by django-environ.
-    second = 2 if reader.library == "environ" and not method else 1
+    # Where django-environ takes a cast, that is the second argument.
+    casting = method in ("", "get_value", "list", "tuple", "dict")
+    second = 2 if reader.library == "environ" and casting else 1
     default = keywords.get("default")
-    if default is None and reader.library != "decouple" and len(positional) > second:
+    if default is None and len(positional) > second:
         default = positional[second]
-    if default is None and reader.library == "decouple" and len(positional) > 1:
-        default = positional[1]
     kind = KINDS.get(method, "text")
     cast = casts.get("cast", casts.get("subcast") if method not in KINDS else None)
-    if cast is None and second == 2 and len(values) > 1:
-        cast = values[1]
+    place = {"environ": 1, "decouple": 2}.get(reader.library, len(values))
+    if cast is None and method in ("", "get_value") and len(values) > place:
+        cast = values[place]
     scheme = reader.schema.get(named, reader.schema.get(name))
     if cast is not None:
         kind = kind_of_cast(cast)

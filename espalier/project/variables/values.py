@@ -29,6 +29,18 @@ class Missing:
     name: str
 
 
+class Given(str):
+    """A text that the kit gives under this name, the same on every site."""
+
+    name: str
+
+    def __new__(cls, text: str, name: str) -> Given:
+        """Take the text and the variable's name."""
+        made = super().__new__(cls, text)
+        made.name = name
+        return made
+
+
 @dataclasses.dataclass(frozen=True)
 class External:
     """A name of a library or of Python itself, with dots: `os.environ`, `int`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import posixpath
 import re
@@ -12,7 +13,7 @@ from espalier.project.detection.tree import ProjectTree
 from espalier.project.variables.given import CONSTANTS, kit_variable, switch_for
 from espalier.project.variables.interpret import Interpreter
 from espalier.project.variables.read import Read
-from espalier.project.variables.values import UNKNOWN, Missing
+from espalier.project.variables.values import UNKNOWN, Given, Missing
 from espalier_machine.common.variables import Variable
 
 # What is in the environment of every process, whatever a project says.
@@ -58,28 +59,23 @@ def find_wanted(
         on: tiers, and keys of project.yml with which more is given.
     """
 
-    def lookup(name: str, kind: str) -> Any:
-        if name in environment:
-            return UNKNOWN if "{{" in environment[name] else environment[name]
-        if name in ALWAYS or name.startswith("ESPALIER_") or name in _in_files(tree, files):
-            return UNKNOWN
-        read = interpreter.reads.get(name, Read(name, kind, False, False, ""))
-        variable = kit_variable(read, project)
-        if variable and not switch_for(variable, on):
-            return CONSTANTS.get(variable, UNKNOWN)
-        return Missing(name)
-
-    interpreter = Interpreter(tree, lookup)
+    own = {project, settings.partition(".")[0]}
+    interpreter = _follow(tree, settings, own, environment, on)
+    if (prefix := _common_prefix(interpreter.reads)) and prefix not in own:
+        own.add(prefix)
+        interpreter = _follow(tree, settings, own, environment, on)
     files = interpreter.files
-    interpreter.import_parents(settings)
-    interpreter.run(settings)
     in_files = _in_files(tree, files)
     reads = [
         read
         for read in interpreter.reads.values()
-        if read.name not in environment and read.name not in in_files and read.name not in ALWAYS
+        if read.name not in environment and read.name not in ALWAYS
     ]
-    stands_for = {read.name: kit_variable(read, project) for read in reads}
+    # Also those that a file of the project gives: it is a developer's, and the environment wins.
+    stands_for = {
+        read.name: kit_variable(read, own, interpreter.compared.get(read.name, ()))
+        for read in reads
+    }
     given = {name: variable for name, variable in stands_for.items() if variable}
     if not set(given.values()) >= _REDIS_LOGIN:  # the kit's redis lets nobody in without both
         given = {name: one for name, one in given.items() if one not in _REDIS_PARTS}
@@ -89,7 +85,7 @@ def find_wanted(
     required = tuple(
         Variable(read.name, read.kind, read.where)
         for read in reads
-        if read.required and read.name not in shown
+        if read.required and read.name not in shown and read.name not in in_files
     )
     switches = {
         one.name: write
@@ -97,6 +93,39 @@ def find_wanted(
         if one.name in given and (write := switch_for(given[one.name], on))
     }
     return Wanted(required, given, shown, switches)
+
+
+def _follow(
+    tree: ProjectTree,
+    settings: str,
+    own: Collection[str],
+    environment: Mapping[str, str],
+    on: Collection[str],
+) -> Interpreter:
+    """Follow the settings as Python would import them; `own` names may stand before a variable."""
+
+    def lookup(name: str, kind: str) -> Any:
+        if name in environment:
+            return UNKNOWN if "{{" in environment[name] else environment[name]
+        if name in ALWAYS or name.startswith("ESPALIER_"):
+            return UNKNOWN
+        read = interpreter.reads.get(name, Read(name, kind, False, False, ""))
+        variable = kit_variable(read, own)
+        if variable and not switch_for(variable, on):
+            return Given(CONSTANTS[variable], name) if variable in CONSTANTS else UNKNOWN
+        return UNKNOWN if name in _in_files(tree, interpreter.files) else Missing(name)
+
+    interpreter = Interpreter(tree, lookup)
+    interpreter.import_parents(settings)
+    interpreter.run(settings)
+    return interpreter
+
+
+def _common_prefix(names: Collection[str]) -> str:
+    """The first word of nearly all of many variables, which is the project's own; else ""."""
+    words = collections.Counter(name.partition("_")[0] for name in names if "_" in name)
+    word, count = max(words.items(), key=lambda pair: pair[1], default=("", 0))
+    return word if count >= 6 and count * 4 > len(names) * 3 else ""
 
 
 def _in_files(tree: ProjectTree, files: Collection[str]) -> set[str]:

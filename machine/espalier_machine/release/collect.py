@@ -28,12 +28,13 @@ def collect_static(machine: Machine, release: Release, found: Mapping[str, Any])
         return ""
     manage("collectstatic", "--noinput")
     folder = Path(found["static_root"])
-    # A package may ship what its build (Vite, webpack) made in the place where it collects static
-    # files, inside the virtualenv, and only there.
+    # What a build (Vite, gulp) made may be shipped in the place where static files are collected,
+    # inside the virtualenv or the project's own tree, and only there.
     if found["shipped"] and folder.is_relative_to(release.path):
         with machine.as_user():
             count = add_missing(Path(found["shipped"]), folder)
-        machine.progress.note(f"{count} more that the package ships collected")
+        if count:
+            machine.progress.note(f"{count} more that the project ships collected")
     if found["compress"]:  # django-compressor, told to serve only what was compressed before
         manage("compress")
     if not folder.is_relative_to(release.path):

@@ -30,6 +30,12 @@ REPOSITORY = re.compile(
     r"could not read (?:Username|Password) for '(\S+?)'|Authentication failed for '(\S+?)'"
 )
 SSH = re.compile(r"@([\w.-]+): Permission denied \(publickey")
+BROKEN_KEY = re.compile(r"^\s*Load key .*: (?:error in libcrypto|invalid format)", re.M)
+# The command of git's that failed, and why: its own last words only say that there was nothing.
+GIT = re.compile(r"/git fetch (?:-\S+ )*'([^']+)'")
+REASON = re.compile(
+    r"^\s*(?:ssh|fatal|ERROR): (?!Could not read from remote|the remote end)(.+)$", re.M
+)
 
 
 def remote_environment(machine: Machine, build: Mapping[str, Any]) -> dict[str, str]:
@@ -46,14 +52,50 @@ def remote_environment(machine: Machine, build: Mapping[str, Any]) -> dict[str, 
         variables["GIT_CONFIG_COUNT"] = "1"
         variables["GIT_CONFIG_KEY_0"] = "credential.helper"
         variables["GIT_CONFIG_VALUE_0"] = HELPER
-    if index := build.get("index"):
+    if index := indexes(build):
         variables["UV_INDEX"] = " ".join(index)
+    if build.get("index_of_lock"):
+        # Such an index has old versions of much besides; the lock names versions and hashes.
+        variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     return variables
 
 
-def explain_login(machine: Machine, output: str) -> str:
-    """What to write when a login is missing or wrong, told from what uv printed; "" for neither."""
+def indexes(build: Mapping[str, Any]) -> list[str]:
+    """The addresses of the indexes to ask beside the machine's own: stated, and of the lock."""
+    return [*build.get("index", ()), *build.get("index_of_lock", ())]
+
+
+def explain_remote(machine: Machine, output: str) -> str:
+    """What to change when requirements could not be got, told from what uv printed; "" if unknown.
+
+    A login or a key that is missing or wrong, a host that is another one, a repository that is not
+    there.
+    """
+    return _explain_login(machine, output) or _explain_git(machine, output)
+
+
+def _explain_git(machine: Machine, output: str) -> str:
+    if not (found := GIT.search(output)):
+        return ""
+    what = f"the repository {found[1]} of a requirement"
+    if "Host key verification failed" in output:
+        host = urllib.parse.urlsplit(found[1]).hostname or found[1]
+        return (
+            f"{host} shows another host key than at the first connection, so it may be somebody "
+            f"else's machine. If its provider says that the key has changed, remove "
+            f"{machine.cache / 'known_hosts'} on this machine."
+        )
+    reasons = REASON.findall(output)
+    return f"{what} cannot be read: {reasons[0]}." if reasons else ""
+
+
+def _explain_login(machine: Machine, output: str) -> str:
     folder = machine.config.file.parent
+    if BROKEN_KEY.search(output):
+        return (
+            "`deploy_key:` in project.yml is no whole key of SSH: a line of it is missing or "
+            "changed. Put the file's whole text there, then run `espalier site`."
+        )
     if found := SSH.search(output):
         if (folder / "deploy_key").exists():
             return (

@@ -7,8 +7,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from espalier_machine.common import system
+from espalier_machine.common import system, templates
 from espalier_machine.common.excerpt import error_line
+from espalier_machine.common.text import last_line
 from espalier_machine.release.errors import ReleaseError
 from espalier_machine.release.explain import explain_start, ran_out_of_memory
 from espalier_machine.release.machine import SLOTS, Machine, point
@@ -92,10 +93,24 @@ def warm_up(machine: Machine, slot: str, release: Release, since: int) -> None:
                 "switch", f"{machine.unit(slot)} started{explain_start(log)[1]}", log
             )
     if broken:
+        if "Traceback" not in log:
+            log = f"{log}\n{front_page_traceback(machine, release)}".strip()
         hint = write_hint(log, release.record.get("sqlite", ()))
         cause = f": {error_line(log)}{hint}" if "Traceback" in log else "."
         sentence = f"the front page answers {broken[0]}, though the release is ready{cause}"
         raise ReleaseError("switch", sentence, log)
+
+
+def front_page_traceback(machine: Machine, release: Release) -> str:
+    """What the front page raises in a process of its own; "" where it raises nothing there."""
+    script = templates.read(__package__, "front_page.py")
+    argv = [release.python, "-c", script, machine.config.probe_host]
+    env = machine.environment(release)
+    try:
+        machine.run(argv, "switch", last_line, env, release.workdir)
+    except ReleaseError as error:
+        return error.detail
+    return ""
 
 
 def backlog(listing: str, path: str) -> int:

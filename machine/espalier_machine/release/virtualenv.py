@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from espalier_machine.common.text import last_line
-from espalier_machine.release import hashes, native, old_setuptools, wheels
+from espalier_machine.release import hashes, native, wheels
 from espalier_machine.release.disk import MEGABYTE, require_space
 from espalier_machine.release.errors import ReleaseError
 from espalier_machine.release.explain import explain_uv
 from espalier_machine.release.machine import Machine
+from espalier_machine.release.old_requirements import Workarounds
 from espalier_machine.release.record import Release
-from espalier_machine.release.remotes import explain_login, remote_environment
+from espalier_machine.release.remotes import explain_remote, indexes, remote_environment
 from espalier_machine.release.requirements import (
     Requirements,
     logical_lines,
@@ -78,7 +79,7 @@ def make_venv(
     extras = build["extra_requirements"]
     with machine.as_user():
         wanted = read_requirements(build, tree)
-    index = build.get("index", ())
+    index = indexes(build)
     venv = machine.venvs / venv_name(wanted, extras, python.version, build["identity"], index)
     if (venv / ".complete").exists():
         machine.progress.note(f"the virtualenv {venv.name} is there already")
@@ -90,9 +91,11 @@ def make_venv(
     files = wanted.texts.items() if wanted.kind == "requirements" else ()
     hashed = [name for name, text in files if "--hash=" in text]
 
+    workarounds = Workarounds(machine)
+
     def uv(*argv: str, stdin: str | None = None) -> str:
         def explain(output: str) -> str:
-            return explain_login(machine, output) or explain_uv(output, machine.venvs)
+            return explain_remote(machine, output) or explain_uv(output, machine.venvs)
 
         def install(prefer: Callable[[str], str]) -> str:
             for name in hashed:
@@ -100,21 +103,22 @@ def make_venv(
                 with machine.as_user():
                     (tree / name).write_text(text)
             given = prefer(stdin) if stdin else None
-            return machine.run(command, "install", explain, env, folder, given)
+            more = workarounds.requirements if argv[:2] == ("pip", "install") else []
+            command = [machine.config.uv, *argv, *more]
+            return machine.run(
+                command, "install", explain, env | workarounds.variables, folder, given
+            )
 
         def attempt() -> str:
             try:
                 return hashes.preferred(machine, python.version, install)
             except ReleaseError as error:
-                more = old_setuptools.constrained(machine, error.detail)
-                if not more or "UV_BUILD_CONSTRAINT" in env:
+                if not workarounds.find(error.detail):
                     raise
-                env.update(more)
-                return hashes.preferred(machine, python.version, install)
             finally:
                 wheels.keep(machine)
+            return attempt()
 
-        command = [machine.config.uv, *argv]
         env = uv_environment(machine) | remote_environment(machine, build)
         env["UV_FIND_LINKS"] = str(machine.wheels)
         return native.with_packages(machine, attempt)

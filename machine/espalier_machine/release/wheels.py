@@ -2,7 +2,7 @@
 
 uv keeps them in its cache, and builds anew where an index does not say how long a file of it is
 good for, as many mirrors do not. A directory for `--find-links` is asked whatever the index says.
-Where the site's other machines have another one build for them, they travel there.
+Where a site's machines have another one build for them, they travel there.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 
 from espalier_machine.release.errors import ReleaseError
 from espalier_machine.release.machine import Machine
-from espalier_machine.release.record import Release
 
 # Below uv's cache (crates/uv-cache of its source); where that changes, uv's own cache is left.
 BUILT = "uv/sdists-*/**/*.whl"
@@ -55,9 +54,9 @@ def remove_unused(machine: Machine) -> list[str]:
     return [f"{machine.wheels.name}/{wheel.name}" for wheel in sorted(unused)]
 
 
-def give(machine: Machine, release: Release, file: Path) -> list[str]:
-    """Write the kept wheels that a release uses into a tar; returns their names."""
-    found = used_by(machine, release.record["venv"])
+def give(machine: Machine, venv: str, file: Path) -> list[str]:
+    """Write the kept wheels that a virtualenv uses into a tar; returns their names."""
+    found = used_by(machine, venv)
     with tarfile.open(file, "w") as tar:
         for wheel in found:
             tar.add(wheel, wheel.name)

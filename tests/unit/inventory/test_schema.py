@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -125,6 +127,7 @@ def test_number_that_is_none(key: str, value: Any, shown: str) -> None:
         (["ansible_usr"], "ansible_user"),
         (["tier"], "tiers"),
         (["vault_databse_password"], "vault_database_password"),
+        (["vault_emial_password"], "vault_email_password"),
         (["private_ip"], "private_address"),
         (["private_addr"], "private_address"),
         (["internalIP"], "private_address"),
@@ -158,6 +161,7 @@ def test_old_name_of_the_address() -> None:
         # The cloud's.
         ["private_ipv4", "internal_hostname"],
         ["vault_database_passwords", "vault_database_password"],
+        ["vault_admin_password", "vault_index_password", "vault_secure_key", "vault_meta_token"],
         # Ansible's own.
         ["ansible_ssh_user", "ansible_ssh_port", "ansible_become_exe", "ansible_become_flags"],
         ["ansible_ssh_private_key", "ansible_ssh_pass", "ansible_sftp_batch_mode"],
@@ -177,3 +181,11 @@ def test_connection_that_is_not_ssh() -> None:
     values = {"ansible_connection": "local"}
     with pytest.raises(InventoryError, match="'local', which is not how this kit reaches machines"):
         check_variables("vps1", list(values), values)
+
+
+def test_every_secret_that_the_kit_reads_is_a_name_that_it_knows() -> None:
+    folder = Path(__file__).parents[3] / "playbooks/group_vars"
+    read = set(re.findall(r"vault_\w+", " ".join(one.read_text() for one in folder.iterdir())))
+    assert {"vault_email_password", "vault_s3_secret_key", "vault_reader_password"} < read
+    for key in read:
+        check_variables("vps1", [key], {})

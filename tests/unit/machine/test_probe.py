@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import sys
 import threading
 
 import pytest
@@ -50,7 +51,8 @@ def test_probe_of_nothing_is_an_answer_too(machine):
 
 @pytest.mark.parametrize(("status", "refused"), [(200, False), (404, False), (500, True)])
 def test_front_page_that_is_a_server_error_is_refused(machine, monkeypatch, status, refused):
-    monkeypatch.setattr(slots, "unit_log", lambda unit, since: "ValueError: no such tree")
+    log = "Traceback (most recent call last):\nValueError: no such tree"
+    monkeypatch.setattr(slots, "unit_log", lambda unit, since: log)
     server = serve(machine.socket("blue"), {}, status)
     one = Release(machine.releases / "r1", {})
     try:
@@ -63,6 +65,30 @@ def test_front_page_that_is_a_server_error_is_refused(machine, monkeypatch, stat
     finally:
         server.close()
     assert {path for path, _ in server.requests} == {"/"}
+
+
+def test_cause_of_a_broken_front_page_is_told_where_the_log_keeps_it_back(machine, monkeypatch):
+    monkeypatch.setattr(slots, "unit_log", lambda unit, since: "ERROR Internal Server Error: /")
+    one = Release(machine.releases / "r1", {"workdir": "code"})
+    python = one.path / "venv/bin/python"
+    for folder in (one.workdir, python.parent):
+        folder.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    (one.path / "release.env").write_text('DJANGO_SETTINGS_MODULE="shop"\nPYTHONPATH="."\n')
+    (one.workdir / "shop.py").write_text(
+        "from django.urls import path\n"
+        "ALLOWED_HOSTS, ROOT_URLCONF = ['orchard.example.com'], 'shop'\n"
+        "def page(request):\n"
+        "    raise LookupError(f'no trees for {request.scheme}')\n"
+        "urlpatterns = [path('', page)]\n"
+    )
+    server = serve(machine.socket("blue"), {}, 500)
+    with pytest.raises(ReleaseError, match="ready: LookupError: no trees for https") as caught:
+        warm_up(machine, "blue", one, 0)
+    server.close()
+    assert "Internal Server Error" in caught.value.detail
+    assert "shop.py" in caught.value.detail
 
 
 def test_probe_waits_for_the_live_release_behind_nginx(machine, tmp_path, capsys, monkeypatch):

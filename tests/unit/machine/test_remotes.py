@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from espalier.wiring.logins import netrc
-from espalier_machine.release.remotes import explain_login, remote_environment
+from espalier_machine.release.remotes import explain_remote, remote_environment
 
 PROJECT = {
     "directory": "x",
@@ -63,6 +63,11 @@ def test_uv_is_told_of_indexes_and_of_a_key_only_where_they_are(machine):
     (machine.config.file.parent / "deploy_key").touch()
     given = remote_environment(machine, {"index": ["https://a.example/", "https://b.example/"]})
     assert given["UV_INDEX"] == "https://a.example/ https://b.example/"
+    assert "UV_INDEX_STRATEGY" not in given
+    build = {"index": ["https://a.example/"], "index_of_lock": ["https://c.example/"]}
+    of_lock = remote_environment(machine, build)
+    assert of_lock["UV_INDEX"] == "https://a.example/ https://c.example/"
+    assert of_lock["UV_INDEX_STRATEGY"] == "unsafe-best-match"
     assert given["GIT_SSH_COMMAND"].endswith(f" -i {machine.config.file.parent}/deploy_key")
 
 
@@ -85,8 +90,46 @@ SSH = "git@git.example.com: Permission denied (publickey)."
     ],
 )
 def test_a_missing_login_is_told_apart_from_a_wrong_one(machine, output, without, with_one):
-    assert without in explain_login(machine, output)
+    assert without in explain_remote(machine, output)
     (machine.config.file.parent / "netrc").write_text(netrc(PROJECT))
     (machine.config.file.parent / "deploy_key").touch()
-    assert with_one in explain_login(machine, output)
-    assert explain_login(machine, "error: No space left on device") == ""
+    assert with_one in explain_remote(machine, output)
+    assert explain_remote(machine, "error: No space left on device") == ""
+
+
+BEGIN = """  cause: Git operation failed
+  cause: process didn't exit successfully: `/usr/bin/git fetch --force --update-head-ok '{}' '+r:r'`
+         --- stderr
+"""
+END = """fatal: Could not read from remote repository.
+
+Please make sure you have the correct access rights
+"""
+BY_SSH = "ssh://git@git.example.com/acme.git"
+
+
+@pytest.mark.parametrize(
+    ("url", "printed", "words"),
+    [
+        (BY_SSH, "Host key verification failed.\n" + END, "git.example.com shows another host key"),
+        (
+            BY_SSH,
+            "ssh: Could not resolve hostname git.example.com: Name or service not known\n" + END,
+            f"the repository {BY_SSH} of a requirement cannot be read: Could not resolve hostname",
+        ),
+        (BY_SSH, "fatal: '/acme.git' does not appear to be a git repository\n" + END, "not appear"),
+        (
+            "https://git.example.com/acme.git",
+            "fatal: couldn't find remote ref refs/tags/v9\nfatal: the remote end hung up\n",
+            "cannot be read: couldn't find remote ref refs/tags/v9.",
+        ),
+        (
+            BY_SSH,
+            'Load key "/etc/k": error in libcrypto\ngit@git.example.com: Permission denied '
+            "(publickey).\n",
+            "`deploy_key:` in project.yml is no whole key",
+        ),
+    ],
+)
+def test_a_repository_that_cannot_be_read_is_told_with_the_reason(machine, url, printed, words):
+    assert words in explain_remote(machine, BEGIN.format(url) + printed)

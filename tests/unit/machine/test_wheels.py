@@ -32,6 +32,33 @@ def test_a_release_gives_what_its_virtualenv_has(machine, capsys, tmp_path):
     assert (machine.wheels / BUILT).read_text() == "built"
 
 
+def test_wheels_are_built_without_a_release(machine, capsys, tmp_path):
+    packed = archive(tmp_path / "one.tar.gz", "1111111111111111")
+    old = machine.venvs / "feed"
+    old.mkdir()
+    (old / ".complete").touch()
+    (machine.wheels / BUILT).write_text("built for what is not asked for any more")
+    file = tmp_path / "wheels.tar"
+    status, answer = run_json(capsys, "build-wheels", str(packed), str(file))
+    assert (status, answer["wheels"]) == (0, [])
+    assert not machine.all() and not list(machine.build.iterdir()), "more than a virtualenv is left"
+    assert not old.exists() and not list(machine.wheels.iterdir())
+    (venv,) = machine.venvs.iterdir()
+    (venv / "lib/python3.13/site-packages/psycopg_c-3.3.2.dist-info").mkdir(parents=True)
+    (machine.wheels / BUILT).write_text("built")
+    assert run_json(capsys, "build-wheels", str(packed), str(file))[1]["wheels"] == [BUILT]
+    with tarfile.open(file) as tar:
+        assert tar.getnames() == [BUILT]
+
+
+def test_wheels_of_a_live_release_are_no_leftovers(machine, capsys, tmp_path):
+    deploy(capsys, tmp_path, "one", "1111111111111111")
+    other = archive(tmp_path / "two.tar.gz", "2222222222222222", extra_requirements=["fruit"])
+    assert run_json(capsys, "build-wheels", str(other), str(tmp_path / "wheels.tar"))[0] == 0
+    assert machine.require("one").python
+    assert len(list(machine.venvs.iterdir())) == 2
+
+
 def test_nothing_but_new_wheels_is_taken(machine, tmp_path):
     machine.ensure_directories()
     (machine.wheels / BUILT).write_text("own")

@@ -71,21 +71,45 @@ def test_a_file_that_names_what_is_not_there_counts_for_nothing(tmp_path):
 
 def test_tests_name_their_own(tmp_path):
     files = DEV | {"tox.ini": "DJANGO_SETTINGS_MODULE=mysite.settings.test\n"}
-    assert chosen(tmp_path, files)[2] == ["production", "dev"]
+    assert chosen(tmp_path, files)[2] == ["production", "base", "dev"]
 
 
 def test_production_that_nobody_names_gives_way_where_it_wants_variables(tmp_path):
     needy = "import os\nfrom .base import *\nX = os.environ['TOKEN']\n"
     files = DEV | {"mysite/settings/production.py": needy}
-    assert chosen(tmp_path / "a", files)[2] == ["dev", "production"]
+    assert chosen(tmp_path / "a", files)[2] == ["base", "dev", "production"]
     files["Procfile"] = "web: DJANGO_SETTINGS_MODULE=mysite.settings.production gunicorn x\n"
     assert chosen(tmp_path / "b", files)[2] == ["production", "dev"]
+
+
+def test_base_that_nobody_names_goes_before_development(tmp_path):
+    files = DEV | {"mysite/settings/production.py": None, "mysite/settings/more.py": STAR}
+    assert chosen(tmp_path, files) == ("base", "no file names one for a server", ["base", "dev"])
+
+
+@pytest.mark.parametrize("name", ["prod", "product", "live", "deploy", "heroku"])
+def test_a_name_that_says_production_is_found_beside_one_that_says_nothing(tmp_path, name):
+    files = PACKAGE | {
+        "manage.py": naming("devel", MANAGE),
+        "mysite/settings/devel.py": STAR,
+        "mysite/settings/docker.py": STAR,
+        "mysite/settings/production.py": None,
+        f"mysite/settings/{name}.py": STAR,
+    }
+    assert chosen(tmp_path / "a", files)[2] == [name, "base", "devel"]
+    files["compose.yaml"] = "  DJANGO_SETTINGS_MODULE: mysite.settings.docker\n"
+    assert chosen(tmp_path / "b", files)[2] == ["docker", name, "devel"]
+
+
+def test_production_in_the_package_that_is_named(tmp_path):
+    files = DEV | {"mysite/settings/__init__.py": SETTINGS, "mysite/wsgi.py": NAMED}
+    assert chosen(tmp_path, files)[2] == ["settings", "production", "dev"]
 
 
 def test_the_others_are_mentioned(tmp_path):
     notes = detected(tmp_path, DEV).notes
     assert "settings     mysite.settings.production (the name says production)" in notes
-    said = "tried if these do not load: mysite.settings.dev; `settings:` says which"
+    said = "not load: mysite.settings.base, mysite.settings.dev; `settings:` says which"
     assert any(said in one for one in notes)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from espalier.project.detection.postgresql import PostgreSQL
+from espalier.project.detection.requirements import Requirements
 from espalier.project.detection.tree import Found
 from tests.unit.project.samples import MANAGE, PLAIN, WSGI, detected, undetected
 
@@ -17,7 +18,7 @@ def test_an_ordinary_project(tmp_path):
         "mysite.wsgi:application", "WSGI_APPLICATION, mysite/settings.py line 2"
     )
     assert found.interface == "wsgi"
-    assert found.requirements == Found("requirements.txt", "beside manage.py")
+    assert found.requirements == Requirements("requirements.txt", "beside manage.py")
     assert found.requirements_kind == "requirements"
     assert found.notes[1:] == (
         "manage.py    manage.py (the only one)",
@@ -36,7 +37,7 @@ def test_manage_in_a_directory(tmp_path):
     found = detected(tmp_path, files)
     assert found.workdir.value == "backend"
     assert found.settings.where == "backend/manage.py line 5"
-    assert found.requirements == Found("requirements.txt", "in the root")
+    assert found.requirements == Requirements("requirements.txt", "in the root")
 
 
 def test_manage_of_a_test_project_is_left_aside(tmp_path):
@@ -170,6 +171,20 @@ def test_channels_like_names_do_not(tmp_path):
     assert (found.interface, found.server.value) == ("wsgi", "gunicorn")
 
 
+def test_channels_for_tests_alone_do_not(tmp_path):
+    # As uMap has it: what its ASGI application imports is an extra that is not installed.
+    pyproject = '[project]\nname = "x"\nversion = "1"\ndependencies = ["Django"]\n'
+    pyproject += '[project.optional-dependencies]\ntest = ["daphne"]\n'
+    files = {"mysite/asgi.py": ASGI, "requirements.txt": None, "pyproject.toml": pyproject}
+    found = detected(tmp_path / "a", files)
+    assert (found.interface, found.server.value) == ("wsgi", "gunicorn")
+    pipfile = {"Pipfile": '[packages]\ndjango = "*"\n[dev-packages]\nchannels = "*"\n'}
+    lock = '{"default": {"django": {}}, "develop": {"channels": {}}}'
+    files = {"mysite/asgi.py": ASGI, "requirements.txt": None, **pipfile, "Pipfile.lock": lock}
+    found = detected(tmp_path / "b", files)
+    assert (found.interface, found.server.value) == ("wsgi", "gunicorn")
+
+
 def test_application_in_a_package(tmp_path):
     files = {"mysite/wsgi.py": None, "mysite/settings.py": "INSTALLED_APPS = []\n"}
     found = detected(tmp_path, files | {"mysite/asgi/__init__.py": ASGI})
@@ -218,7 +233,7 @@ def test_requirements(tmp_path, files, value, kind):
 def test_stated_requirements(tmp_path):
     files = moved("app") | {"deps/live.txt": "", "uv.lock": LOCK, "pyproject.toml": PYPROJECT}
     found = detected(tmp_path / "a", files, requirements="deps/live.txt")
-    assert found.requirements == Found("deps/live.txt", "project.requirements")
+    assert found.requirements == Requirements("deps/live.txt", "project.requirements")
     assert detected(tmp_path / "b", files, requirements="uv.lock").requirements_kind == "uv.lock"
     said = undetected(tmp_path / "c", files, requirements="live.txt")
     assert "there is no live.txt beside manage.py or in the project's root" in said

@@ -82,6 +82,20 @@ def test_commands_run_from_the_directory_of_manage(tmp_path):
     assert found.build.commands == ("cd frontend && npm ci && npm run build",)
 
 
+def test_each_frontend_elsewhere_is_built_and_none_beside_the_one_of_the_root(tmp_path):
+    package = {"package.json": VITE, "package-lock.json": LOCK}
+    two = {f"{at}/{name}": text for at in ("admin", "site/ui") for name, text in package.items()}
+    others = {f"{at}/package.json": VITE for at in ("docs", "node_modules/vite", "tests/e2e")}
+    found = detected(tmp_path / "a", two | others)
+    assert found.build.commands == (
+        "cd admin && npm ci && npm run build",
+        "cd site/ui && npm ci && npm run build",
+    )
+    assert found.build.engines == ">=18"
+    found = detected(tmp_path / "b", two | package)
+    assert found.build.commands == ("npm ci && npm run build",)
+
+
 def test_what_is_stated_is_taken(tmp_path):
     found = detected(tmp_path, {"package.json": VITE}, build=["python manage.py compilemessages"])
     assert (found.build.detected, found.build.node) == (False, False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -198,3 +199,9 @@ def test_git_warns_of_submodules_and_lfs(tmp_path):
     notes = "\n".join(git_source(tmp_path).notes)
     assert "git submodules are not fetched" in notes
     assert "git LFS files" in notes
+
+
+def test_git_cannot_ask_on_the_terminal():
+    # A session of its own has no terminal; ssh would ask there for a host's key or a passphrase.
+    done = process.run([sys.executable, "-c", "import os; print(os.getsid(0))"])
+    assert int(done.stdout) != os.getsid(0)

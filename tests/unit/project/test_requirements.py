@@ -6,7 +6,10 @@ import json
 
 import pytest
 
-from tests.unit.project.samples import detected, undetected
+from espalier.project.archive.record import record
+from espalier.project.exported import export
+from espalier.project.schema import check
+from tests.unit.project.samples import detected, fetched, undetected
 
 LOCK = '[[package]]\nname = "django"\n'
 PYPROJECT = '[project]\nname = "x"\ndependencies = ["django"]\n'
@@ -101,7 +104,93 @@ def test_what_the_deployment_installs_goes_first(tmp_path):
     }
     result = detected(tmp_path, files)
     assert result.requirements.value == "requirements/live.txt"
-    assert result.requirements.where == "docker/Dockerfile installs it"
+    assert result.requirements.where == "installed by docker/Dockerfile"
+
+
+def together(tmp_path, files):
+    result = detected(tmp_path, {"requirements.txt": None, **files})
+    return [result.requirements.value, *result.requirements.more]
+
+
+def test_all_that_a_deployment_file_installs_belongs_to_the_project(tmp_path):
+    files = {
+        "requirements/base.txt": "-r more.txt\n",
+        "requirements/more.txt": "django\n",
+        "requirements/live.txt": "gunicorn\n",
+        "requirements/dev.txt": "pytest\n",
+        "Dockerfile": (
+            "RUN pip install -r requirements/base.txt -r requirements/more.txt\n"
+            "RUN pip install -r requirements/live.txt -r requirements/dev.txt\n"
+        ),
+    }
+    assert together(tmp_path / "a", files) == ["requirements/base.txt", "requirements/live.txt"]
+    result = detected(tmp_path / "b", {"requirements.txt": None, **files})
+    note = "requirements requirements/base.txt, requirements/live.txt (installed by Dockerfile)"
+    assert note in result.notes
+    assert result.written == "requirements/base.txt.all.txt"
+    source = fetched(tmp_path / "b" / "site")[1]
+    text = export(source, result, tmp_path / "cache", "project.yml")
+    assert text == "-r base.txt\n-r live.txt\n"
+    built = record(check({"directory": "x", "name": "orchard"}), source, result, {})
+    path = "code/requirements/base.txt.all.txt"
+    assert built["requirements"] == {"kind": "requirements", "path": path, "spec": ""}
+
+
+@pytest.mark.parametrize("line", ["", "RUN pip install -r reqs/mariadb.txt -r reqs/postgres.txt\n"])
+def test_of_several_databases_it_is_postgresql(tmp_path, line):
+    files = {
+        "reqs/base.txt": "django\n",
+        "reqs/mariadb.txt": "-r base.txt\nmysqlclient\n",
+        "reqs/postgres.txt": "-r base.txt\npsycopg\n",
+        "Dockerfile": line,
+    }
+    assert together(tmp_path / "a", files) == ["reqs/postgres.txt"]
+    files["reqs/postgres.txt"] = None
+    expected = ["reqs/mariadb.txt"] if line else ["reqs/base.txt"]
+    assert together(tmp_path / "b", files) == expected
+
+
+OWN = "https://pypi.example.com/simple"
+LEGACY = '[package.source]\ntype = "legacy"\nurl = "{}"\n[[package]]\nname = "mine"\n'
+PIPENV_SOURCES = {
+    "_meta": {"sources": [{"name": "p", "url": "https://pypi.org/simple"},
+                          {"name": "own", "url": "https://${USER}:${PASS}@pypi.example.com/simple"}]},
+    "default": {"django": {"index": "p"}, "mine": {"index": "own"}},
+}  # fmt: skip
+REGISTRY = '[[package]]\nname = "{}"\nsource = {{ registry = "{}" }}\n'
+PDM_SOURCE = '[[tool.pdm.source]]\nname = "{}"\nurl = "https://pypi.example.com/simple/"\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "asked"),
+    [
+        ({"poetry.lock": LOCK + LEGACY.format(OWN), "pyproject.toml": POETRY}, [OWN]),
+        ({"Pipfile.lock": json.dumps(PIPENV_SOURCES), "Pipfile": ""}, [OWN]),
+        ({"pdm.lock": LOCK, "pyproject.toml": PYPROJECT + PDM_SOURCE.format("own")}, [OWN]),
+        ({"pdm.lock": LOCK, "pyproject.toml": PYPROJECT + PDM_SOURCE.format("pypi")}, []),
+        (
+            {
+                "uv.lock": REGISTRY.format("django", "https://pypi.org/simple")
+                + REGISTRY.format("torch", "https://u:p@pypi.example.com/simple/")
+                + '[[package]]\nname = "x"\nsource = { virtual = "." }\n',
+                "pyproject.toml": PYPROJECT,
+            },
+            [OWN],
+        ),
+        # A mirror of the usual index, from which everything comes, is not needed.
+        ({"uv.lock": REGISTRY.format("django", OWN), "pyproject.toml": PYPROJECT}, []),
+        ({"uv.lock": LOCK, "pyproject.toml": PYPROJECT}, []),
+        ({"requirements.txt": f"--index-url {OWN}\ndjango\n"}, []),  # which uv reads itself
+    ],
+)
+def test_indexes_of_a_lock_that_have_what_the_usual_one_lacks(tmp_path, files, asked):
+    result = detected(tmp_path / "a", {"requirements.txt": None, **files})
+    assert list(result.indexes.asked) == asked
+    told = [line for line in result.notes if OWN in line]
+    mirror = "example" in str(files) and not asked and "requirements.txt" not in files
+    assert [line.split()[0] for line in told] == ["index"] * len(asked) + ["note"] * mirror
+    stated = detected(tmp_path / "b", {"requirements.txt": None, **files}, index=[f"{OWN}/"])
+    assert stated.indexes.asked == ()
 
 
 def test_groups(tmp_path):

@@ -6,6 +6,7 @@ import re
 from typing import Annotated
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
 from pydantic import BaseModel, Field, ValidationError
 
 from espalier.project.errors import ProjectError
@@ -324,6 +325,14 @@ def test_refusals_name_the_file_and_what_to_write(values, sentence):
     assert said.startswith("group_vars/all/project.yml: ")
 
 
+def test_a_number_from_a_template_of_ansible_is_a_number():
+    class TaggedInt(int):
+        """As ansible-core makes of a number in an inventory."""
+
+    email = {"host": "a.example", "port": TaggedInt(2525), "from": "a@b.example"}
+    assert check({**D, "domains": ["a.example"], "email": email}, "file").email["port"] == 2525
+
+
 def test_the_first_wrong_key_is_named_in_the_order_of_the_file():
     sentences = [
         refusal({"upload_limit_mb": 0, "domains": "x", "directory": ""}),
@@ -365,3 +374,15 @@ def test_a_key_with_a_type_of_pydantic_has_its_sentence():
         Later.model_validate({"retries": 0})
     sentence = first_sentence(caught.value, ["retries"])
     assert sentence == "project.retries: Input should be greater than or equal to 1"
+
+
+def test_numbers_of_the_type_that_ansible_gives_them():
+    stated = DataLoader().load(
+        "{directory: x, upload_limit_mb: 5, email: {host: a.example, from: b@a.example, port: 26},"
+        " microcache: [{path: /, seconds: 7}], processes: {w: {command: x, count: 3}},"
+        " environment: {A: 4}, database: {version: 17}}"
+    )
+    assert type(stated["email"]["port"]) is not int
+    checked = check(stated)
+    assert checked.email["port"] == 26
+    assert (checked.upload_limit_mb, checked.microcache[0]["seconds"]) == (5, 7)

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from espalier.project.variables.given import names
+from espalier.wiring.databases import database_environment
+from espalier.wiring.django import secret_key_environment, site_environment
+from espalier.wiring.mail import email_environment
+from espalier.wiring.redis import redis_environment
 from tests.unit.project.samples import SETTINGS, detected
 
 HELPER = """
@@ -21,6 +26,13 @@ def need(name):
         return os.environ[name]
     except KeyError:
         raise ImproperlyConfigured("set " + name)
+"""
+SECRETS = """
+def secret(name):
+    path = "/run/secrets/" + name
+    if os.path.exists(path):
+        return open(path).read()
+    return os.environ[name]
 """
 
 
@@ -54,6 +66,24 @@ def wanted(tmp_path, text: str, files: dict[str, str] | None = None, **values: o
         ('from environs import env\nX = env.str("A", "x"), env.str("B")', {"B": "text"}),
         ('from decouple import config, Csv\nX = config("A", cast=Csv()), config("B", default=1)',
          {"A": "list"}),
+        ('import dj_database_url as d\nfrom decouple import config\nX = config("A", cast=d.parse)',
+         {"A": "URL"}),
+        ('import environ\nenv = environ.Env(**{"B": (int, 1)})\nX = env("A"), env("B")',
+         {"A": "text"}),
+        ('import environ\nenv = environ.Env()\nX = env("A", int), env("B", int, 1)',
+         {"A": "whole number"}),
+        ('import environ\nenv = environ.Env()\nX = env.list("A", int), env.list("B", int, [])',
+         {"A": "list"}),
+        ('import environ\nenv = environ.Env()\nenv.read_env(f"{here()}/.env")\nX = env("A")',
+         {"A": "text"}),
+        ('if (x := os.environ.get("A")) is None:\n    raise ValueError("set A")', {"A": "text"}),
+        ('import sys\nif "test" in sys.argv:\n    raise SystemExit\nX = os.environ["A"]',
+         {"A": "text"}),
+        ('import dj_database_url\nX = dj_database_url.parse(os.environ.get("A"))', {"A": "URL"}),
+        ('try:\n    from .local import *\nexcept ImportError:\n    pass\nX = os.environ["A"]',
+         {"A": "text"}),
+        ('for name in ("A", "B"):\n    if os.environ.get(name) is None:\n        continue\n'
+         '    X = os.environ["B"]\nY = os.environ["C"]', {"C": "text"}),
         (STRICT + 'X = need("A")', {"A": "text"}),
         ("from pydantic_settings import BaseSettings, SettingsConfigDict\n"
          "class S(BaseSettings):\n    model_config = SettingsConfigDict(env_prefix='SHOP_')\n"
@@ -85,6 +115,15 @@ def test_what_is_required(tmp_path, text, kinds):
         'DEBUG = os.environ.get("DEBUG", "True") == "True"\nif DEBUG:\n    X = os.environ["A"]',
         "from pydantic_settings import BaseSettings\nclass S(BaseSettings):\n    a: str",
         'from .elsewhere import *\nX = os.environ["PATH"]',
+        'import environ, defaults\nenv = environ.Env(**defaults.ALL)\nX = env("A")',
+        'try:\n    import ldap\n    X = os.environ["A"]\nexcept ImportError:\n    pass',
+        'try:\n    import ldap\nexcept ImportError:\n    pass\nelse:\n    X = os.environ["A"]',
+        SECRETS + 'X = secret("A")',
+        HELPER + 'if not need("A", "x"):\n    raise ValueError\nX = need("B", "x").lower()',
+        'for path in unknown():\n    if path.exists():\n        break\n    X = os.environ["A"]',
+        'for n in ("a", "b"):\n    if unknown(n):\n        break\n    X = os.environ["A" + n]',
+        'X = {key: os.environ["A"] for key in unknown()}',
+        "from pydantic_settings import BaseSettings as B\nclass S(B):\n    a: str\ns = S(a='')",
     ],
 )
 def test_what_is_not_certainly_required(tmp_path, text):
@@ -107,6 +146,29 @@ def test_what_project_yml_or_a_file_gives_is_not_asked_for(tmp_path):
     assert one.name == "C"
 
 
+def test_the_kit_gives_what_a_file_of_developers_has_too(tmp_path):
+    text = 'from decouple import config\nX = config("DB_HOST"), config("SHOP")'
+    found = wanted(tmp_path, text, {".env": "DB_HOST=localhost\nSHOP=1\n"})
+    assert (found.given, found.required) == ({"DB_HOST": "ESPALIER_DATABASE_HOST"}, ())
+
+
+def test_what_split_settings_includes_is_followed(tmp_path):
+    text = (
+        "from split_settings.tools import include, optional\n"
+        'include("parts/base.py", optional("parts/more_*.py"), optional("local.py"))\n'
+    )
+    files = {
+        "mysite/parts/base.py": 'TOKEN = os.environ["TOKEN"]\n',
+        "mysite/parts/more_db.py": 'X = os.environ["POSTGRES_HOST"] + TOKEN\n',
+        "mysite/parts/other.py": 'X = os.environ["OTHER"]\n',
+    }
+    found = wanted(tmp_path, text, files)
+    assert [(one.name, one.where) for one in found.required] == [
+        ("TOKEN", "mysite/parts/base.py line 1")
+    ]
+    assert found.shown == ("POSTGRES_HOST",)
+
+
 @pytest.mark.parametrize(
     ("text", "given"),
     [
@@ -119,11 +181,58 @@ def test_what_project_yml_or_a_file_gives_is_not_asked_for(tmp_path):
         ('os.environ["DEBUG"]', {"DEBUG": "ESPALIER_DEBUG"}),
         ('os.environ.get("DEBUG", "True") == "True"', {"DEBUG": "ESPALIER_DEBUG"}),
         ('int(os.environ.get("DEBUG", 1))', {"DEBUG": "ESPALIER_DEBUG_NUMBER"}),
-        ('bool(os.environ.get("DEBUG"))', {"DEBUG": "ESPALIER_DEBUG"}),
+        ('os.environ.get("DEBUG", "1") == "1"', {"DEBUG": "ESPALIER_DEBUG_NUMBER"}),
+        ('bool(os.environ.get("DEBUG"))', {}),  # bool("False") is true
+        ('os.environ["MYSITE_DB_HOST"]', {"MYSITE_DB_HOST": "ESPALIER_DATABASE_HOST"}),
+        ('os.environ.get("DB_ENGINE", "sqlite3")', {"DB_ENGINE": "ESPALIER_DATABASE_ENGINE_NAME"}),
+        ('os.environ.get("DB_ENGINE", "django.contrib.gis.db.backends.postgis")', {}),
+        ('os.environ.get("DB_ENGINE") == "postgres"', {}),
+        ('os.environ["DB_ENGINE"] in {"postgresql", "sqlite"}',
+         {"DB_ENGINE": "ESPALIER_DATABASE_ENGINE_NAME"}),
+        ('os.environ["DB_ENGINE"]', {"DB_ENGINE": "ESPALIER_DATABASE_ENGINE"}),
+        ('os.environ.get("CELERY_RESULT_BACKEND", "django-db")', {}),
+        ('os.environ.get("CELERY_BACKEND", "redis://x")', {"CELERY_BACKEND": "ESPALIER_QUEUE_URL"}),
+        ('os.environ["REDIS_JOBS_URL"]', {"REDIS_JOBS_URL": "ESPALIER_QUEUE_URL"}),
+        ('os.environ["REDIS_CACHE_URL"]', {"REDIS_CACHE_URL": "ESPALIER_CACHE_URL"}),
+        ('os.environ["REDIS_TLS_URL"]', {}),
+        ('os.environ["ORCHARD_REDIS"]', {"ORCHARD_REDIS": "ESPALIER_QUEUE_URL"}),
+        ('os.environ.get("REDIS_HOST", "redis://x")', {"REDIS_HOST": "ESPALIER_QUEUE_URL"}),
+        ('os.environ.get("DB_HOST", "db:5432")', {}),
+        ('os.environ.get("BASE_URL", "/shop/")', {}),
+        ('os.environ.get("SITE_URL", "localhost:8000")', {"SITE_URL": "ESPALIER_SITE_DOMAIN"}),
+        ('os.environ.get("DOMAIN", "http://x")', {"DOMAIN": "ESPALIER_SITE_URL"}),
+        ('os.environ.get("EMAIL_USE_TLS", "true")', {"EMAIL_USE_TLS": "ESPALIER_EMAIL_USE_TLS"}),
+        ('int(os.environ.get("EMAIL_USE_SSL", 0))',
+         {"EMAIL_USE_SSL": "ESPALIER_EMAIL_USE_SSL_NUMBER"}),
         ('os.environ.get("DEBUG")', {}),
         ('os.environ["SITE_URL"]', {"SITE_URL": "ESPALIER_SITE_URL"}),
         ('os.environ["REDIS_HOST"]', {}),
     ],
-)
+)  # fmt: skip
 def test_what_the_kit_gives(tmp_path, text, given):
     assert wanted(tmp_path, f"X = {text}").given == given
+
+
+@pytest.mark.parametrize(("others", "own"), [(4, True), (3, False)])
+def test_a_prefix_of_nearly_all_variables_is_the_projects_own(tmp_path, others, own):
+    names = [*(f"LD_{n}" for n in "ABCD"[:others]), "LD_DB_HOST", "LD_ALLOWED_HOSTS", "TZ"]
+    text = "\n".join(f"X = os.environ.get('{name}')" for name in names)
+    expected = {
+        "LD_DB_HOST": "ESPALIER_DATABASE_HOST",
+        "LD_ALLOWED_HOSTS": "ESPALIER_ALLOWED_HOSTS",
+    }
+    assert wanted(tmp_path, text).given == (expected if own else {})
+
+
+def test_a_machine_has_each_variable_that_stands_for_another():
+    link = {"address": "a", "port": 1}
+    email = {"host": "h", "port": 25, "user": "", "from": "a@b", "tls": "none"}
+    database = {"purpose": "queries", "url": "postgresql://u:p@h:1/n"}
+    machine = {
+        *redis_environment({"cache": [link], "jobs": [link]}, "u", "p"),
+        *email_environment(email, ""),
+        *site_environment(["a.example"]),
+        *secret_key_environment("k", []),
+        *database_environment([database], False, False),
+    }
+    assert names() <= machine

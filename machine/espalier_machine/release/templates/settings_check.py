@@ -86,8 +86,11 @@ from django.apps import apps
 if apps.ready:
     own = importlib.import_module(os.environ["ESPALIER_SETTINGS"])
     root = getattr(settings, "STATIC_ROOT", None)
-    shipped = os.path.realpath(getattr(own, "STATIC_ROOT", None) or "/")
-    if not shipped.startswith(os.path.realpath(sys.prefix) + "/"):
+    # Where a project keeps what it has collected; code is never static files.
+    shipped = os.path.realpath(getattr(own, "STATIC_ROOT", None) or "/") + os.sep
+    places = (os.path.realpath(sys.prefix) + os.sep, CODE + os.sep)
+    code = (os.path.realpath(own.__file__), os.getcwd() + os.sep)
+    if not shipped.startswith(places) or any(path.startswith(shipped) for path in code):
         shipped = ""
     databases = settings.DATABASES.values()
     files = [str(one.get("NAME")) for one in databases if "sqlite" in one.get("ENGINE", "")]

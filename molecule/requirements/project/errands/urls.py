@@ -9,10 +9,11 @@ def front_page(request):
     """Name what was installed, by what each of them says of itself."""
     import errands_git
     import errands_index
+    import errands_ssh
     import psycopg
 
-    found = f"{errands_index.WHERE} {errands_git.WHERE} psycopg-{psycopg.pq.__impl__}"
-    return HttpResponse(f"<html><body>{found}</body></html>")
+    found = [errands_index.WHERE, errands_git.WHERE, errands_ssh.WHERE, psycopg.pq.__impl__]
+    return HttpResponse(f"<html><body>{' '.join(found)}</body></html>")
 
 
 urlpatterns = [path("", front_page), path("admin/", admin.site.urls)]

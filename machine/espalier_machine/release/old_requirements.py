@@ -1,0 +1,64 @@
+"""Requirements that are older than what this machine has: another attempt to install them.
+
+- What a package's author did not pin to build with, uv takes at its newest; and setuptools has
+  dropped what many old packages import: `pkg_resources`, `convert_path`, `use_2to3`.
+- psycopg-binary is wheels and nothing else, of the Pythons that there were when it was made.
+  psycopg-c is the same code, of the same version, to be compiled.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from espalier_machine.release.machine import Machine
+
+# What a build prints that asks setuptools for what it has no more.
+ASKED = re.compile(
+    r"No module named 'pkg_resources'|cannot import name '\w+' from 'setuptools"
+    r"|module 'setuptools[\w.]*' has no attribute|use_2to3 is invalid"
+)
+# The last line of versions with all of these but use_2to3, and with Python 3.12 and later.
+CONSTRAINT = "setuptools<70\n"
+# uv's words (crates/uv-resolver/src/pubgrub/report.rs of its source).
+NO_WHEEL = re.compile(r"psycopg-binary==(\d[\w.]*) has no wheels? with a matching")
+OVERRIDE = "psycopg-binary ; python_version < '3'\n"  # so: never
+
+
+@dataclass
+class Workarounds:
+    """What is added to the commands of one environment's installation.
+
+    Attributes:
+        machine: where it is installed.
+        variables: of uv's environment.
+        requirements: more of them.
+    """
+
+    machine: Machine
+    variables: dict[str, str] = field(default_factory=dict)
+    requirements: list[str] = field(default_factory=list)
+
+    def find(self, output: str) -> bool:
+        """Add what helps against a failure; returns whether there is something new to try."""
+        if ASKED.search(output) and "UV_BUILD_CONSTRAINT" not in self.variables:
+            self._point("UV_BUILD_CONSTRAINT", "build-constraints.txt", CONSTRAINT)
+            self.machine.progress.note("built with an older setuptools, as a requirement asks")
+            return True
+        if (found := NO_WHEEL.search(output)) and "UV_OVERRIDE" not in self.variables:
+            self._point("UV_OVERRIDE", "overrides.txt", OVERRIDE)
+            compiled = f"psycopg-c=={found[1]}"
+            self.requirements.append(compiled)
+            self.machine.progress.note(
+                f"{compiled} is compiled: psycopg-binary has no wheel of that version for this "
+                "Python"
+            )
+            return True
+        return False
+
+    def _point(self, variable: str, name: str, text: str) -> None:
+        """Write a file for uv, and name it to uv."""
+        file = self.machine.cache / name
+        with self.machine.as_user():
+            file.write_text(text)
+        self.variables[variable] = str(file)
