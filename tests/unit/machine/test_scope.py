@@ -78,6 +78,12 @@ def test_launcher_passes_on_how_it_ended(made):
     assert made.report().kills == 0  # whoever killed it, it was not the kernel
 
 
+def test_launcher_reports_when_systemd_tells_all_to_end(made):
+    argv = ["sh", "-c", "kill -TERM $PPID; sleep 0.2; kill -TERM $$"]
+    assert launch(made, argv, {"PATH": os.environ["PATH"]})[0] == 143
+    assert made.report() is not None
+
+
 def test_launcher_says_what_cannot_be_run(made):
     code, _, err = launch(made, ["/no/such/uv"], {})
     assert (code, err) == (127, "/no/such/uv: No such file or directory\n")
