@@ -96,7 +96,8 @@ def install(machine: Machine, wanted: Iterable[str], why: str = "") -> list[str]
         return []
     _apt("update")
     chosen = [_choose(one.split(" | ")) for one in lacking]
-    _apt("install", "--yes", "--no-install-recommends", *chosen)
+    # What is here stays: somebody has put it here.
+    _apt("install", "--yes", "--no-remove", "--no-install-recommends", *chosen)
     machine.debian_packages += chosen
     machine.progress.note(f"installed {', '.join(chosen)}{f': {why}' if why else ''}")
     return chosen
