@@ -7,6 +7,7 @@ What is secret is in its memory alone, and gone when it stops.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 
 from espalier.lab.commands import install_command, missing_tools
 from espalier.lab.image import ensure_image
@@ -60,13 +62,22 @@ def refusal(platform: str) -> str:
             f"{KEY}: not installed on this computer: {', '.join(missing)}. `{command}` installs "
             f"them. Or {INSTEAD}."
         )
-    if os.geteuid() and subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode:
+    if (
+        os.geteuid()
+        and subprocess.run(["sudo", "-n", "podman", "--version"], capture_output=True).returncode
+    ):
         return (
             f"{KEY}: a lab machine is made with sudo, which asks for a password on this computer, "
             "and nobody can type it in the middle of a release: let sudo run podman and mmdebstrap "
             f"without one (`sudo visudo`), or {INSTEAD}."
         )
     return ""
+
+
+def container_name(project: str, inventory: Path) -> str:
+    """The name of the container for a site: a project may have several, each with its inventory."""
+    place = str(inventory.resolve())
+    return f"{PREFIX}-{project}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)
@@ -102,11 +113,13 @@ class Builder:
 
 
 @contextmanager
-def running(site: str, name: str, root: str, settings: str, platform: str) -> Iterator[Builder]:
+def running(
+    container: str, name: str, root: str, settings: str, platform: str
+) -> Iterator[Builder]:
     """Start a site's lab machine, made anew where its image is another one; stop it afterwards.
 
     Args:
-        site: what tells the site from others on this computer.
+        container: its name, from `container_name`.
         name: the project's, and its user's.
         root: the project's directory on machines.
         settings: the directory of its settings on machines.
@@ -120,8 +133,7 @@ def running(site: str, name: str, root: str, settings: str, platform: str) -> It
     version = platform.split(" on ")[0].split()[-1]
     with redirect_stdout(sys.stderr):  # standard output is for data
         image = ensure_image(f"debian-{version}")
-    container = f"{PREFIX}-{site}"
-    _ensure_container(container, site, root, settings, image)
+    _ensure_container(container, root, settings, image)
     command = ["podman", *runtime_option(), "start", "--attach", "--interactive", container]
     holder = subprocess.Popen(
         as_root(command),
@@ -140,7 +152,7 @@ def running(site: str, name: str, root: str, settings: str, platform: str) -> It
         holder.communicate()
 
 
-def _ensure_container(container: str, site: str, root: str, settings: str, image: str) -> None:
+def _ensure_container(container: str, root: str, settings: str, image: str) -> None:
     """Make the container, unless it is there and of this image; end what runs in it."""
     options = ["--interactive", "--hostname", "lab", *limits()]
     for folder in (settings, f"{root}/build", WORK):
@@ -152,8 +164,9 @@ def _ensure_container(container: str, site: str, root: str, settings: str, image
             podman("stop", "--time", "0", container, check=False)
             return
         podman("rm", "--force", "--time", "0", "--volumes", container)
-    labels = ["--label", f"{LABEL}=build:{site}", "--label", f"espalier.spec={digest(options)}"]
-    podman("create", "--name", container, *labels, *options)
+    labels = (f"{LABEL}=build:{container}", f"espalier.spec={digest(options)}")
+    options[:0] = [word for label in labels for word in ("--label", label)]
+    podman("create", "--name", container, *options)
 
 
 def _wait_for(builder: Builder, holder: subprocess.Popen[bytes]) -> None:

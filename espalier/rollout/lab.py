@@ -29,7 +29,7 @@ def pack_command(project: str) -> list[str]:
 
 
 def build_wheels(
-    site: str,
+    container: str,
     project: str,
     platform: str,
     archive: Path,
@@ -40,7 +40,7 @@ def build_wheels(
     """Build wheels for an archive; gives what the release command tells.
 
     Args:
-        site: what tells the site from others on this computer.
+        container: the name of the lab machine's.
         project: its name.
         platform: of the site's machines, as they tell it.
         archive: what is to be released, here.
@@ -52,7 +52,7 @@ def build_wheels(
         SiteError: no lab machine can be had, or the requirements cannot be installed there.
     """
     paths = project_directories(project)
-    with running(site, project, paths["root"], paths["settings"], platform) as lab:
+    with running(container, project, paths["root"], paths["settings"], platform) as lab:
         packed = base64.b64decode("".join(configuration()))
         lab.check(["tar", "-x", "-C", paths["settings"]], packed)
         uv = uv_path(packed)

@@ -6,7 +6,6 @@ an `Outcome`; in between are packing, connections, the lock, the order and the d
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +19,7 @@ from pyinfra.api.host import Host
 
 from espalier.inventory.remote import Remote
 from espalier.inventory.site import Site, SiteError
+from espalier.lab.builder import container_name
 from espalier.project.rules.build_on import builder
 from espalier.rollout.batches import batches
 from espalier.rollout.commands import current_user
@@ -132,17 +132,12 @@ class Session:
             # is wanted once more when the first machine has built.
             archive=Path(shutil.copy(archive.path, folder)) if archive else None,
             wheels=folder / "wheels.tar",
-            lab=self._lab_name(),
+            lab=container_name(self.site.name, self.site.inventory),
             by=self.request.by or current_user(),
             accept=self.request.accept,
             tokens=tokens,
             add_to_plan=add_to_plan,
         )
-
-    def _lab_name(self) -> str:
-        """What tells the site from others on this computer, of the same project too."""
-        place = str(self.site.inventory.resolve())
-        return f"{self.site.name}-{hashlib.sha256(place.encode()).hexdigest()[:8]}"
 
     @contextmanager
     def _locked(self, order: Order) -> Iterator[Guard]:

@@ -50,7 +50,7 @@ class Transport:
         variables: how each machine is reached, which has the password for sudo.
         archive: what is to be built, here; None for a rollback.
         wheels: where those that one machine has built for the others are kept here.
-        lab: what tells the site from others of which lab machines here build.
+        lab: the name of the container that builds here for the site.
         by: who releases.
         accept: migrations that are unsafe and wanted all the same.
         tokens: of the site's lock, by machine.

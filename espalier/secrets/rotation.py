@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from espalier.secrets.catalog import generate
+from espalier.secrets.catalog import SECRETS, generate
 
 Values = Mapping[str, str]
 Changes = dict[str, str | None]
@@ -32,9 +32,9 @@ def begin(name: str, values: Values, make: Callable[[str], str] = generate) -> C
     if name == "secret_key":
         # Every process accepts it before the first one signs with it.
         return {} if values.get("secret_key_next") else {"secret_key_next": make(name)}
-    if name == "replication_password":
-        return {name: make(name)}
     old = f"{name}_old"
+    if old not in SECRETS[name].companions:  # PostgreSQL knows one password at a time
+        return {name: make(name)}
     if values.get(old) not in (None, values[name]):
         return {}
     return {old: values[name], name: make(name)}

@@ -79,7 +79,6 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_missing_extensions": postgresql.missing_extensions,
     "espalier_new_replicas": record.new_replicas,
     "espalier_lab_refusal": builder.refusal,
-    "espalier_node_is_too_different": node.node_is_too_different,
     "espalier_own_functions_query": postgresql.own_functions_query,
     "espalier_packages": packages.packages,
     "espalier_pool_commands": postgresql.pool_commands,

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
 
 from espalier.environment import plain_environment
 from tests.infra.conftest import ROOT, playbook
@@ -82,7 +86,8 @@ def test_extensions_are_there_and_a_page_needs_them(
     ).split()
     assert {"postgis", "vector", "pg_trgm"} <= set(names)
     response, body = site.get("/")
-    assert (response.status, body) == (200, b"London")
+    assert response.status == 200
+    assert b">London<" in body
 
 
 def test_owner_may_not_create_an_extension_that_is_not_trusted(python: Any, project: str) -> None:
@@ -234,6 +239,128 @@ def test_a_server_that_is_not_there_is_told(declared: dict[str, Any], inventory_
     finding = check_mail(inventory_path, "anna@example.com")
     assert finding["level"] == "failed"
     assert "nothing listens at 198.18.46.1:2525" in finding["text"]
+
+
+TLS_PORT = 2526
+USER, PASSWORD = "shop", "r1ght-one"
+
+
+def certificate(folder: Path, name: str) -> Path:
+    """Make a certificate for an address that is its own authority, and its key beside it."""
+    file = folder / f"{name}.pem"
+    argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    argv += ["-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=IP:{name}"]
+    argv += ["-keyout", str(file.with_suffix(".key")), "-out", str(file)]
+    subprocess.run(argv, check=True, capture_output=True)
+    return file
+
+
+class TlsController(Controller):
+    """A server whose first client, itself, takes any certificate."""
+
+    def _trigger_server(self) -> None:
+        with socket.create_connection((self.hostname, self.port), 5) as plain:
+            context = ssl._create_unverified_context()
+            (context.wrap_socket(plain) if self.ssl_context else plain).recv(100)
+
+
+def may_log_in(server: Any, session: Any, envelope: Any, kind: str, given: Any) -> AuthResult:
+    """Know one user."""
+    good = (given.login, given.password) == (USER.encode(), PASSWORD.encode())
+    return AuthResult(success=good, handled=False)
+
+
+@pytest.fixture
+def tls_server(declared: dict[str, Any], tmp_path: Path, app: Any) -> Iterator[Callable[..., Post]]:
+    """Start a mail server that wants TLS and a login; the app machine trusts its certificate."""
+    email = declared.get("email") or {}
+    if email.get("port") != 2525:
+        pytest.skip("this site's mail server is a real one, or none")
+    good = certificate(tmp_path, email["host"])
+    trusted = "/usr/local/share/ca-certificates/test-mail.crt"
+    app.check_output("printf %s > %s && update-ca-certificates 2>&1", good.read_text(), trusted)
+    with ExitStack() as stack:
+
+        def start(tls: str, subject: str = email["host"]) -> Post:
+            file = good if subject == email["host"] else certificate(tmp_path, subject)
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(file, file.with_suffix(".key"))
+            post = Post()
+            wanted = {"auth_required": True, "authenticator": may_log_in}
+            if tls == "ssl":
+                # What aiosmtpd itself takes for a connection without TLS.
+                wanted |= {"ssl_context": context, "auth_require_tls": False}
+            else:
+                wanted |= {"tls_context": context, "require_starttls": True}
+            server = TlsController(post, hostname=email["host"], port=TLS_PORT, **wanted)
+            server.start()
+            stack.callback(server.stop)
+            return post
+
+        yield start
+    app.check_output("rm %s && update-ca-certificates --fresh 2>&1", trusted)
+
+
+@pytest.fixture
+def by(app: Any, project: str) -> Iterator[Callable[..., None]]:
+    """Have the site send mail another way, for as long as the test runs."""
+    file = f"/etc/espalier/{project}/environment"
+    app.check_output("cp -a %s /root/environment", file)
+
+    def change(tls: str, password: str = PASSWORD, port: int = TLS_PORT) -> None:
+        given = {"PORT": port, "TLS": tls, "USER": USER, "PASSWORD": password}
+        lines = "".join(f'ESPALIER_EMAIL_{name}="{value}"\n' for name, value in given.items())
+        pattern = "ESPALIER_EMAIL_(" + "|".join(given) + ")="
+        app.check_output(
+            "grep -vE %s /root/environment > %s; printf %s >> %s", pattern, file, lines, file
+        )
+
+    yield change
+    app.check_output("cp -a /root/environment %s && rm /root/environment", file)
+
+
+@pytest.mark.breaks
+@pytest.mark.parametrize("tls", ["starttls", "ssl"])
+def test_mail_goes_over_tls_with_a_password(
+    tls_server: Any, by: Any, inventory_path: str, tls: str
+) -> None:
+    post = tls_server(tls)
+    by(tls)
+    finding = check_mail(inventory_path, "anna@example.com")
+    assert finding["level"] == "ok", finding
+    assert [one.rcpt_tos for one in post.taken] == [["anna@example.com"]]
+
+
+@pytest.mark.breaks
+@pytest.mark.parametrize(
+    ("server", "stated", "words"),
+    [
+        ({"tls": "starttls"}, {"tls": "starttls", "password": "wr0ng-one"}, "refuses the user or"),
+        ({"tls": "ssl"}, {"tls": "ssl", "password": "wr0ng-one"}, "refuses the user or the pass"),
+        ({"tls": "starttls"}, {"tls": "ssl"}, "does not begin with TLS: write `tls: starttls`"),
+        ({"tls": "ssl"}, {"tls": "starttls"}, "`tls: ssl`"),
+        ({"tls": "starttls"}, {"tls": "none"}, "wants TLS"),
+        ({"tls": "starttls", "subject": "192.0.2.1"}, {"tls": "starttls"}, "is not good"),
+        ({"tls": "ssl", "subject": "192.0.2.1"}, {"tls": "ssl"}, "is not good"),
+        ({"tls": "ssl"}, {"tls": "ssl", "port": 2527}, "nothing listens at"),
+    ],
+    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else "",
+)
+def test_what_is_wrong_with_tls_or_the_password_is_told(
+    tls_server: Any,
+    by: Any,
+    inventory_path: str,
+    server: dict[str, str],
+    stated: dict[str, Any],
+    words: str,
+) -> None:
+    post = tls_server(**server)
+    by(**stated)
+    finding = check_mail(inventory_path, "anna@example.com")
+    assert finding["level"] == "failed"
+    assert words in finding["text"]
+    assert "0ne" not in finding["text"]
+    assert not post.taken
 
 
 @pytest.fixture

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from espalier.lab import builder
 
+NAME = builder.container_name("shop", Path("deploy/production"))
 HERE = "Debian GNU/Linux 13 on x86_64"
 
 
@@ -51,7 +53,7 @@ def test_missing_tools_and_systems_are_told(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(("status", "word"), [(0, ""), (1, "asks for a password")])
 def test_sudo_that_asks_is_refused(monkeypatch: pytest.MonkeyPatch, status: int, word: str) -> None:
     def run(argv: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
-        assert argv == ["sudo", "-n", "true"]
+        assert argv == ["sudo", "-n", "podman", "--version"]
         return subprocess.CompletedProcess(argv, status)
 
     monkeypatch.setattr(builder.os, "geteuid", lambda: 1000)
@@ -83,7 +85,7 @@ class Podman:
     def made(self, image: str = "image:1") -> list[str]:
         """What is done for the container of a site."""
         self.asked.clear()
-        builder._ensure_container("espalier.build-s", "s", "/srv/shop", "/etc/espalier/shop", image)
+        builder._ensure_container(NAME, "/srv/shop", "/etc/espalier/shop", image)
         return [words[0] for words in self.asked]
 
 
@@ -107,5 +109,10 @@ def test_no_lab_takes_it_for_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     podman = Podman()
     monkeypatch.setattr(builder, "podman", podman)
     podman.made()
-    assert "espalier.lab=build:s" in podman.asked[0]  # no name of a lab has a colon
+    assert f"espalier.lab=build:{NAME}" in podman.asked[0]  # no name of a lab has a colon
     assert not podman.asked[0][2].startswith("espalier-")
+
+
+def test_each_site_of_a_project_has_its_own() -> None:
+    assert builder.container_name("shop", Path("deploy/staging")) != NAME
+    assert builder.container_name("shop", Path("deploy/production").absolute()) == NAME

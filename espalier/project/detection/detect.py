@@ -113,7 +113,7 @@ def detect(
         *mail_note(project, tree, settings.value),
         *build.notes,
         *writable_notes(project, tree),
-        *other_notes(tree),
+        *other_notes(project, tree),
     ]
     return Detected(
         workdir,

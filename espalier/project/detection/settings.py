@@ -49,11 +49,15 @@ def find_settings(project: Project, tree: ProjectTree) -> list[Candidate]:
         for path in [*tree.named("wsgi.py", "asgi.py"), manage]
         for name, line in _named_settings(tree.read(path))
     ]
-    if named and not any(tree.module(one.value) for one in named):
+    is_absent = bool(named) and not any(tree.module(one.value) for one in named)
+    if is_absent and not tree.has_package(named[0].value):
         refuse_unknown_module(named[0].value, "settings", tree)
         return [Candidate(named[0].value, named[0].where)]  # of an installed package
+    # What is named may be out of git, as a developer's own; the others are still there.
     if candidates := rank(tree, named):
         return candidates
+    if is_absent:
+        refuse_unknown_module(named[0].value, "settings", tree)
     raise ProjectError(
         f"{tree.where}: {manage} does not say which settings module the project runs, and no "
         "module looks like one: write it, for example `settings: mysite.settings`."

@@ -180,7 +180,10 @@ def needs_more_memory(step: str, bound: Bound, took: Taken | None) -> str:
     helps = ["more swap" if bound.free.swap else "swap", "a larger machine"]
     if step == "install":
         wheels = "requirements that come as wheels (such as `psycopg[binary]` for `psycopg[c]`)"
-        helps[:0] = [wheels, "another machine of the site that builds them (`build_on:`)"]
+        helps[:0] = [
+            wheels,
+            "another machine that builds them (`build_on: lab` for your own computer)",
+        ]
     return (
         f"it needs more memory than can be spared here: it was ended at {peak // MEGABYTE} MB; "
         f"{bound.free}, and {(bound.free.available - bound.memory) // MEGABYTE} MB are kept for "

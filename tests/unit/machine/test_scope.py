@@ -102,7 +102,8 @@ def test_sentence_has_figures_and_what_helps():
         "it needs more memory than can be spared here: it was ended at 397 MB; 500 MB of this "
         "machine's 1024 MB were free, without swap, and 102 MB are kept for what serves. What "
         "helps: requirements that come as wheels (such as `psycopg[binary]` for `psycopg[c]`), "
-        "another machine of the site that builds them (`build_on:`), swap or a larger machine."
+        "another machine that builds them (`build_on: lab` for your own computer), swap or a "
+        "larger machine."
     )
     assert "psycopg" not in scope.needs_more_memory("static", bound, None)
 

@@ -55,9 +55,22 @@ def test_a_project_in_a_directory_called_example_is_a_project(tmp_path):
 
 
 def test_several_or_no_manage(tmp_path):
-    said = undetected(tmp_path / "a", {"shop/manage.py": MANAGE})
-    assert "several manage.py, in `.`, `shop`: write `path:`" in said
+    assert detected(tmp_path / "r", {"shop/manage.py": MANAGE}).workdir.value == ""
+    said = undetected(tmp_path / "a", {"manage.py": None, "b/manage.py": "", "a/manage.py": ""})
+    assert "several manage.py, in `a`, `b`: write `path:`" in said
     assert "no manage.py was found" in undetected(tmp_path / "b", {"manage.py": None})
+
+
+def test_an_example_beside_the_project_is_left_aside(tmp_path):
+    files = moved("backend") | {"example/manage.py": MANAGE, "demo/x/manage.py": MANAGE}
+    assert detected(tmp_path, files).workdir == Found("backend", "nearest the root")
+
+
+def test_settings_that_are_out_of_git_leave_the_others(tmp_path):
+    files = {"manage.py": MANAGE.replace("mysite.settings", "mysite.local_settings")}
+    assert detected(tmp_path, files).settings.value == "mysite.settings"
+    said = undetected(tmp_path / "b", files | {"mysite/settings.py": None})
+    assert "the project has no module mysite.local_settings" in said
 
 
 def test_path_chooses_among_several(tmp_path):
@@ -259,8 +272,12 @@ def test_unusable_requirements(tmp_path, files, sentence):
 
 
 def test_celery_is_noted(tmp_path):
-    notes = detected(tmp_path, {"mysite/celery.py": "app = Celery('mysite')"}).notes
-    assert "note         mysite/celery.py has a Celery app; no worker is started for it" in notes
+    files = {"mysite/celery.py": "app = Celery('mysite')"}
+    line = "`processes: {worker: celery -A mysite worker}`"
+    told = f"note         mysite/celery.py has a Celery app: write {line}, or its tasks wait"
+    assert told in detected(tmp_path / "a", files).notes
+    workers = {"worker": "celery -A mysite worker"}
+    assert told not in detected(tmp_path / "b", files, processes=workers).notes
 
 
 def test_a_large_directory_is_noted(tmp_path, monkeypatch):

@@ -35,6 +35,19 @@ def test_nothing_said_is_the_machines_own(tmp_path):
         # A Dockerfile's counts where the machine's is newer, which old pins have no wheels for.
         ({"Dockerfile": "FROM docker.io/library/python:3.11-slim\n"}, ["3.11", "3.13"]),
         ({"Dockerfile": "FROM --platform=x python:3.14-slim\n"}, ["3.13"]),
+        (
+            {"Dockerfile": "ARG X='\\\\\nARG V=3.11.4\nFROM python:${V}-slim as base\n"},
+            ["3.11", "3.13"],
+        ),
+        ({"Dockerfile": "FROM ghcr.io/astral-sh/uv:python3.12-bookworm\n"}, ["3.12", "3.13"]),
+        (
+            {
+                "poetry.lock": LOCK,
+                "pyproject.toml": POETRY.format(">=3.13.3,<3.13.8"),
+                "requirements.txt": None,
+            },
+            ["3.13"],
+        ),
         # A requirements file is installed without a look at requires-python.
         ({"pyproject.toml": '[project]\nrequires-python = "<3.12"\n'}, ["3.11", "3.10", "3.13"]),
         (

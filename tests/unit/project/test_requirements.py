@@ -61,6 +61,15 @@ def found(tmp_path, files, **values):
             "metadata",
         ),
         ({"setup.py": "setup(install_requires=['django'])\n"}, "setup.py", "metadata"),
+        # Poetry's own table without a lock: uv asks Poetry's builder, as for anything dynamic.
+        (
+            {
+                "pyproject.toml": POETRY
+                + '[build-system]\nbuild-backend = "poetry.core.masonry.api"\n'
+            },
+            "pyproject.toml",
+            "metadata",
+        ),
         (
             {"pyproject.toml": '[project]\nname = "x"\ndynamic = ["dependencies"]\n'},
             "pyproject.toml",
@@ -222,6 +231,13 @@ def test_groups(tmp_path):
     ("files", "sentence"),
     [
         ({"pyproject.toml": POETRY}, "no poetry.lock that locks Django is beside it: run `poetry"),
+        (
+            {
+                "pyproject.toml": POETRY.replace('name = "x"', "package-mode = false")
+                + '[build-system]\nbuild-backend = "poetry.core.masonry.api"\n'
+            },
+            "no poetry.lock that locks Django is beside it",
+        ),
         ({"Pipfile": ""}, "Pipfile has no Pipfile.lock that locks Django beside it: run `pipenv"),
         ({"Pipfile": "", "Pipfile.lock": "{"}, "Pipfile.lock is not valid JSON"),
     ],

@@ -68,10 +68,10 @@ def test_old_one_is_accepted_until_every_process_has_the_new_one(name: str) -> N
     assert finish(name, values) == {}
 
 
-def test_replication_password_is_written_at_once() -> None:
-    assert begin("replication_password", {"replication_password": "a"}, made) == {
-        "replication_password": "new replication_password"
-    }
+@pytest.mark.parametrize("name", ["replication_password", "reader_password"])
+def test_a_password_that_postgresql_alone_compares_is_written_at_once(name: str) -> None:
+    assert begin(name, {name: "a"}, made) == {name: f"new {name}"}
+    assert finish(name, {name: "b"}) == {}
 
 
 def test_new_values_are_long_and_need_no_quoting() -> None:
