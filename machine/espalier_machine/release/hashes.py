@@ -14,7 +14,7 @@ from espalier_machine.release.requirements import requirement_name
 
 # One version of a package in a file of requirements, and the hashes that it may have.
 HASHED = re.compile(
-    r"^(([\w.-]+)(?:\[[^\]\n]*\])?==([^\s;\\]+)(?:[^\\\n]|\\\r?\n)*?)"
+    r"^(([\w.-]+) *(?:\[[^\]\n]*\])? *== *([^\s;\\]+)(?:[^\\\n]|\\\r?\n)*?)"
     r"--hash=\S+(?:(?:[ \t]|\\\r?\n)+--hash=\S+)*",
     re.MULTILINE,
 )

@@ -143,7 +143,7 @@ def make_venv(
             *wanted.options,
             *at,
         )
-        stdin = wheels.with_hashes(machine, uv("export", "-q", *options))
+        stdin = uv("export", "-q", *options)
         names = named(logical_lines(stdin))
     elif wanted.kind == "pyproject":
         project = tomllib.loads(wanted.texts[wanted.path]).get("project", {})
@@ -155,10 +155,6 @@ def make_venv(
         packages = tomllib.loads(wanted.texts[wanted.path]).get("packages", [])
         names = named(package["name"] for package in packages)
     else:
-        for name, text in wanted.texts.items():
-            if (allowing := wheels.with_hashes(machine, text)) != text:
-                with machine.as_user():
-                    (tree / name).write_text(allowing)
         lines = {name: logical_lines(text) for name, text in wanted.texts.items()}
         names = named(line for name in lines.keys() - wanted.constraints for line in lines[name])
         constrained = named(line for name in wanted.constraints for line in lines[name])

@@ -7,7 +7,6 @@ Where a site's machines have another one build for them, they travel there.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
@@ -44,25 +43,6 @@ def used_by(machine: Machine, venv: str) -> list[Path]:
         return any(machine.venvs.glob(f"{venv}/lib/*/site-packages/{package}.dist-info"))
 
     return [wheel for wheel in sorted(machine.wheels.glob("*.whl")) if is_used(wheel)]
-
-
-def with_hashes(machine: Machine, text: str) -> str:
-    """Requirements that also allow the kept wheels of what they name with hashes.
-
-    Their hashes are those of what an index has, from which a kept wheel was built.
-    """
-    with machine.as_user():
-        digests = {
-            wheel.name: hashlib.sha256(wheel.read_bytes()).hexdigest()
-            for wheel in machine.wheels.glob("*.whl")
-        }
-    for file, digest in digests.items():
-        name, version = file.split("-")[:2]
-        named = rf"{name.replace('_', '[-_.]+')}\s*(\[[^]\n]*\])?\s*==\s*{re.escape(version)}"
-        # Up to the first hash of that requirement, whose lines end with a backslash.
-        line = rf"(?im)^{named}(?![\w.+!])(?:[^\n]*\\\n)*?[^\n]*?(?=--hash=)"
-        text = re.sub(line, rf"\g<0>--hash=sha256:{digest} ", text)
-    return text
 
 
 def remove_unused(machine: Machine) -> list[str]:

@@ -17,12 +17,14 @@ import pytest
 from espalier_machine.release import hashes
 from espalier_machine.release.errors import ReleaseError
 
+from .fakes import deploy
+
 BUILT = "psycopg_c-3.3.2-cp313-cp313-linux_x86_64.whl"
 
 LOCKED = """\
 --index-url https://pypi.example.com/simple/
 # psycopg_c==3.3.2 --hash=sha256:no
-psycopg-c[x]==3.3.2 ; python_version >= "3.10" \\
+Psycopg.C [x] == 3.3.2 ; python_version >= "3.10" \\
     --hash=sha256:aaa \\
     --hash=sha256:bbb
 psycopg-c-more==3.3.2 --hash=sha256:ccc
@@ -40,6 +42,16 @@ def test_hashes_are_those_of_kept_wheels_where_these_fit(machine):
     assert hashes.prefer(machine, LOCKED, "3.13") == LOCKED.replace(others, own)
     wanted = LOCKED.replace("--hash=sha256:ddd", own)
     assert hashes.prefer(machine, LOCKED, "3.11") == wanted
+
+
+def test_a_release_is_installed_with_them(machine, capsys, tmp_path):
+    machine.ensure_directories()
+    (machine.wheels / "psycopg_c-3.3.2-cp310-abi3-linux_x86_64.whl").write_text("built")
+    own = hashlib.sha256(b"built").hexdigest()
+    text = "psycopg-c==3.3.2 --hash=sha256:bb\n"
+    deploy(capsys, tmp_path, "one", "1111111111111111", files={"code/requirements.txt": text})
+    installed = (machine.require("one").path / "code/requirements.txt").read_text()
+    assert installed == f"psycopg-c==3.3.2 --hash=sha256:{own}\n"
 
 
 def test_a_package_that_the_project_wants_built_keeps_the_hash_of_its_source(machine):

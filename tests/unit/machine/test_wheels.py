@@ -77,33 +77,6 @@ def test_nothing_but_new_wheels_is_taken(machine, tmp_path):
     assert not list(tmp_path.rglob("up-1.whl"))
 
 
-LOCKED = """\
-# psycopg-c==3.3.2
-psycopg-c==3.3.20 --hash=sha256:aa
-Psycopg.C[x]==3.3.2 ; python_version >= "3" \\
-    --hash=sha256:bb \\
-    --hash=sha256:cc
-psycopg-c==3.3.2
-django==5.2 --hash=sha256:dd
-"""
-
-
-def test_hashes_of_a_lock_allow_what_was_built_of_it(machine):
-    (machine.wheels / BUILT).write_text("built")
-    own = hashlib.sha256(b"built").hexdigest()
-    found = wheels.with_hashes(machine, LOCKED)
-    assert found == LOCKED.replace("--hash=sha256:bb", f"--hash=sha256:{own} --hash=sha256:bb")
-
-
-def test_requirements_with_hashes_take_what_is_kept(machine, capsys, tmp_path):
-    (machine.wheels / BUILT).write_text("built")
-    own = hashlib.sha256(b"built").hexdigest()
-    text = "psycopg-c==3.3.2 --hash=sha256:bb\n"
-    deploy(capsys, tmp_path, "one", "1111111111111111", files={"code/requirements.txt": text})
-    installed = (machine.require("one").path / "code/requirements.txt").read_text()
-    assert installed == f"psycopg-c==3.3.2 --hash=sha256:{own} --hash=sha256:bb\n"
-
-
 def test_what_is_no_tar_is_told(machine, tmp_path):
     machine.ensure_directories()
     (tmp_path / "wheels.tar").write_text("an error page")
