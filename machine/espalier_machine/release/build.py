@@ -123,7 +123,7 @@ def prepare(
         if files := sqlite_files(release, found):
             record["sqlite"] = files
             for name in files:
-                machine.progress.note(f"the database {name} is the release's own: see `writable:`")
+                machine.progress.tell(f"the database {name} is the release's own: see `writable:`")
     with step("static", "collect static files"):
         record["static"] = collect_static(machine, release, found)
     with machine.as_user():
