@@ -210,6 +210,8 @@ def _way(order: Order, done: Sequence[Done]) -> Iterator[list[Task]]:
         if "before_migrate" in order.hooks:
             yield [Task("prehook", first, f"before_migrate:{ids[first]}")]
         yield [Task("migrate", first, ids[first])]
+        if "after_migrate" in order.hooks:
+            yield [Task("prehook", first, f"after_migrate:{ids[first]}")]
     fronts = set(order.machines)
     if order.only_known_fronts:
         yield [Task("front", name) for name, status in statuses.items() if status["live"]]

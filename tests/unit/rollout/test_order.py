@@ -92,9 +92,14 @@ def test_release_is_built_everywhere_migrated_once_and_switched_in_batches() -> 
 
 
 def test_hooks_run_on_the_first_machine_and_caches_are_purged_before_that() -> None:
-    order = replace(ORDER, hooks=("before_migrate", "after_switch"), caching=("web1",))
+    moments = ("before_migrate", "after_migrate", "after_switch")
+    order = replace(ORDER, hooks=moments, caching=("web1",))
     stages = play(order)
-    assert stages[3] == ["prehook app1 before_migrate:id-new"]
+    assert stages[3:6] == [
+        ["prehook app1 before_migrate:id-new"],
+        ["migrate app1 id-new"],
+        ["prehook app1 after_migrate:id-new"],
+    ]
     assert stages[-3:] == [
         ["purge web1 new"],
         ["clean app1", "clean app2"],
