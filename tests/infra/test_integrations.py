@@ -19,6 +19,9 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 from espalier.environment import plain_environment
+from espalier.inventory.read import read
+from espalier.inventory.site import Site
+from espalier.readiness.mail import send
 from tests.infra.conftest import ROOT, playbook
 
 testinfra_hosts = ["ansible://postgresql_primary"]
@@ -269,19 +272,37 @@ def may_log_in(server: Any, session: Any, envelope: Any, kind: str, given: Any) 
     return AuthResult(success=good, handled=False)
 
 
-@pytest.fixture
-def tls_server(declared: dict[str, Any], tmp_path: Path, app: Any) -> Iterator[Callable[..., Post]]:
-    """Start a mail server that wants TLS and a login; the app machine trusts its certificate."""
+@pytest.fixture(scope="module")
+def certificates(
+    declared: dict[str, Any], tmp_path_factory: pytest.TempPathFactory, app: Any
+) -> Iterator[Callable[[str], Path]]:
+    """Make certificates; the app machine trusts that of the server in project.yml alone."""
     email = declared.get("email") or {}
     if email.get("port") != 2525:
         pytest.skip("this site's mail server is a real one, or none")
-    good = certificate(tmp_path, email["host"])
+    folder = tmp_path_factory.mktemp("certificates")
     trusted = "/usr/local/share/ca-certificates/test-mail.crt"
-    app.check_output("printf %s > %s && update-ca-certificates 2>&1", good.read_text(), trusted)
+    text = certificate(folder, email["host"]).read_text()
+    app.check_output("echo %s > %s && update-ca-certificates 2>&1", text, trusted)
+
+    def get(name: str) -> Path:
+        file = folder / f"{name}.pem"
+        return file if file.exists() else certificate(folder, name)
+
+    yield get
+    app.check_output("rm %s && update-ca-certificates --fresh 2>&1", trusted)
+
+
+@pytest.fixture
+def tls_server(
+    declared: dict[str, Any], certificates: Callable[[str], Path]
+) -> Iterator[Callable[..., Post]]:
+    """Start a mail server that wants TLS and a login."""
+    email = declared["email"]
     with ExitStack() as stack:
 
         def start(tls: str, subject: str = email["host"]) -> Post:
-            file = good if subject == email["host"] else certificate(tmp_path, subject)
+            file = certificates(subject)
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             context.load_cert_chain(file, file.with_suffix(".key"))
             post = Post()
@@ -297,7 +318,12 @@ def tls_server(declared: dict[str, Any], tmp_path: Path, app: Any) -> Iterator[C
             return post
 
         yield start
-    app.check_output("rm %s && update-ca-certificates --fresh 2>&1", trusted)
+
+
+@pytest.fixture
+def site_described(inventory_path: str) -> Site:
+    """The site as commands read it."""
+    return read(Path(inventory_path), name_of=lambda project: project["name"])
 
 
 @pytest.fixture
@@ -311,7 +337,7 @@ def by(app: Any, project: str) -> Iterator[Callable[..., None]]:
         lines = "".join(f'ESPALIER_EMAIL_{name}="{value}"\n' for name, value in given.items())
         pattern = "ESPALIER_EMAIL_(" + "|".join(given) + ")="
         app.check_output(
-            "grep -vE %s /root/environment > %s; printf %s >> %s", pattern, file, lines, file
+            "grep -vE %s /root/environment > %s; echo %s >> %s", pattern, file, lines, file
         )
 
     yield change
@@ -321,12 +347,12 @@ def by(app: Any, project: str) -> Iterator[Callable[..., None]]:
 @pytest.mark.breaks
 @pytest.mark.parametrize("tls", ["starttls", "ssl"])
 def test_mail_goes_over_tls_with_a_password(
-    tls_server: Any, by: Any, inventory_path: str, tls: str
+    tls_server: Any, by: Any, site_described: Site, tls: str
 ) -> None:
     post = tls_server(tls)
     by(tls)
-    finding = check_mail(inventory_path, "anna@example.com")
-    assert finding["level"] == "ok", finding
+    finding = send(site_described, "anna@example.com")
+    assert finding.level == "ok", finding
     assert [one.rcpt_tos for one in post.taken] == [["anna@example.com"]]
 
 
@@ -338,7 +364,7 @@ def test_mail_goes_over_tls_with_a_password(
         ({"tls": "ssl"}, {"tls": "ssl", "password": "wr0ng-one"}, "refuses the user or the pass"),
         ({"tls": "starttls"}, {"tls": "ssl"}, "does not begin with TLS: write `tls: starttls`"),
         ({"tls": "ssl"}, {"tls": "starttls"}, "`tls: ssl`"),
-        ({"tls": "starttls"}, {"tls": "none"}, "wants TLS"),
+        ({"tls": "starttls"}, {"tls": "none"}, "takes no password that way: check"),
         ({"tls": "starttls", "subject": "192.0.2.1"}, {"tls": "starttls"}, "is not good"),
         ({"tls": "ssl", "subject": "192.0.2.1"}, {"tls": "ssl"}, "is not good"),
         ({"tls": "ssl"}, {"tls": "ssl", "port": 2527}, "nothing listens at"),
@@ -348,17 +374,17 @@ def test_mail_goes_over_tls_with_a_password(
 def test_what_is_wrong_with_tls_or_the_password_is_told(
     tls_server: Any,
     by: Any,
-    inventory_path: str,
+    site_described: Site,
     server: dict[str, str],
     stated: dict[str, Any],
     words: str,
 ) -> None:
     post = tls_server(**server)
     by(**stated)
-    finding = check_mail(inventory_path, "anna@example.com")
-    assert finding["level"] == "failed"
-    assert words in finding["text"]
-    assert "0ne" not in finding["text"]
+    finding = send(site_described, "anna@example.com")
+    assert finding.level == "failed"
+    assert words in finding.text
+    assert "0ne" not in finding.text
     assert not post.taken
 
 
