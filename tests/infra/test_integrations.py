@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
@@ -388,20 +389,25 @@ def test_what_is_wrong_with_tls_or_the_password_is_told(
     assert not post.taken
 
 
+def reader_password(inventory_path: str) -> str:
+    """What `espalier secrets show` prints."""
+    program = str(Path(sys.executable).with_name("espalier"))
+    words = [program, "secrets", "show", "reader_password", "-i", inventory_path]
+    shown = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT)
+    return shown.stdout.strip()
+
+
 @pytest.fixture
 def reader(declared: dict[str, Any], host: Any, inventory_path: str) -> Callable[..., Any]:
     """Ask a database as a user who may only read, on the primary or over the network."""
     readers = (declared.get("database") or {}).get("readers")
     if not readers:
         pytest.skip("this site's database has no readers")
-    program = str(Path(sys.executable).with_name("espalier"))
-    words = [program, "secrets", "show", "reader_password", "-i", inventory_path]
-    shown = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT)
 
     def ask(statement: str, database: str = "places", address: str = "/run/postgresql") -> Any:
         return host.run(
             "PGPASSWORD=%s psql -XAt -h %s -U %s -d %s -c %s",
-            shown.stdout.strip(),
+            reader_password(inventory_path),
             address,
             next(iter(readers)),
             database,
@@ -437,6 +443,61 @@ def test_a_reader_comes_from_its_own_addresses_only(
         pytest.skip("the primary is itself a machine that reads")
     said = reader("SELECT 1", address=primary["private_address"]).stderr
     assert "no pg_hba.conf entry" in said
+
+
+@pytest.fixture
+def from_here(
+    declared: dict[str, Any], hostvars: dict[str, Any], topology: Any, inventory_path: str
+) -> Callable[..., Any]:
+    """Ask the primary as a reader over the network, from this machine; gives the first value."""
+    readers = (declared.get("database") or {}).get("readers") or {}
+    primary = hostvars[topology["services"]["postgresql_primary"][0]]["private_address"]
+    lab = primary.rpartition(".")[0] + ".1"
+    if lab not in str(readers):
+        pytest.skip("this machine may not read")
+
+    def ask(statement: str, password: str = "", sslmode: str = "require") -> Any:
+        given = password or reader_password(inventory_path)
+        with psycopg.connect(
+            host=primary,
+            user=next(iter(readers)),
+            password=given,
+            dbname="places",
+            sslmode=sslmode,
+        ) as connection:
+            return connection.execute(statement).fetchone()[0]
+
+    return ask
+
+
+def test_a_reader_comes_over_the_network_by_tls_alone(from_here: Callable[..., Any]) -> None:
+    assert from_here("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()") is True
+    assert from_here("SELECT count(*) FROM places_place") == 2
+    with pytest.raises(psycopg.OperationalError, match="no encryption"):
+        from_here("SELECT 1", sslmode="disable")
+
+
+@pytest.mark.breaks
+def test_the_password_of_readers_is_rotated_while_visitors_come(
+    from_here: Callable[..., Any], inventory_path: str, uninterrupted: Any
+) -> None:
+    old = reader_password(inventory_path)
+    program = str(Path(sys.executable).with_name("espalier"))
+    done = subprocess.run(
+        [program, "secrets", "rotate", "reader_password", "-i", inventory_path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=plain_environment(),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    new = reader_password(inventory_path)
+    assert new != old
+    assert old not in done.stdout + done.stderr
+    assert new not in done.stdout + done.stderr
+    assert from_here("SELECT 1") == 1
+    with pytest.raises(psycopg.OperationalError):
+        from_here("SELECT 1", password=old)
 
 
 def test_another_database_is_the_owner_s_and_the_project_knows_where(
