@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import fnmatch
 import functools
 import posixpath
 import re
@@ -51,6 +52,11 @@ class ProjectTree:
         """The file of a Python module below `root`, or ""."""
         base = posixpath.join(self.root, *dotted.split("."))
         return next((f for f in (f"{base}.py", f"{base}/__init__.py") if f in self.paths), "")
+
+    def beside(self, path: str, pattern: str) -> list[str]:
+        """The files that a pattern names, such as `components/*.py`, relative to another file."""
+        whole = posixpath.normpath(posixpath.join(posixpath.dirname(path), pattern))
+        return sorted(one for one in self.paths if fnmatch.fnmatch(one, whole))
 
     def has_package(self, dotted: str) -> bool:
         """Whether the first part of a module's name is a package of the project's."""

@@ -73,6 +73,19 @@ def test_settings_that_are_out_of_git_leave_the_others(tmp_path):
     assert "the project has no module mysite.local_settings" in said
 
 
+def test_what_split_settings_includes_are_settings_too(tmp_path):
+    include = "from split_settings.tools import include\ninclude('parts/*.py')\n"
+    files = {
+        "mysite/settings.py": include,
+        "mysite/parts/apps.py": 'INSTALLED_APPS = ["django.contrib.gis"]\n',
+        "mysite/parts/web.py": 'WSGI_APPLICATION = "mysite.server.app"\n',
+        "mysite/server.py": "",
+    }
+    found = detected(tmp_path, files)
+    assert found.postgresql.extensions == ("postgis",)
+    assert found.application.value == "mysite.server:app"
+
+
 def test_path_chooses_among_several(tmp_path):
     files = {"shop/manage.py": MANAGE.replace("mysite", "elsewhere")}
     assert detected(tmp_path / "a", files, path=".").workdir == Found("", "project.path")
