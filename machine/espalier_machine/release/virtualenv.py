@@ -9,7 +9,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,6 +110,13 @@ def make_venv(
         return native.with_packages(machine, attempt)
 
     at = ("--python", str(venv))
+
+    def fits(wheel: Path) -> bool:
+        with suppress(ReleaseError):
+            uv("pip", "install", "-q", "--dry-run", "--no-deps", "--no-index", *at, str(wheel))
+            return True
+        return False
+
     uv("venv", "--python", python.path, str(venv))
     source, stdin, constrained = ["-r", str(tree / wanted.path)], None, set[str]()
     if wanted.kind == "package":
@@ -129,7 +136,7 @@ def make_venv(
             *wanted.options,
             *at,
         )
-        stdin = wheels.with_hashes(machine, uv("export", "-q", *options))
+        stdin = wheels.relock(machine, uv("export", "-q", *options), fits)
         names = named(logical_lines(stdin))
     elif wanted.kind == "pyproject":
         project = tomllib.loads(wanted.texts[wanted.path]).get("project", {})
@@ -142,9 +149,9 @@ def make_venv(
         names = named(package["name"] for package in packages)
     else:
         for name, text in wanted.texts.items():
-            if (allowing := wheels.with_hashes(machine, text)) != text:
+            if (relocked := wheels.relock(machine, text, fits)) != text:
                 with machine.as_user():
-                    (tree / name).write_text(allowing)
+                    (tree / name).write_text(relocked)
         lines = {name: logical_lines(text) for name, text in wanted.texts.items()}
         names = named(line for name in lines.keys() - wanted.constraints for line in lines[name])
         constrained = named(line for name in wanted.constraints for line in lines[name])

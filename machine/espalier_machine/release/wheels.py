@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import tarfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -46,22 +47,25 @@ def used_by(machine: Machine, venv: str) -> list[Path]:
     return [wheel for wheel in sorted(machine.wheels.glob("*.whl")) if is_used(wheel)]
 
 
-def with_hashes(machine: Machine, text: str) -> str:
-    """Requirements that also allow the kept wheels of what they name with hashes.
+def relock(machine: Machine, text: str, fits: Callable[[Path], bool]) -> str:
+    """Requirements that take the kept wheels of what they lock with hashes.
 
-    Their hashes are those of what an index has, from which a kept wheel was built.
+    These are of what an index has, and uv takes nothing else beside it: so the wheel's own takes
+    their place, where `fits` says that the virtualenv can have it.
     """
-    with machine.as_user():
-        digests = {
-            wheel.name: hashlib.sha256(wheel.read_bytes()).hexdigest()
-            for wheel in machine.wheels.glob("*.whl")
-        }
-    for file, digest in digests.items():
-        name, version = file.split("-")[:2]
-        named = rf"{name.replace('_', '[-_.]+')}\s*(\[[^]\n]*\])?\s*==\s*{re.escape(version)}"
-        # Up to the first hash of that requirement, whose lines end with a backslash.
-        line = rf"(?im)^{named}(?![\w.+!])(?:[^\n]*\\\n)*?[^\n]*?(?=--hash=)"
-        text = re.sub(line, rf"\g<0>--hash=sha256:{digest} ", text)
+    for wheel in machine.wheels.glob("*.whl"):
+        name, version = wheel.name.split("-")[:2]
+        named = rf"{name.replace('_', '[-_.]+')}\s*(?:\[[^]\n]*\])?\s*==\s*{re.escape(version)}"
+        # The lines of one requirement end with a backslash, but for the last.
+        before, hashes = (
+            r"(?:[^\n]*\\\n)*?[^\n]*?",
+            r"--hash=\S+(?:[ \t]*(?:\\\n)?[ \t]*--hash=\S+)*",
+        )
+        pattern = re.compile(rf"(?im)^({named}(?![\w.+!]){before}){hashes}")
+        if pattern.search(text) and fits(wheel):
+            with machine.as_user():
+                digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+            text = pattern.sub(rf"\g<1>--hash=sha256:{digest}", text)
     return text
 
 

@@ -89,11 +89,13 @@ django==5.2 --hash=sha256:dd
 """
 
 
-def test_hashes_of_a_lock_allow_what_was_built_of_it(machine):
+def test_a_lock_takes_what_was_built_of_it(machine):
     (machine.wheels / BUILT).write_text("built")
     own = hashlib.sha256(b"built").hexdigest()
-    found = wheels.with_hashes(machine, LOCKED)
-    assert found == LOCKED.replace("--hash=sha256:bb", f"--hash=sha256:{own} --hash=sha256:bb")
+    found = wheels.relock(machine, LOCKED, lambda wheel: wheel.name == BUILT)
+    hashes = "--hash=sha256:bb \\\n    --hash=sha256:cc"
+    assert found == LOCKED.replace(hashes, f"--hash=sha256:{own}")
+    assert wheels.relock(machine, LOCKED, lambda wheel: False) == LOCKED, "it is of another Python"
 
 
 def test_requirements_with_hashes_take_what_is_kept(machine, capsys, tmp_path):
@@ -102,7 +104,7 @@ def test_requirements_with_hashes_take_what_is_kept(machine, capsys, tmp_path):
     text = "psycopg-c==3.3.2 --hash=sha256:bb\n"
     deploy(capsys, tmp_path, "one", "1111111111111111", files={"code/requirements.txt": text})
     installed = (machine.require("one").path / "code/requirements.txt").read_text()
-    assert installed == f"psycopg-c==3.3.2 --hash=sha256:{own} --hash=sha256:bb\n"
+    assert installed == f"psycopg-c==3.3.2 --hash=sha256:{own}\n"
 
 
 def test_what_is_no_tar_is_told(machine, tmp_path):
