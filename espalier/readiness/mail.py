@@ -18,8 +18,8 @@ CAUSES = (
     ("gaierror", "there is no such host: {server}; check `host`"),
     (
         "TimeoutError|timed out",
-        "{server} does not answer: check `host` and `port`; many providers of machines close port "
-        "25 to the outside, where 587 or 465 is open",
+        "{server} does not answer: check `host` and `port`; a port where TLS begins at once, as on "
+        "465, wants `tls: ssl`; many providers of machines close port 25 to the outside",
     ),
     ("No route to host|Network is unreachable", "{server} cannot be reached from there"),
     (
@@ -82,4 +82,5 @@ def _words(error: str) -> str:
     """What the other side said: smtplib shows it as (code, b'text')."""
     if found := re.search(r"\((\d{3}), b(['\"])(.*?)\2", error):
         return f"{found[1]} {found[3]}".replace("\\n", " ")
-    return error.partition(": ")[2] or error
+    # Of Python's TLS, without the names of its own files and errors.
+    return re.sub(r"\[SSL: \w+\] | \(_ssl\.c:\d+\)", "", error.partition(": ")[2]) or error

@@ -14,11 +14,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 from espalier.environment import plain_environment
+from espalier.inventory.read import read
+from espalier.inventory.site import Site
+from espalier.readiness.mail import send
 from tests.infra.conftest import ROOT, playbook
 
 testinfra_hosts = ["ansible://postgresql_primary"]
@@ -270,19 +274,37 @@ def may_log_in(server: Any, session: Any, envelope: Any, kind: str, given: Any) 
     return AuthResult(success=good, handled=False)
 
 
-@pytest.fixture
-def tls_server(declared: dict[str, Any], tmp_path: Path, app: Any) -> Iterator[Callable[..., Post]]:
-    """Start a mail server that wants TLS and a login; the app machine trusts its certificate."""
+@pytest.fixture(scope="module")
+def certificates(
+    declared: dict[str, Any], tmp_path_factory: pytest.TempPathFactory, app: Any
+) -> Iterator[Callable[[str], Path]]:
+    """Make certificates; the app machine trusts that of the server in project.yml alone."""
     email = declared.get("email") or {}
     if email.get("port") != 2525:
         pytest.skip("this site's mail server is a real one, or none")
-    good = certificate(tmp_path, email["host"])
+    folder = tmp_path_factory.mktemp("certificates")
     trusted = "/usr/local/share/ca-certificates/test-mail.crt"
-    app.check_output("printf %s > %s && update-ca-certificates 2>&1", good.read_text(), trusted)
+    text = certificate(folder, email["host"]).read_text()
+    app.check_output("echo %s > %s && update-ca-certificates 2>&1", text, trusted)
+
+    def get(name: str) -> Path:
+        file = folder / f"{name}.pem"
+        return file if file.exists() else certificate(folder, name)
+
+    yield get
+    app.check_output("rm %s && update-ca-certificates --fresh 2>&1", trusted)
+
+
+@pytest.fixture
+def tls_server(
+    declared: dict[str, Any], certificates: Callable[[str], Path]
+) -> Iterator[Callable[..., Post]]:
+    """Start a mail server that wants TLS and a login."""
+    email = declared["email"]
     with ExitStack() as stack:
 
         def start(tls: str, subject: str = email["host"]) -> Post:
-            file = good if subject == email["host"] else certificate(tmp_path, subject)
+            file = certificates(subject)
             context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
             context.load_cert_chain(file, file.with_suffix(".key"))
             post = Post()
@@ -298,7 +320,12 @@ def tls_server(declared: dict[str, Any], tmp_path: Path, app: Any) -> Iterator[C
             return post
 
         yield start
-    app.check_output("rm %s && update-ca-certificates --fresh 2>&1", trusted)
+
+
+@pytest.fixture
+def site_described(inventory_path: str) -> Site:
+    """The site as commands read it."""
+    return read(Path(inventory_path), name_of=lambda project: project["name"])
 
 
 @pytest.fixture
@@ -312,7 +339,7 @@ def by(app: Any, project: str) -> Iterator[Callable[..., None]]:
         lines = "".join(f'ESPALIER_EMAIL_{name}="{value}"\n' for name, value in given.items())
         pattern = "ESPALIER_EMAIL_(" + "|".join(given) + ")="
         app.check_output(
-            "grep -vE %s /root/environment > %s; printf %s >> %s", pattern, file, lines, file
+            "grep -vE %s /root/environment > %s; echo %s >> %s", pattern, file, lines, file
         )
 
     yield change
@@ -322,12 +349,12 @@ def by(app: Any, project: str) -> Iterator[Callable[..., None]]:
 @pytest.mark.breaks
 @pytest.mark.parametrize("tls", ["starttls", "ssl"])
 def test_mail_goes_over_tls_with_a_password(
-    tls_server: Any, by: Any, inventory_path: str, tls: str
+    tls_server: Any, by: Any, site_described: Site, tls: str
 ) -> None:
     post = tls_server(tls)
     by(tls)
-    finding = check_mail(inventory_path, "anna@example.com")
-    assert finding["level"] == "ok", finding
+    finding = send(site_described, "anna@example.com")
+    assert finding.level == "ok", finding
     assert [one.rcpt_tos for one in post.taken] == [["anna@example.com"]]
 
 
@@ -339,7 +366,7 @@ def test_mail_goes_over_tls_with_a_password(
         ({"tls": "ssl"}, {"tls": "ssl", "password": "wr0ng-one"}, "refuses the user or the pass"),
         ({"tls": "starttls"}, {"tls": "ssl"}, "does not begin with TLS: write `tls: starttls`"),
         ({"tls": "ssl"}, {"tls": "starttls"}, "`tls: ssl`"),
-        ({"tls": "starttls"}, {"tls": "none"}, "wants TLS"),
+        ({"tls": "starttls"}, {"tls": "none"}, "takes no password that way: check"),
         ({"tls": "starttls", "subject": "192.0.2.1"}, {"tls": "starttls"}, "is not good"),
         ({"tls": "ssl", "subject": "192.0.2.1"}, {"tls": "ssl"}, "is not good"),
         ({"tls": "ssl"}, {"tls": "ssl", "port": 2527}, "nothing listens at"),
@@ -349,18 +376,26 @@ def test_mail_goes_over_tls_with_a_password(
 def test_what_is_wrong_with_tls_or_the_password_is_told(
     tls_server: Any,
     by: Any,
-    inventory_path: str,
+    site_described: Site,
     server: dict[str, str],
     stated: dict[str, Any],
     words: str,
 ) -> None:
     post = tls_server(**server)
     by(**stated)
-    finding = check_mail(inventory_path, "anna@example.com")
-    assert finding["level"] == "failed"
-    assert words in finding["text"]
-    assert "0ne" not in finding["text"]
+    finding = send(site_described, "anna@example.com")
+    assert finding.level == "failed"
+    assert words in finding.text
+    assert "0ne" not in finding.text
     assert not post.taken
+
+
+def reader_password(inventory_path: str) -> str:
+    """What `espalier secrets show` prints."""
+    program = str(Path(sys.executable).with_name("espalier"))
+    words = [program, "secrets", "show", "reader_password", "-i", inventory_path]
+    shown = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT)
+    return shown.stdout.strip()
 
 
 @pytest.fixture
@@ -369,14 +404,11 @@ def reader(declared: dict[str, Any], host: Any, inventory_path: str) -> Callable
     readers = (declared.get("database") or {}).get("readers")
     if not readers:
         pytest.skip("this site's database has no readers")
-    program = str(Path(sys.executable).with_name("espalier"))
-    words = [program, "secrets", "show", "reader_password", "-i", inventory_path]
-    shown = subprocess.run(words, capture_output=True, text=True, check=True, cwd=ROOT)
 
     def ask(statement: str, database: str = "places", address: str = "/run/postgresql") -> Any:
         return host.run(
             "PGPASSWORD=%s psql -XAt -h %s -U %s -d %s -c %s",
-            shown.stdout.strip(),
+            reader_password(inventory_path),
             address,
             next(iter(readers)),
             database,
@@ -412,6 +444,61 @@ def test_a_reader_comes_from_its_own_addresses_only(
         pytest.skip("the primary is itself a machine that reads")
     said = reader("SELECT 1", address=primary["private_address"]).stderr
     assert "no pg_hba.conf entry" in said
+
+
+@pytest.fixture
+def from_here(
+    declared: dict[str, Any], hostvars: dict[str, Any], topology: Any, inventory_path: str
+) -> Callable[..., Any]:
+    """Ask the primary as a reader over the network, from this machine; gives the first value."""
+    readers = (declared.get("database") or {}).get("readers") or {}
+    primary = hostvars[topology["services"]["postgresql_primary"][0]]["private_address"]
+    lab = primary.rpartition(".")[0] + ".1"
+    if lab not in str(readers):
+        pytest.skip("this machine may not read")
+
+    def ask(statement: str, password: str = "", sslmode: str = "require") -> Any:
+        given = password or reader_password(inventory_path)
+        with psycopg.connect(
+            host=primary,
+            user=next(iter(readers)),
+            password=given,
+            dbname="places",
+            sslmode=sslmode,
+        ) as connection:
+            return connection.execute(statement).fetchone()[0]
+
+    return ask
+
+
+def test_a_reader_comes_over_the_network_by_tls_alone(from_here: Callable[..., Any]) -> None:
+    assert from_here("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()") is True
+    assert from_here("SELECT count(*) FROM places_place") == 2
+    with pytest.raises(psycopg.OperationalError, match="no encryption"):
+        from_here("SELECT 1", sslmode="disable")
+
+
+@pytest.mark.breaks
+def test_the_password_of_readers_is_rotated_while_visitors_come(
+    from_here: Callable[..., Any], inventory_path: str, uninterrupted: Any
+) -> None:
+    old = reader_password(inventory_path)
+    program = str(Path(sys.executable).with_name("espalier"))
+    done = subprocess.run(
+        [program, "secrets", "rotate", "reader_password", "-i", inventory_path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env=plain_environment(),
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    new = reader_password(inventory_path)
+    assert new != old
+    assert old not in done.stdout + done.stderr
+    assert new not in done.stdout + done.stderr
+    assert from_here("SELECT 1") == 1
+    with pytest.raises(psycopg.OperationalError):
+        from_here("SELECT 1", password=old)
 
 
 def test_another_database_is_the_owner_s_and_the_project_knows_where(

@@ -24,6 +24,7 @@ from espalier_machine.release.prune import remove_leftovers
 from espalier_machine.release.pythons import built_on, choose_python, own_python
 from espalier_machine.release.record import Release, valid_id
 from espalier_machine.release.schedule import check_schedule
+from espalier_machine.release.scope import end_leftovers
 from espalier_machine.release.scripts import process_script, release_environment, web_script
 from espalier_machine.release.settings import choose_settings, load_settings
 from espalier_machine.release.side_by_side import plan
@@ -50,6 +51,7 @@ def find_prepared(machine: Machine, build: Mapping[str, Any], id: str | None) ->
 
 def unpack_into(machine: Machine, archive: Path, staging: Path, rollback: ExitStack) -> None:
     """Unpack an archive's files, once what a killed run left is removed and there is room."""
+    end_leftovers()
     remove_leftovers(machine)
     with tarfile.open(archive, "r:gz") as tar:
         # unpacked once, again as bytecode, and again as static files
@@ -121,7 +123,7 @@ def prepare(
         if files := sqlite_files(release, found):
             record["sqlite"] = files
             for name in files:
-                machine.progress.note(f"the database {name} is the release's own: see `writable:`")
+                machine.progress.tell(f"the database {name} is the release's own: see `writable:`")
     with step("static", "collect static files"):
         record["static"] = collect_static(machine, release, found)
     with machine.as_user():

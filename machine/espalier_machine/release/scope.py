@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -161,6 +162,16 @@ class Scope:
         """End what is left in it, such as a child that made itself a session of its own."""
         self.ours.close()
         system.run("systemctl", "kill", "--signal=KILL", self.unit)
+
+
+def end_leftovers() -> None:
+    """End what a `release` that was killed has left: it may write where the next one builds."""
+    units = system.run(
+        "systemctl", "list-units", "--plain", "--no-legend", "espalier-build-*.scope"
+    )
+    for unit, pid in re.findall(r"^(espalier-build-(\d+)-\d+\.scope)", units.stdout, re.MULTILINE):
+        if not Path(f"/proc/{pid}").exists():
+            system.run("systemctl", "kill", "--signal=KILL", unit)
 
 
 def needs_more_memory(step: str, bound: Bound, took: Taken | None) -> str:

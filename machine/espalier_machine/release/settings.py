@@ -88,7 +88,7 @@ def load_settings(machine: Machine, release: Release, of_site: str = "") -> dict
             continue
         _take(machine, release, name)
         for other, failure in failed.items():
-            machine.progress.note(f"{other} does not load here: {failure.cause}")
+            machine.progress.tell(f"{other} does not load here: {failure.cause}")
         if len(candidates) > 1:
             machine.progress.note(f"the settings are {name}")
         return found

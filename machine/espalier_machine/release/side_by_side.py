@@ -109,7 +109,7 @@ def write_size(machine: Machine, slot: str, release: Release) -> None:
     wanted, fits = plan(machine, release.record, release.path / "venv", insist=insist)
     if fits == wanted:
         return
-    machine.progress.note(f"with {fits} of {wanted} workers until the old release has made room")
+    machine.progress.tell(f"with {fits} of {wanted} workers until the old release has made room")
     given = machine.environment(release).get("GUNICORN_CMD_ARGS", "")
     size = {WORKERS: str(fits), "GUNICORN_CMD_ARGS": f"{given} --workers={fits}".strip()}
     file = size_file(machine, slot)
@@ -160,10 +160,10 @@ def grow(machine: Machine, slot: str) -> None:
         file.unlink()  # from here on, it starts whole
         since = int(time.time())
         if (added := add_workers(main_pid(unit), missing)) < missing:
-            machine.progress.note(f"{missing - added} did not start; `release restart` tries again")
+            machine.progress.tell(f"{missing - added} did not start; `release restart` tries again")
         time.sleep(SETTLES)
         if ran_out_of_memory(unit_log(unit, since)):
-            machine.progress.note(
+            machine.progress.tell(
                 f"a process of {unit} was ended for want of memory; what helps: swap or a larger "
                 "machine"
             )

@@ -162,8 +162,9 @@ def test_a_release_starts_small_and_grows_when_it_is_alone(
     monkeypatch.setattr("espalier_machine.common.system.run", run)
     assert deploy(capsys, tmp_path, "r1", "1" * 16)[0] == 0
     seen.clear()
-    status, _ = deploy(capsys, tmp_path, "r2", "2" * 16)
+    status, result = deploy(capsys, tmp_path, "r2", "2" * 16)
     assert status == 0
+    assert result["told"] == ["with 1 of 2 workers until the old release has made room"]
     text = 'ESPALIER_WEB_WORKERS="1"\nGUNICORN_CMD_ARGS="--backlog=9 --workers=1"\n'
     assert seen == [text, []]  # the old one was stopped before any worker was added
     assert small == [1]

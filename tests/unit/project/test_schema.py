@@ -215,6 +215,8 @@ REFUSALS = [
     ({**D, "database": {"readers": {"bi": {}}}}, "readers: bi: write where it connects from"),
     ({**D, "database": {"readers": {"bi": {"from": ["0.0.0.0/0"]}}}}, "write the addresses of"),
     ({**D, "database": {"readers": {"postgres": {"from": ["10.0.0.7"]}}}}, "already means"),
+    ({**D, "database": {"readers": {"all": {"from": ["10.0.0.7"]}}}}, "means others, too"),
+    ({**D, "database": {"databases": ["replication"]}}, "means others, too"),
     ({**D, "email": {"host": "a.example"}}, "project.email: lacks `from`: write for example"),
     ({**D, "email": {"password": "x"}}, "write it as `vault_email_password` into the vault"),
     ({**D, "email": {**M, "port": "587"}}, "port: '587' is not the number of a port such as 587"),

@@ -33,6 +33,12 @@ SERVER = "smtp.example.com:587"
             "offers no STARTTLS",
         ),
         ("ssl.SSLError: [SSL: WRONG_VERSION_NUMBER] wrong version number", "`tls: starttls`"),
+        (
+            "ssl.SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify "
+            "failed: self-signed certificate (_ssl.c:1029)",
+            f"the certificate of {SERVER} is not good: certificate verify failed: self-signed "
+            "certificate",
+        ),
         ("smtplib.SMTPDataError: (554, b'Spam')", "refuses the message: 554 Spam"),
         ("ValueError: something else", "no message was sent: ValueError: something else"),
     ],
@@ -41,6 +47,7 @@ def test_a_message_that_was_not_taken(end: str, told: str) -> None:
     finding = judge(1, "", f"Traceback:\n  File\n{end}\n", "vps1", "a@b.example", SERVER)
     assert finding.is_failed
     assert told in finding.text
+    assert "_ssl" not in finding.text
 
 
 def test_a_message_that_was_taken() -> None:
