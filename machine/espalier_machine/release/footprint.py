@@ -61,6 +61,13 @@ def held(pid: int, root: Path = ROOT) -> int:
     return 0
 
 
+def _is_helper(pid: int, root: Path) -> bool:
+    """Whether a process is the one that multiprocessing starts beside others (its source)."""
+    with suppress(OSError):
+        return b"multiprocessing.resource_tracker" in (root / f"proc/{pid}/cmdline").read_bytes()
+    return False
+
+
 def measure(pid: int, root: Path = ROOT) -> Footprint | None:
     """What a web server holds whose main process is `pid`; None where that cannot be seen.
 
