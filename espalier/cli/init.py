@@ -75,13 +75,13 @@ def command(
     _refuse_unused(before, directory, click.get_current_context().params)
     source = check.code(git, package, version)
     repository = origin(root)
-    seen = look(source, root)
+    suggested = suggest_name(source, root, repository)
+    seen = look(source, root, name=check.project_name(name) if name else suggested)
     for line in seen.notes:
         click.echo(f"  {line}")
 
     needed: dict[str, Any] = {"host": host} if HOSTS not in before else {}
     if PROJECT not in before:
-        suggested = suggest_name(source, root, repository)
         needed["name"] = name or suggested or None
     keys_wanted = HOSTS not in before and not (directory / known_hosts.FILE).exists()
     if not is_terminal():
@@ -225,13 +225,18 @@ def _only(compared: Compared, fingerprint: str) -> list[str]:
 
 
 def _tell(
-    answers: Answers, environment: str, made: Sequence[str], missing: str, *, has_keys: bool
+    answers: Answers,
+    environment: str,
+    made: Sequence[str],
+    missing: Sequence[str],
+    *,
+    has_keys: bool,
 ) -> None:
     """Say what was written, what is worth knowing, and what comes next."""
     click.echo("\nWritten:")
     for path in made:
         click.echo(f"  {path}")
-    notes = [f"Still to do: {missing}"] if missing else []
+    notes = [f"Still to do: {one}" for one in missing]
     if answers.required:
         names = ", ".join(one.name for one in answers.required)
         notes.append(f"Still to do: the settings read {names}: {PROJECT} has lines for them.")

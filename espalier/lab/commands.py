@@ -19,8 +19,7 @@ TOOLS = ("podman", "mmdebstrap", "ssh", "ssh-keygen", "iptables")
 
 def up(lab: Lab) -> None:
     """Make the lab's machines."""
-    missing = [tool for tool in TOOLS if not shutil.which(tool, path=tool_path())]
-    if missing:
+    if missing := missing_tools():
         command = shlex.join(install_command())
         raise LabError(f"Not installed: {', '.join(missing)}. `{command}` installs them.")
     ensure_key()
@@ -68,6 +67,11 @@ def status(lab: Lab) -> None:
             f"Not every machine of the lab {lab.name} runs. What has made them, such as "
             "`espalier up`, makes them again."
         )
+
+
+def missing_tools() -> list[str]:
+    """What a lab needs and this machine does not have."""
+    return [tool for tool in TOOLS if not shutil.which(tool, path=tool_path())]
 
 
 def install_command() -> list[str]:

@@ -108,12 +108,12 @@ def ensure_machine(lab: Lab, machine: Machine, image: str) -> None:
     """
     name = lab.container(machine)
     options = specification(lab, machine, image)
-    digest = _digest(options)
+    wanted = digest(options)
     key = SSH_KEY.with_suffix(".pub").read_text()
     known = podman("container", "inspect", name, check=False)
     if known.startswith("[") and (entries := json.loads(known)):
         made_from = entries[0]["Config"]["Labels"].get("espalier.spec")
-        same = made_from in (digest, _digest(_options_before_0_12(options)))
+        same = made_from in (wanted, digest(_options_before_0_12(options)))
         if same and not entries[0]["State"]["Running"]:
             podman("start", name, check=False)
         if same and (size := sizes(machine)):
@@ -122,7 +122,7 @@ def ensure_machine(lab: Lab, machine: Machine, image: str) -> None:
             return
         podman("rm", "--force", "--time", "0", "--volumes", name)
     with step(f"start {machine.name} ({machine.image}, {machine.address})"):
-        labels = ["--label", f"{LABEL}={lab.name}", "--label", f"espalier.spec={digest}"]
+        labels = ["--label", f"{LABEL}={lab.name}", "--label", f"espalier.spec={wanted}"]
         podman("run", "--detach", "--name", name, *labels, *sizes(machine), *options)
         authorise(name, key)
         # Fresh from the image, the package lists are empty but look new; a VPS's are old.
@@ -132,7 +132,8 @@ def ensure_machine(lab: Lab, machine: Machine, image: str) -> None:
             raise LabError(f"{machine.name} does not answer over SSH after 60 s:\n{journal}")
 
 
-def _digest(options: list[str]) -> str:
+def digest(options: list[str]) -> str:
+    """Tell podman's options from others."""
     return hashlib.sha256(json.dumps(options).encode()).hexdigest()[:12]
 
 

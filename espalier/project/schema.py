@@ -23,7 +23,7 @@ from pydantic_core import CoreSchema, core_schema
 from espalier.project.errors import ProjectError
 from espalier.project.rules import code, interpreter, proxies, remotes, runtime, site, source
 from espalier.project.rules.basics import DOTTED, InvalidValue, choice, flag, list_of, matching
-from espalier.project.rules.build import build_commands
+from espalier.project.rules.build import build_commands, node_wanted
 from espalier.project.rules.build_on import machine_name
 from espalier.project.rules.database import database as rule_of_database
 from espalier.project.rules.email import email as rule_of_email
@@ -135,8 +135,9 @@ class Project(BaseModel):
     hooks: Annotated[Mapping[str, tuple[str, ...]], Rule(runtime.hooks)] = {}
     # None is "not stated": it is detected. () is none.
     build: Annotated[tuple[str, ...], Rule(build_commands)] | None = None
-    node: Annotated[bool, Rule(flag)] | None = None
-    # A machine that builds wheels for the others.
+    # A version or a range of node where one is stated.
+    node: Annotated[bool | str, Rule(node_wanted)] | None = None
+    # A machine that builds wheels for the others, or `lab` for one of this computer's lab.
     build_on: Annotated[str, Rule(machine_name)] = ""
     overlay: Annotated[bool, Rule(flag)] = True
     # Absolute, or relative to the root of the project's tree.

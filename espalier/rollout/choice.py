@@ -58,24 +58,28 @@ def check_platforms(statuses: Mapping[str, Status], builder: str) -> None:
 
     Args:
         statuses: per machine.
-        builder: the machine that builds for the others; "" where none does.
+        builder: what builds for them: one of them, or a lab machine that is like the first; "" for
+            none.
 
     Raises:
         SiteError: a machine has another Debian or processor, or does not tell.
     """
+    model = builder if builder in statuses else next(iter(statuses))
     for name, status in statuses.items() if builder else ():
-        here, there = status.get("platform"), statuses[builder].get("platform")
+        here, there = status.get("platform"), statuses[model].get("platform")
         if not (here and there):
-            older = name if there else builder
+            older = name if there else model
             raise SiteError(
                 f"project.build_on: the release command of {older} is of an older kit, and cannot "
                 "hand wheels over: run site.yml."
             )
         if here != there:
+            instead = f"name a machine that is {here}, or "
+            if builder != model:
+                instead = "a lab machine builds for one kind of machine: "
             raise SiteError(
-                f"project.build_on: {builder} is {there}, and {name} is {here}, so wheels of the "
-                f"one may not run on the other: name a machine that is {here}, or remove "
-                "`build_on:`.",
+                f"project.build_on: {model} is {there}, and {name} is {here}, so wheels of the "
+                f"one may not run on the other: {instead}remove `build_on:`.",
                 2,
             )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterable
 from typing import TextIO
 
 from espalier.progress.events import send
@@ -26,12 +27,17 @@ class Display:
         self.running[step, machine] = time.monotonic()
         send("running", what=self.doing())
 
-    def end(self, step: str, machine: str, seconds: float, note: str) -> None:
-        """A machine has ended a step."""
+    def end(
+        self, step: str, machine: str, seconds: float, note: str, told: Iterable[str] = ()
+    ) -> None:
+        """A machine has ended a step; `told` is what it wants a person to know."""
         self.running.pop((step, machine), None)
         text, look = step_line(step, machine, seconds, note)
+        more = [f"{'':<13}{line}" for line in told]
         self.line(text, look)
-        send("steps", lines=[text.strip()])
+        for line in more:
+            self.line(line)
+        send("steps", lines=[text.strip(), *more])
         send("running", what=self.doing())
 
     def doing(self) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from espalier.project.rules.build_on import LAB
 from espalier.rollout.choice import check_platforms, choose_new, choose_previous, is_live_everywhere
 
 
@@ -28,8 +29,8 @@ class Order:
             before the one that is live.
         caching: machines whose nginx caches pages of the release before.
         hooks: the moments of a release for which the project has commands.
-        build_on: the machine of `machines` that builds before the others, which take its wheels; ""
-            where each builds for itself.
+        build_on: the machine of `machines` that builds before the others, which take its wheels;
+            LAB for a lab machine that builds for all; "" where each builds for itself.
         only_plan: build on the first machine, compare with what is live, and stop.
         only_known_fronts: whether a machine's own nginx has to answer with the release only where
             it answered with the one before. `site.yml` configures nginx after Django, so on a
@@ -53,6 +54,11 @@ class Order:
         return self.machines[0]
 
     @property
+    def builds_in_lab(self) -> bool:
+        """Whether a lab machine builds; a machine of the site may have its name, and goes first."""
+        return self.build_on == LAB and LAB not in self.machines
+
+    @property
     def is_rollback(self) -> bool:
         """Whether an older release is wanted."""
         return self.rollback_to is not None
@@ -69,6 +75,8 @@ class Task:
         probe: whether the machine's own nginx has to answer with it, too.
         leaves: whether it goes back from the live release, so that no rollback goes there again.
         settings: what the site has live, of a machine that has nothing; "" where that is not known.
+        like: of a lab machine, the machine of the site whose configuration it takes.
+        platform: of a lab machine, the Debian and the processor that it builds for.
     """
 
     step: str
@@ -77,6 +85,8 @@ class Task:
     probe: bool = False
     leaves: bool = False
     settings: str = ""
+    like: str = ""
+    platform: str = ""
 
 
 @dataclass(frozen=True)
@@ -200,6 +210,8 @@ def _way(order: Order, done: Sequence[Done]) -> Iterator[list[Task]]:
         if "before_migrate" in order.hooks:
             yield [Task("prehook", first, f"before_migrate:{ids[first]}")]
         yield [Task("migrate", first, ids[first])]
+        if "after_migrate" in order.hooks:
+            yield [Task("prehook", first, f"after_migrate:{ids[first]}")]
     fronts = set(order.machines)
     if order.only_known_fronts:
         yield [Task("front", name) for name, status in statuses.items() if status["live"]]
@@ -223,6 +235,13 @@ def _builds_in_turn(
     machines: Sequence[str],
 ) -> Iterator[list[Task]]:
     """The stages of building: all at the same time, or once one has built wheels for the others."""
+    if order.builds_in_lab:
+        if wanted := _builds(order, statuses, ids, machines):
+            like = wanted[0].machine
+            platform = str(statuses[like]["platform"])
+            yield [Task("wheels", LAB, like=like, platform=platform)]
+        yield wanted
+        return
     others = _builds(order, statuses, ids, [one for one in machines if one != order.build_on])
     if order.build_on and (others or order.build_on in machines):
         yield _builds(order, statuses, ids, [order.build_on])

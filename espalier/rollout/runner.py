@@ -57,7 +57,8 @@ def run_order(
         running.remove(task)
         ended.append(Done(task, answer))
         note = "FAILED" if answer.failed else answer.note
-        display.end(task.step, task.machine, answer.seconds, note)
+        told = answer.data.get("told", ())
+        display.end(task.step, task.machine, answer.seconds, note, told)
         return answer
 
     try:

@@ -19,6 +19,8 @@ from pyinfra.api.host import Host
 
 from espalier.inventory.remote import Remote
 from espalier.inventory.site import Site, SiteError
+from espalier.lab.builder import container_name
+from espalier.project.rules.build_on import builder
 from espalier.rollout.batches import batches
 from espalier.rollout.commands import current_user
 from espalier.rollout.connect import reachability
@@ -101,7 +103,7 @@ class Session:
         # They are for the site, so they are run where its first machine is part of it.
         is_whole = order.first == site.app_machines[0]
         hooks = (site.project.get("hooks") or {}) if is_whole else {}
-        builder = str(site.project.get("build_on") or "")
+        build_on = str(site.project.get("build_on") or "")
         return Order(
             machines=order.machines,
             batches=order.batches,
@@ -109,8 +111,7 @@ class Session:
             new_id=new_release_id(identity) if archive else "",
             rollback_to=order.rollback_to,
             caching=tuple(caching) if site.project.get("microcache") else (),
-            # Under --limit it may be left out, and then each builds for itself.
-            build_on=builder if builder in order.machines else "",
+            build_on=builder(build_on, site.app_machines, order.machines),
             hooks=tuple(moment for moment, commands in hooks.items() if commands),
             only_plan=self.request.only_plan,
             only_known_fronts=self.request.only_known_fronts,
@@ -131,6 +132,7 @@ class Session:
             # is wanted once more when the first machine has built.
             archive=Path(shutil.copy(archive.path, folder)) if archive else None,
             wheels=folder / "wheels.tar",
+            lab=container_name(self.site.name, self.site.inventory),
             by=self.request.by or current_user(),
             accept=self.request.accept,
             tokens=tokens,

@@ -17,6 +17,7 @@ from pyinfra.api.host import Host
 from espalier.inventory.remote import explain, root_command
 from espalier.inventory.site import SiteError
 from espalier.rollout.commands import archive_path, read_answer, release_command, step_arguments
+from espalier.rollout.lab import build_wheels, pack_command
 from espalier.rollout.order import Answer, Task
 
 CHECK_EVERY = 5  # seconds between two looks whether a machine is still there
@@ -49,6 +50,7 @@ class Transport:
         variables: how each machine is reached, which has the password for sudo.
         archive: what is to be built, here; None for a rollback.
         wheels: where those that one machine has built for the others are kept here.
+        lab: the name of the container that builds here for the site.
         by: who releases.
         accept: migrations that are unsafe and wanted all the same.
         tokens: of the site's lock, by machine.
@@ -62,6 +64,7 @@ class Transport:
     variables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     archive: Path | None = None
     wheels: Path | None = None
+    lab: str = ""
     by: str = ""
     accept: Sequence[str] = ()
     tokens: Mapping[str, str] = field(default_factory=dict)
@@ -87,7 +90,7 @@ class Transport:
         if task.step == "build":
             return self._build(task)
         if task.step == "wheels":
-            return self._fetch_wheels(task)
+            return self._build_in_lab(task) if task.like else self._fetch_wheels(task)
         if task.step == "purge":
             # Before nginx was configured for it there are neither the command nor cached pages.
             purge = ["sh", "-c", PURGE, "purge", task.release]
@@ -155,11 +158,28 @@ class Transport:
         with self._folder(task.machine) as folder:
             file = f"{folder}/{self.wheels.name}"
             data = self.ask(task.machine, ["wheels", task.release, file])
-            if not data["wheels"]:
-                return data, "none was built"
-            if not self.hosts[task.machine].get_file(file, str(self.wheels)):
-                raise SiteError("the wheels could not be copied from there.")
-        return data, ", ".join(name.split("-")[0] for name in data["wheels"])
+            if data["wheels"]:
+                self._download(task.machine, file, self.wheels)
+        return data, _note(task.step, data)
+
+    def _build_in_lab(self, task: Task) -> tuple[Mapping[str, Any], str]:
+        """Have a lab machine here build for machines that are like one of them."""
+        assert self.archive and self.wheels
+        why = f"the configuration of {task.like} could not be read"
+        data = build_wheels(
+            self.lab,
+            self.project,
+            task.platform,
+            self.archive,
+            self.wheels,
+            lambda: self.run(task.like, pack_command(self.project), why),
+            lambda path, local: self._download(task.like, path, local),
+        )
+        return data, _note(task.step, data)
+
+    def _download(self, machine: str, path: str, local: Path) -> None:
+        if not self.hosts[machine].get_file(path, str(local)):
+            raise SiteError(f"{path} could not be copied from {machine}.")
 
     def _upload(self, machine: str, archive: Path, target: str) -> None:
         """Put the archive on a machine, readable by root only."""
@@ -234,6 +254,8 @@ class Transport:
 def _note(step: str, data: Mapping[str, Any]) -> str:
     """What a person is told beside a step that went well."""
     match step:
+        case "wheels":
+            return ", ".join(name.split("-")[0] for name in data["wheels"]) or "none was built"
         case "migrate":
             return "" if data["changed"] else "nothing to migrate"
         case "switch":

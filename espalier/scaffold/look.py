@@ -10,6 +10,7 @@ from typing import Any
 from espalier.inventory.site import SiteError
 from espalier.project.cache import CACHE
 from espalier.project.detection.detect import detect
+from espalier.project.detection.settings_choice import switch_sentences
 from espalier.project.errors import ProjectError
 from espalier.project.rules.basics import InvalidValue
 from espalier.project.schema import check, name_of
@@ -27,16 +28,18 @@ class Seen:
 
     Attributes:
         notes: what was detected, in lines for people.
-        missing: a sentence for what project.yml has to say beside it; "" for nothing.
+        missing: sentences for what the inventory has to say beside it.
         required: variables that the settings do not load without, and that nobody gives yet.
     """
 
     notes: Sequence[str]
-    missing: str = ""
+    missing: Sequence[str] = ()
     required: Sequence[Variable] = ()
 
 
-def look(source: Source, root: Path, cache: Path = CACHE, run: Runner = run) -> Seen:
+def look(
+    source: Source, root: Path, cache: Path = CACHE, run: Runner = run, name: str = ""
+) -> Seen:
     """Fetch a project and look what runs it.
 
     Args:
@@ -44,11 +47,12 @@ def look(source: Source, root: Path, cache: Path = CACHE, run: Runner = run) -> 
         root: what a relative directory is relative to.
         cache: where mirrors and downloads are kept.
         run: starts git and pip.
+        name: of the project, which may stand before the names of its variables.
 
     Raises:
         SiteError: there is no Django project, or it cannot be fetched.
     """
-    stated: dict[str, Any] = {source.key: source.value, "name": "site_to_be"}
+    stated: dict[str, Any] = {source.key: source.value, "name": name or "site_to_be"}
     if source.version:
         stated["version"] = source.version
     if source.key == "directory":
@@ -59,9 +63,10 @@ def look(source: Source, root: Path, cache: Path = CACHE, run: Runner = run) -> 
         detected = detect(project, found, WHERE)
         wanted = detected.wanted
         asked = [one for one in wanted.required if one.name not in wanted.switches]
-        return Seen(detected.notes, required=asked)
+        to_switch = switch_sentences(detected.settings.value, wanted)
+        return Seen(detected.notes, tuple(to_switch), asked)
     except ProjectError as error:
-        return Seen(found.notes, str(error))
+        return Seen(found.notes, (str(error),))
 
 
 def must_be_near(root: Path, otherwise: str) -> None:

@@ -18,7 +18,6 @@ class Debian(TypedDict):
             many as Django's pages make.
         nginx_http2_directive: whether nginx has `http2 on;`, as from 1.25.1 on. Before (Debian 12
             has 1.22) it is a word of `listen`.
-        node: the version of its node, which security updates change in the last number.
         locale_file: where the system's locale is written. Debian 13 makes /etc/default/locale a
             link to /etc/locale.conf, anew at every boot.
     """
@@ -28,7 +27,6 @@ class Debian(TypedDict):
     postgresql: int
     pgbouncer_prepared_statements: int
     nginx_http2_directive: bool
-    node: str
     locale_file: str
 
 
@@ -39,7 +37,6 @@ RELEASES: dict[str, Debian] = {
         "postgresql": 15,
         "pgbouncer_prepared_statements": 0,
         "nginx_http2_directive": False,
-        "node": "18.20.4",
         "locale_file": "/etc/default/locale",
     },
     "trixie": {
@@ -48,7 +45,6 @@ RELEASES: dict[str, Debian] = {
         "postgresql": 17,
         "pgbouncer_prepared_statements": 200,
         "nginx_http2_directive": True,
-        "node": "20.19.2",
         "locale_file": "/etc/locale.conf",
     },
 }

@@ -67,6 +67,29 @@ def missing_extensions(extensions: Iterable[str], version: int) -> list[str]:
     return [name for name in extensions if EXTENSIONS[name].since > version]
 
 
+def own_functions_query(extensions: Iterable[str]) -> str:
+    """Return SQL for the functions of the project's own that an extension's script could call.
+
+    An extension that PostgreSQL does not trust the owner of a database with is made by the
+    administrator, whose script would call a function of that name in the schema `public`. One row:
+    `found` has their names, and is NULL where there are none or where nothing is left to be made.
+    An extension whose package is still to come counts: those that are trusted come with the server.
+
+    Args:
+        extensions: names, each in the table.
+    """
+    return f"""\
+SELECT string_agg(DISTINCT p.proname, ', ') AS found
+FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_roles r ON r.oid = p.proowner
+WHERE p.pronamespace = 'public'::pg_catalog.regnamespace AND NOT r.rolsuper
+AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.deptype = 'e' AND d.objid = p.oid
+                AND d.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass)
+AND EXISTS (SELECT FROM unnest('{{{",".join(extensions)}}}'::text[]) AS wanted
+            WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_extension e WHERE e.extname = wanted)
+            AND (SELECT bool_and(v.trusted) FROM pg_catalog.pg_available_extension_versions v
+                 WHERE v.name = wanted) IS NOT TRUE)"""
+
+
 def pool_commands(services: Sequence[str], command: str) -> list[list[str]]:
     """Return the commands that hold (`PAUSE`) or release (`RESUME`) the clients of a pool here.
 

@@ -40,7 +40,9 @@ def refusal(machine: str, build: Mapping[str, Any], found: Mapping[str, Any]) ->
         wanted = f"project.python in project.yml is {build['python']}"
     else:
         wanted = f"the project requires Python {build['pythons']['requires']}"
-    others = ", another version as `python:`" if build["python"] else ""
+    # What a requirements file's project says that it requires is not compared on installation.
+    free = build["python"] or build["requirements"]["kind"] == "requirements"
+    others = ", another version as `python:`" if free else ""
     return (
         f"{machine} has Python {' and '.join(found['here'])}, and {wanted}. uv would bring one, "
         f"and cannot: {_errors(found)}. Let the machine reach that place, name a mirror of it as "

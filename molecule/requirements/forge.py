@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import functools
 import http.server
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -29,6 +30,7 @@ AUTHOR = ("-c", "user.name=forge", "-c", "user.email=forge@errands.example")
 def make(root: Path) -> None:
     """Write simple/, an index with one wheel; errands-{git,ssh}.git, with the tag v1."""
     folder, info = root / "simple/errands-index", "errands_index-1.0.dist-info"
+    shutil.rmtree(root, ignore_errors=True)  # of a run that was cut off
     folder.mkdir(parents=True)
     files = {
         "errands_index.py": "WHERE = 'index'\n",

@@ -24,6 +24,8 @@ import zipfile
 from pathlib import Path
 
 from espalier.environment import plain_environment
+from espalier.lab.builder import container_name
+from espalier.lab.process import as_root, podman, runtime_option
 from espalier.load.site import read_site
 from espalier.load.visitors import MAX_REQUESTS, MAX_SECONDS, Load
 
@@ -92,6 +94,53 @@ def live(inventory: Path) -> tuple[str, bool]:
     return state["identity"], state["healthy"]
 
 
+def with_lab(inventory: Path) -> Path:
+    """A copy of the inventory that builds in the lab, with nothing built there yet."""
+    copied = ROOT / ".lab/small/inventory"
+    shutil.copytree(inventory, copied, dirs_exist_ok=True)
+    with (copied / "group_vars/all/project.yml").open("a") as file:
+        file.write("  build_on: lab\n")
+    podman("rm", "--force", "--ignore", builder_of(copied))
+    return copied
+
+
+def builder_of(inventory: Path) -> str:
+    """The container that builds for the site of an inventory."""
+    return container_name("mysite", inventory)
+
+
+def built(inventory: Path) -> dict[str, float]:
+    """When each wheel that a lab machine keeps was built."""
+    command = [
+        "podman",
+        *runtime_option(),
+        "cp",
+        f"{builder_of(inventory)}:/srv/mysite/wheels",
+        "-",
+    ]
+    done = subprocess.run(as_root(command), capture_output=True, check=True)
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar:
+        return {one.name: one.mtime for one in tar if one.name.endswith(".whl")}
+
+
+def in_lab(inventory: Path, requirements: str, before: dict[str, float]) -> str:
+    """Release with what a lab machine builds; gives what is wrong, if something is.
+
+    `before`: gets what was built, and says what was built the time before.
+    """
+    if wrong := release(inventory, requirements, (True,)):
+        return wrong
+    if podman("exec", "espalier-small-vps1", "sh", "-c", "command -v cc || true"):
+        return "the machine has a compiler"
+    wheels = built(inventory)
+    if not any("psycopg_c-" in name for name in wheels):
+        return "the lab machine has built nothing"
+    if again := [name for name in before if wheels.get(name) != before[name]]:
+        return f"built again: {', '.join(again)}"
+    before.update(wheels)
+    return ""
+
+
 def release(inventory: Path, requirements: str, ends: tuple[bool, ...]) -> str:
     """Release with more requirements; gives what is wrong with how it ended, if something is.
 
@@ -127,18 +176,24 @@ def main() -> int:
     own = "".join(line for line in file.open() if "hungry" not in line and "psycopg" not in line)
     own = own.replace("--find-links vendor\n", "")
     hungry = own + "--find-links vendor\nhungry\n"
-    good = True
+    good, lab, wheels = True, with_lab(inventory), dict[str, float]()
     with Load(
         read_site(inventory), VISITORS, None, MAX_SECONDS, MAX_REQUESTS, PAUSE, paths=["/"]
     ) as load:
         for what, requirements, ends, prepare in (
             ("a build that never fits", hungry, (False,), make_sdist),
             ("what it needs as a wheel", hungry, (True,), make_wheel),
-            ("psycopg[c]", hungry + "psycopg[c]\n", (True, False), make_wheel),
+            ("psycopg[c], built in the lab", hungry + "psycopg[c]\n", (), lambda: None),
+            ("psycopg[c] again", hungry + "psycopg[c]\niniconfig\n", (), lambda: None),
+            # Of another version, as no wheel is kept of it.
+            ("psycopg[c], built here", hungry + "psycopg[c]<3.3\n", (True, False), lambda: None),
         ):
             mark, began = load.mark(), time.monotonic()
             prepare()
-            wrong = release(inventory, requirements, ends)
+            if ends:
+                wrong = release(inventory, requirements, ends)
+            else:
+                wrong = in_lab(lab, requirements, wheels)
             report = load.report(mark)
             wrong = wrong or (f"{report['failed']} requests failed" if report["failed"] else "")
             wrong = wrong or ("" if report["sent"] else "no request was sent")
@@ -151,6 +206,7 @@ def main() -> int:
             for failure in report["failures"]:
                 print(f"  after {failure['after']} s: {failure['what']}")
             good &= not wrong
+    podman("rm", "--force", "--ignore", builder_of(lab))
     return 0 if good else 1
 
 

@@ -6,30 +6,20 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import django
-from django.core.exceptions import ImproperlyConfigured
 
-from espalier_overlay.database import (
-    POSTGIS,
-    POSTGRESQL,
-    default_database,
-    parse_replicas,
-    parse_url,
-    pooled,
-    replica_database,
-)
+from espalier_overlay.apps import add_apps, is_installed
+from espalier_overlay.databases import apply_databases
 from espalier_overlay.logs import logging_config
 from espalier_overlay.mail import apply_mail
 
 HEALTH_MIDDLEWARE = "espalier_overlay.health.middleware"
 REPLICA_MIDDLEWARE = "espalier_overlay.router.Middleware"
-ROUTER = "espalier_overlay.router.Router"
 CACHE = "espalier_overlay.cache.Cache"
 # Brokers that may run beside a project; others (SQS …) are elsewhere even without a host.
 NEARBY_SCHEMES = ("", "redis", "rediss", "amqp", "pyamqp", "memory")
 # The usual names of containers are among them.
 NEARBY_HOSTS = ("", "localhost", "::1", "redis", "rabbitmq", "broker")
 SESSIONS = "django.contrib.sessions"
-GIS = "django.contrib.gis"
 SHARED_STORAGE = "espalier_overlay.media.SharedStorage"
 S3_STORAGE = "storages.backends.s3.S3Storage"
 STATIC_STORAGE = "espalier_overlay.storage.StaticStorage"
@@ -67,14 +57,14 @@ def apply(
     _secret_key(result, environ)
     _hosts(result, environ)
     _https(result, environ)
-    _database(result, environ, django_version)
+    apply_databases(result, environ, django_version)
     _cache(result, environ)
     _queue(result, environ)
     apply_mail(result, environ)
     _static(result, environ, django_version)
     _media(result, environ, django_version)
     _logging(result)
-    _add_apps(result, _split(environ.get("ESPALIER_EXTRA_APPS")))
+    add_apps(result, _split(environ.get("ESPALIER_EXTRA_APPS")))
     # First, so that a probe is answered before host checking and redirects to HTTPS; and the
     # replicas' next, because sessions are written when all others are done.
     first = [HEALTH_MIDDLEWARE, *([REPLICA_MIDDLEWARE] if "ESPALIER_REPLICAS" in result else [])]
@@ -131,70 +121,6 @@ def _https(settings: Settings, environ: Mapping[str, str]) -> None:
     )
 
 
-def _database(
-    settings: Settings, environ: Mapping[str, str], django_version: tuple[Any, ...]
-) -> None:
-    url = environ.get("ESPALIER_DATABASE_URL")
-    if not url:
-        return
-    is_asgi = environ.get("ESPALIER_INTERFACE") == "asgi"
-    can_pool = is_asgi and django_version >= (5, 1)
-    databases = settings.get("DATABASES") or {}
-    own = databases.get("default") or {}
-    if own.get("ENGINE") == POSTGRESQL and _is_installed(settings, GIS):
-        # The project took the machine's DATABASE_URL, which knows nothing of maps.
-        own = {**own, "ENGINE": POSTGIS}
-    default = default_database(
-        own,
-        parse_url(url),
-        persistent=not is_asgi,
-        pool_size=int(environ.get("ESPALIER_DATABASE_CONNECTIONS") or 0) if can_pool else 0,
-    )
-    replicas = {
-        alias: replica_database(default, given)
-        for alias, given in parse_replicas(environ.get("ESPALIER_REPLICA_URLS") or "").items()
-    }
-    ours = {"default": default, **replicas}
-    if environ.get("ESPALIER_POOLER") == "transaction":
-        prepared = environ.get("ESPALIER_PREPARED_STATEMENTS") == "1"
-        ours = {alias: pooled(entry, prepared=prepared) for alias, entry in ours.items()}
-    settings["DATABASES"] = {**databases, **_more(databases, environ, is_asgi), **ours}
-    if replicas:
-        settings["ESPALIER_REPLICAS"] = tuple(replicas)
-        settings["ESPALIER_REPLICA_MAX_LAG"] = _max_lag(environ)
-        # Last: the project's own routers decide where they have an opinion.
-        settings["DATABASE_ROUTERS"] = [*(settings.get("DATABASE_ROUTERS") or ()), ROUTER]
-    # Wagtail and others use its lookups on PostgreSQL and only there, so projects that are
-    # developed on SQLite leave it out. It has no models.
-    _add_apps(settings, ["django.contrib.postgres"])
-
-
-def _more(
-    databases: Mapping[str, Any], environ: Mapping[str, str], is_asgi: bool
-) -> dict[str, dict[str, Any]]:
-    """Return the project's other entries for which the machine names a database."""
-    found = {}
-    for alias, own in databases.items():
-        variable = f"ESPALIER_DATABASE_{alias.upper()}_URL"
-        if url := environ.get(variable):
-            found[alias] = default_database(own, parse_url(url, variable), persistent=not is_asgi)
-    return found
-
-
-def _max_lag(environ: Mapping[str, str]) -> float:
-    text = environ.get("ESPALIER_REPLICA_MAX_LAG") or "10"
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise ImproperlyConfigured(
-            f"ESPALIER_REPLICA_MAX_LAG, in the machine's environment file, is {text!r}, but it is "
-            "the number of seconds that a replica may be behind. Write 10, for example."
-        )
-    return seconds
-
-
 def _cache(settings: Settings, environ: Mapping[str, str]) -> None:
     url = environ.get("ESPALIER_CACHE_URL")
     if not url:
@@ -237,7 +163,7 @@ def _is_local(cache: Mapping[str, Any]) -> bool:
 
 def _sessions(settings: Settings) -> None:
     """Keep sessions in the cache and in the database, if one of Django's own does either now."""
-    if not _is_installed(settings, SESSIONS):
+    if not is_installed(settings, SESSIONS):
         return
     engine = str(settings.get("SESSION_ENGINE") or f"{SESSIONS}.backends.db")
     if engine not in {f"{SESSIONS}.backends.{name}" for name in ("db", "cache", "cached_db")}:
@@ -416,18 +342,6 @@ def _logging(settings: Settings) -> None:
     # Another LOGGING_CONFIG (None, or a function) means that the project sets logging up itself.
     if settings.get("LOGGING_CONFIG", "logging.config.dictConfig") == "logging.config.dictConfig":
         settings["LOGGING"] = logging_config(settings.get("LOGGING") or {})
-
-
-def _is_installed(settings: Settings, app: str) -> bool:
-    """Tell whether INSTALLED_APPS holds an app, by name or by its AppConfig."""
-    installed = settings.get("INSTALLED_APPS") or ()
-    return any(name == app or name.startswith(f"{app}.apps.") for name in installed)
-
-
-def _add_apps(settings: Settings, apps: Iterable[str]) -> None:
-    """Append the apps that INSTALLED_APPS does not hold yet."""
-    settings["INSTALLED_APPS"] = list(settings.get("INSTALLED_APPS") or ())
-    settings["INSTALLED_APPS"] += [app for app in apps if not _is_installed(settings, app)]
 
 
 def _split(text: str | None) -> list[str]:

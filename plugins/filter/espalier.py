@@ -12,6 +12,7 @@ from ansible.errors import AnsibleError
 
 try:
     from espalier.inventory import names, secret_files, services
+    from espalier.lab import builder
     from espalier.wiring import (
         databases,
         debian,
@@ -77,7 +78,8 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_netrc": logins.netrc,
     "espalier_missing_extensions": postgresql.missing_extensions,
     "espalier_new_replicas": record.new_replicas,
-    "espalier_node_is_too_different": node.node_is_too_different,
+    "espalier_lab_refusal": builder.refusal,
+    "espalier_own_functions_query": postgresql.own_functions_query,
     "espalier_packages": packages.packages,
     "espalier_pool_commands": postgresql.pool_commands,
     "espalier_pool_size": pgbouncer.pool_size,

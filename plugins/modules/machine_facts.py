@@ -20,14 +20,14 @@ EXAMPLES = """
 RETURN = """
 ansible_facts:
   description:
-    - C(distribution), C(distribution_version), C(distribution_release), C(memtotal_mb),
-      C(processor_vcpus), C(mounts) (only C(/), with C(size_total)), C(virtualization_role),
-      C(virtualization_type), C(virtualization_tech_guest) (C(container) is in it in a container
-      of any kind, and nowhere else), C(all_ipv4_addresses), C(all_ipv6_addresses), the kit's own
-      record of the machine as C(ansible_local.espalier), which always says in C(site) whose it is,
-      C(site_removed_by) (who takes the kit off the machine right now, "" for nobody),
-      C(clock) (seconds since 1970) and C(data_free) (bytes that are free where a database's data
-      is, or would be).
+    - C(distribution), C(distribution_version), C(distribution_release), C(architecture),
+      C(memtotal_mb), C(processor_vcpus), C(mounts) (only C(/), with C(size_total)),
+      C(virtualization_role), C(virtualization_type), C(virtualization_tech_guest) (C(container)
+      is in it in a container of any kind, and nowhere else), C(all_ipv4_addresses),
+      C(all_ipv6_addresses), the kit's own record of the machine as C(ansible_local.espalier),
+      which always says in C(site) whose it is, C(site_removed_by) (who takes the kit off the
+      machine right now, "" for nobody), C(clock) (seconds since 1970) and C(data_free) (bytes that
+      are free where a database's data is, or would be).
   type: dict
   returned: always
 """
@@ -143,6 +143,7 @@ def main() -> None:
             **distribution(read("/etc/os-release")),
             **virtualization(module.run_command(["systemd-detect-virt", "--container"])[1].strip()),
             **addresses(module.run_command(["hostname", "-I"])[1]),
+            "architecture": os.uname().machine,
             "memtotal_mb": int(memory[1]) // 1024 if memory else 0,
             "processor_vcpus": os.cpu_count(),
             "mounts": [{"mount": "/", "size_total": root.f_frsize * root.f_blocks}],

@@ -209,6 +209,21 @@ def project(app: Any) -> str:
     return json.loads(app.file("/etc/ansible/facts.d/espalier.fact").content_string)["projects"][0]
 
 
+# As a machine of Debian has it; curl is not on all.
+READY = """
+import ssl, urllib.request
+context = ssl._create_unverified_context()
+answer = urllib.request.urlopen("https://127.0.0.1/-/ready", context=context, timeout=30)
+print(answer.read().decode())
+"""
+
+
+def ready(web: Any) -> dict[str, Any]:
+    """What a machine with nginx tells itself of the site's health; {} where it is not well."""
+    done = web.run("python3 -c %s", READY)
+    return dict(json.loads(done.stdout)) if done.rc == 0 else {}
+
+
 # Runs as the site's processes do: their user, environment files, code and interpreter.
 AS_THE_SITE = (
     "systemd-run --pipe --wait --quiet --collect --property=User={project} "

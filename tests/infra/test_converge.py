@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from espalier.environment import plain_environment
-from tests.infra.conftest import ROOT, converge, playbook
+from tests.infra.conftest import ROOT, converge, playbook, ready
 
 pytestmark = pytest.mark.breaks
 
@@ -77,7 +77,7 @@ def test_password_that_somebody_changed_is_set_right(
 
     def serves() -> bool:
         """Whether Django reaches its database; a pool may let it wait for a login that fails."""
-        return bool(web.run("curl -skf --max-time 30 https://127.0.0.1/-/ready").rc == 0)
+        return bool(ready(web))
 
     def tell(sql: str) -> None:
         primary.check_output("runuser -u postgres -- psql -X -q -c %s", sql)

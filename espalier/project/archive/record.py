@@ -52,6 +52,7 @@ def record(
             key: value
             for key, value in (
                 ("index", list(project.index)),
+                ("index_of_lock", list(detected.indexes.asked)),
                 ("server", project.server or (server if server != "gunicorn" else "")),
                 ("pythons", detected.python.as_json_object()),
                 ("python_mirror", project.python_mirror),

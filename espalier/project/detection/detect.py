@@ -11,6 +11,7 @@ from espalier.project.detection.candidates import Candidate
 from espalier.project.detection.configuration import find_configuration
 from espalier.project.detection.frontend import Build, find_build
 from espalier.project.detection.groups import Groups, find_groups, group_notes
+from espalier.project.detection.indexes import Indexes, find_indexes
 from espalier.project.detection.locks import exported_path
 from espalier.project.detection.mail import mail_note
 from espalier.project.detection.manage import find_manage
@@ -46,6 +47,7 @@ class Detected:
     candidates: tuple[Candidate, ...] = ()  # of several settings, the likeliest first
     configuration: str = ""  # the class of the settings, of django-configurations
     groups: Groups = dataclasses.field(default_factory=Groups)  # of the requirements
+    indexes: Indexes = dataclasses.field(default_factory=Indexes)  # of the requirements
     python: Pythons = dataclasses.field(default_factory=Pythons)
     notes: tuple[str, ...] = ()  # lines to show the user before the values are used
 
@@ -87,6 +89,7 @@ def detect(
     configuration = find_configuration(project, tree)
     settings = Found(candidates[0].module, candidates[0].where or candidates[0].guess)
     groups = find_groups(project, tree, requirements.value, kind)
+    indexes = find_indexes(project, tree, requirements.value, kind)
     python = find_python(project, tree, requirements.value, kind)
     application, interface = find_application(project, tree, settings.value, requirements.value)
     server = find_server(project, tree, settings.value, requirements.value, interface)
@@ -103,13 +106,14 @@ def detect(
         note("requirements", requirements.all, requirements.where),
         *variables_notes(wanted),
         *group_notes(groups, project),
+        *indexes.notes,
         *python_notes(python),
         *([note("server", server.value, server.where)] if server.where else []),
         *postgresql.notes,
         *mail_note(project, tree, settings.value),
         *build.notes,
         *writable_notes(project, tree),
-        *other_notes(tree),
+        *other_notes(project, tree),
     ]
     return Detected(
         workdir,
@@ -125,6 +129,7 @@ def detect(
         tuple(candidates) if len(candidates) > 1 else (),
         configuration.value if configuration else "",
         groups,
+        indexes,
         python,
         (*lines, *source.notes, *size_note(project, source)),
     )

@@ -34,7 +34,7 @@ class Build:
         commands: for a shell, in the directory of manage.py.
         detected: whether nobody stated them.
         node: whether they need node and npm.
-        engines: which versions of node the project asks for, in npm's words; "" for any.
+        engines: which versions of node are asked for, in npm's words; "" for any.
         notes: lines to show before.
     """
 
@@ -69,12 +69,15 @@ def find_build(project: Project, tree: ProjectTree) -> Build:
         for folder, _ in found:
             where = f"{_package(folder)}; `build: []` turns it off"
             commands[_command(tree, folder)] = where
-    node = project.node if project.node is not None else bool(NODE.search(" ".join(commands)))
+    wanted = project.node
+    node = bool(wanted) if wanted is not None else bool(NODE.search(" ".join(commands)))
     engines = [_text(package.get("engines"), "node") for _, package in found] if node else []
     notes = [note("build", command, where) for command, where in commands.items()]
-    if node and project.node is None:
-        notes.append(note("node", "Debian's node and npm", "the build names it"))
-    asked = next(filter(None, engines), "")
+    asked = wanted if isinstance(wanted, str) else next(filter(None, engines), "")
+    if node:
+        why = "the build names it" if wanted is None else "project.node"
+        other = f"; another one of npm's where Debian's is not {asked}" if asked else ""
+        notes.append(note("node", f"Debian's node and npm{other}", why))
     return Build(tuple(commands), bool(commands) and not stated, node, asked, tuple(notes))
 
 

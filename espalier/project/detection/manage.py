@@ -17,7 +17,10 @@ from espalier.project.words import listed
 
 
 def find_manage(project: Project, tree: ProjectTree) -> Found:
-    """The directory of manage.py: stated, the only one, or the one nearest the root."""
+    """The directory of manage.py: stated, the only one, or that in the root.
+
+    Where there is none in the root, those of test beds and examples are left aside.
+    """
     virtualenvs = [posixpath.dirname(p) + "/" for p in tree.paths if p.endswith("/pyvenv.cfg")]
     found = [
         path
@@ -41,10 +44,13 @@ def find_manage(project: Project, tree: ProjectTree) -> Found:
         )
 
     def secondary(path: str) -> bool:
-        nearer = any(other.count("/") < path.count("/") for other in found)
-        return nearer and bool(SECONDARY_DIRECTORIES & set(path.lower().split("/")))
+        others = [other for other in found if other != path and other.count("/") <= path.count("/")]
+        return is_aside(path) and any(
+            not is_aside(other) or other.count("/") < path.count("/") for other in others
+        )
 
     kept = [path for path in found if not secondary(path)]
+    kept = [path for path in kept if path == "manage.py"] or kept
     if len(kept) > 1:
         choices = listed(posixpath.dirname(path) or "." for path in kept)
         raise ProjectError(
@@ -54,3 +60,8 @@ def find_manage(project: Project, tree: ProjectTree) -> Found:
     return Found(
         posixpath.dirname(kept[0]), "the only one" if len(found) == 1 else "nearest the root"
     )
+
+
+def is_aside(path: str) -> bool:
+    """Whether a file lies in a directory of tests, examples or templates."""
+    return bool(SECONDARY_DIRECTORIES & set(path.lower().split("/")))

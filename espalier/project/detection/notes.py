@@ -13,11 +13,15 @@ from espalier.project.words import note
 LARGE = 200 * 1024 * 1024  # bytes; beyond this a newcomer has probably packed uploads or data
 
 
-def other_notes(tree: ProjectTree) -> Iterator[str]:
-    """Notes about Celery."""
+def other_notes(project: Project, tree: ProjectTree) -> Iterator[str]:
+    """A note about Celery, where project.yml has no worker of it."""
+    if any("celery" in one["command"] for one in project.processes.values()):
+        return
     for path in tree.named("celery.py", "celery_app.py"):
         if re.search(r"=\s*Celery\(", tree.read(path)):
-            yield note("note", f"{path} has a Celery app; no worker is started for it")
+            app = tree.dotted(path).removesuffix(".celery")
+            worker = f"`processes: {{worker: celery -A {app} worker}}`"
+            yield note("note", f"{path} has a Celery app: write {worker}, or its tasks wait")
             break
 
 

@@ -66,6 +66,11 @@ def find_python(project: Project, tree: ProjectTree, requirements: str, kind: st
     inside = tuple(version for version in SUPPORTED if _fits(version, ranges))
     if project.python:
         if requires and project.python not in inside:
+            if kind == "requirements":  # nobody checks it
+                against = f"{requires.where} requires {requires.value}"
+                return Pythons(
+                    project.python, remark=f"{project.python} is tried, though {against}"
+                )
             raise ProjectError(
                 f"{tree.where}: project.python: the project does not run on {project.python}: "
                 f"{requires.where} requires {requires.value}. Write a version that it allows, or "
@@ -112,9 +117,19 @@ def _wishes(tree: ProjectTree) -> Iterator[Found]:
                 yield Found(match[1], path)
     dockerfiles = [path for path in tree.paths if posixpath.basename(path) == "Dockerfile"]
     for path in sorted(dockerfiles, key=nearest):
-        pattern = r"(?im)^\s*FROM\s+(?:--\S+\s+)?(?:\S+/)?python:(3\.\d+)"
-        if "devcontainer" not in path and (match := re.search(pattern, tree.read(path))):
+        # Also an image of uv's (`uv:python3.12-bookworm`), and `ARG PYTHON_VERSION=3.12`.
+        pattern = r"(?im)^\s*FROM\s+(?:--\S+\s+)?\S*\bpython:?(3\.\d+)"
+        text = _with_arguments(tree.read(path))
+        if "devcontainer" not in path and (match := re.search(pattern, text)):
             yield Found(match[1], path)
+
+
+def _with_arguments(dockerfile: str) -> str:
+    """A Dockerfile with the defaults of its ARG lines in their places."""
+    given = dict(re.findall(r"""(?m)^\s*ARG\s+(\w+)=["']?([\w.-]+)""", dockerfile))
+    return re.sub(
+        r"\$(?:(\w+)|{(\w+)(?::-[^}]*)?})", lambda m: given.get(m[1] or m[2], m[0]), dockerfile
+    )
 
 
 def _requires(tree: ProjectTree, requirements: str) -> Iterator[Found]:
@@ -174,7 +189,7 @@ def _pep440(word: str) -> str:
 
 def _fits(version: str, ranges: list[SpecifierSet]) -> bool:
     """Whether some patch release of X.Y is in one of the ranges."""
-    patches = [f"{version}.{patch}" for patch in (0, 9, 99)]
+    patches = [f"{version}.{patch}" for patch in (*range(40), 99)]
     return not ranges or any(patch in one for one in ranges for patch in patches)
 
 
@@ -184,8 +199,9 @@ def python_notes(python: Pythons) -> Iterator[str]:
         yield note("python", python.stated, "project.python")
     if python.wish:
         weak = posixpath.basename(python.wish.where) == "Dockerfile"
-        when = "where a machine has a newer one of its own and it" if weak else "where it"
-        yield note("python", f"{python.wish.value} {when} can be had", python.wish.where)
+        instead = "in place of a newer one of the machine's, " if weak else ""
+        value = f"{python.wish.value} {instead}where it can be had"
+        yield note("python", value, python.wish.where)
     elif python.requires:
         yield note("python", python.requires.value, python.requires.where)
     if python.remark:

@@ -122,15 +122,22 @@ def _stated(name: str, tree: ProjectTree) -> tuple[Requirements, str]:
 def _offers_dependencies(tree: ProjectTree, path: str) -> bool:
     name = posixpath.basename(path)
     if name == "pyproject.toml":
-        project = read_toml(tree, path).get("project", {})
-        return bool(project.get("dependencies")) or _is_dynamic(project)
+        manifest = read_toml(tree, path)
+        listed_here = bool(manifest.get("project", {}).get("dependencies"))
+        return listed_here or _is_built(manifest)
     if name == "setup.cfg":
         return bool(setup_cfg(tree, path).get("options", {}).get("install_requires", "").strip())
     return "install_requires" in tree.read(path)
 
 
-def _is_dynamic(project: dict[str, Any]) -> bool:
-    return "dependencies" in project.get("dynamic", [])
+def _is_built(manifest: dict[str, Any]) -> bool:
+    """Whether the requirements are known once the metadata is built: dynamic, or Poetry's own."""
+    if "dependencies" in manifest.get("project", {}).get("dynamic", []):
+        return True
+    poetry = manifest.get("tool", {}).get("poetry", {})
+    is_package = poetry.get("package-mode", True) and "poetry" in str(manifest.get("build-system"))
+    named = {name.lower() for name in poetry.get("dependencies", {})}
+    return is_package and "django" in named and "project" not in manifest
 
 
 def setup_cfg(tree: ProjectTree, path: str) -> dict[str, dict[str, str]]:
@@ -148,8 +155,7 @@ def _kind(tree: ProjectTree, path: str) -> str:
     if name in LOCKS:
         return name
     if name == "pyproject.toml":
-        dynamic = _is_dynamic(read_toml(tree, path).get("project", {}))
-        return "metadata" if dynamic else "pyproject"
+        return "metadata" if _is_built(read_toml(tree, path)) else "pyproject"
     return "metadata" if name in ("setup.cfg", "setup.py") else "requirements"
 
 

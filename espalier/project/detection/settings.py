@@ -49,11 +49,15 @@ def find_settings(project: Project, tree: ProjectTree) -> list[Candidate]:
         for path in [*tree.named("wsgi.py", "asgi.py"), manage]
         for name, line in _named_settings(tree.read(path))
     ]
-    if named and not any(tree.module(one.value) for one in named):
+    is_absent = bool(named) and not any(tree.module(one.value) for one in named)
+    if is_absent and not tree.has_package(named[0].value):
         refuse_unknown_module(named[0].value, "settings", tree)
         return [Candidate(named[0].value, named[0].where)]  # of an installed package
+    # What is named may be out of git, as a developer's own; the others are still there.
     if candidates := rank(tree, named):
         return candidates
+    if is_absent:
+        refuse_unknown_module(named[0].value, "settings", tree)
     raise ProjectError(
         f"{tree.where}: {manage} does not say which settings module the project runs, and no "
         "module looks like one: write it, for example `settings: mysite.settings`."
@@ -113,19 +117,22 @@ def listed_apps(text: str) -> list[str]:
 
 
 def settings_files(tree: ProjectTree, settings: str) -> list[str]:
-    """The file of the settings module and of those it imports with a star, in that order."""
+    """The file of the settings module, and of those that it imports with a star or includes."""
     found: list[str] = []
-    waiting = [settings]
+    waiting = [tree.module(settings)]
     while waiting and len(found) < 20:
-        dotted = waiting.pop(0)
-        path = tree.module(dotted)
+        path = waiting.pop(0)
         if not path or path in found:
             continue
         found.append(path)
+        text, dotted = tree.read(path), tree.dotted(path)
         package = dotted if path.endswith("/__init__.py") else dotted.rpartition(".")[0]
-        for match in re.finditer(r"(?m)^\s*from\s+(\.*)([\w.]*)\s+import\s+\*", tree.read(path)):
+        for match in re.finditer(r"(?m)^\s*from\s+(\.*)([\w.]*)\s+import\s+\*", text):
             dots, name = match[1], match[2]
             parts = package.split(".")
             base = ".".join(parts[: len(parts) - len(dots) + 1]) if dots else ""
-            waiting.append(".".join(part for part in (base, name) if part))
+            waiting.append(tree.module(".".join(part for part in (base, name) if part)))
+        if "split_settings" in text:
+            for name in re.findall(r"""['"]([\w./*-]+\.py)['"]""", text):
+                waiting += tree.beside(path, name)
     return found

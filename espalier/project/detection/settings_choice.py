@@ -19,7 +19,7 @@ def choose(
     """The candidates in the order in which they are tried, and what the first one wants.
 
     One that nothing names, and that wants variables which nobody has given, is no reason to ask for
-    them as long as another one wants none.
+    them as long as another one does without.
     """
     on = {*tiers, *project.model_fields_set}
 
@@ -27,7 +27,9 @@ def choose(
         return find_wanted(tree, one.module, project.name, project.environment, on)
 
     found = {one.module: wanted(one) for one in candidates}
-    ordered = sorted(candidates, key=lambda one: not one.where and bool(found[one.module].required))
+    names = {module: {one.name for one in wants.required} for module, wants in found.items()}
+    shared = set.intersection(*names.values())
+    ordered = sorted(candidates, key=lambda one: not one.where and bool(names[one.module] - shared))
     return ordered, found[ordered[0].module]
 
 
@@ -53,14 +55,19 @@ def refuse_missing(settings: str, wanted: Wanted, where: str) -> None:
     sentences = []
     if asked:
         sentences.append(demand(settings, asked))
+    sentences += switch_sentences(settings, wanted)
+    if sentences:
+        raise ProjectError(f"{where}: " + "\n".join(sentences))
+
+
+def switch_sentences(settings: str, wanted: Wanted) -> Iterator[str]:
+    """What to switch on for variables that the kit would then give."""
     by_switch: dict[str, list[str]] = {}
     for name, switch in wanted.switches.items():
         by_switch.setdefault(switch, []).append(name)
     for switch, names in by_switch.items():
-        sentences.append(
-            f"the settings {settings} also read {listed(names)}: with {switch} the kit gives "
+        yield (
+            f"the settings {settings} read {listed(names)}: with {switch} the kit gives "
             f"{'it' if len(names) == 1 else 'them'}; or write a value of your own below "
             "`environment:`."
         )
-    if sentences:
-        raise ProjectError(f"{where}: " + "\n".join(sentences))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import fnmatch
 import functools
 import posixpath
 import re
@@ -52,6 +53,16 @@ class ProjectTree:
         base = posixpath.join(self.root, *dotted.split("."))
         return next((f for f in (f"{base}.py", f"{base}/__init__.py") if f in self.paths), "")
 
+    def beside(self, path: str, pattern: str) -> list[str]:
+        """The files that a pattern names, such as `components/*.py`, relative to another file."""
+        whole = posixpath.normpath(posixpath.join(posixpath.dirname(path), pattern))
+        return sorted(one for one in self.paths if fnmatch.fnmatch(one, whole))
+
+    def has_package(self, dotted: str) -> bool:
+        """Whether the first part of a module's name is a package of the project's."""
+        top = posixpath.join(self.root, dotted.split(".")[0])
+        return any(path.startswith(f"{top}/") or path == f"{top}.py" for path in self.paths)
+
     def dotted(self, path: str) -> str:
         """The Python module of a file below `root`."""
         below = posixpath.relpath(path, self.root or ".")
@@ -86,8 +97,6 @@ def refuse_unknown_module(dotted: str, key: str, tree: ProjectTree) -> None:
     """Refuse a module that ought to be in the tree; one of an installed package may be absent."""
     if tree.module(dotted):
         return
-    top = dotted.split(".")[0]
-    prefix = posixpath.join(tree.root, top)
     names = ("settings", dotted.rpartition(".")[2]) if key == "settings" else ("wsgi", "asgi")
     existing = sorted(
         tree.dotted(path)
@@ -97,8 +106,7 @@ def refuse_unknown_module(dotted: str, key: str, tree: ProjectTree) -> None:
         and any(name in path for name in names)
     )
     near = difflib.get_close_matches(dotted, existing, n=3, cutoff=0.7)
-    ours = any(path.startswith(f"{prefix}/") or path == f"{prefix}.py" for path in tree.paths)
-    if ours or near:
+    if near or tree.has_package(dotted):
         hint = f"did you mean {listed(near)}?" if near else f"write `{key}:` with one that exists."
         raise ProjectError(
             f"{tree.where}: project.{key}: the project has no module {dotted} in "

@@ -14,6 +14,8 @@ from espalier.project.words import suggestion
 
 EXAMPLE = "{extensions: [postgis]}"
 KEYS = ("extensions", "version", "databases", "readers")
+# What means more than a name in pg_hba.conf (section 20.1 of PostgreSQL's manual).
+HBA_WORDS = ("all", "sameuser", "samerole", "samegroup", "replication")
 
 
 def extension(value: Any) -> str:
@@ -32,9 +34,17 @@ def version(value: Any) -> str:
     return text
 
 
+def _name(value: Any) -> str:
+    """The name of a database or a user in it."""
+    name = project_name(value)
+    if name in HBA_WORDS:
+        raise InvalidValue(f'"{name}" means others, too, to PostgreSQL: choose another name.')
+    return name
+
+
 def extra_database(value: Any) -> str:
     """The name of another database of the site."""
-    name = project_name(value)
+    name = _name(value)
     if name.endswith("_import"):
         raise InvalidValue(f'"{name}" may be the one that `espalier import` makes: choose another.')
     return name
@@ -54,7 +64,7 @@ def readers(value: Any) -> Mapping[str, tuple[str, ...]]:
             raise InvalidValue(f"{name}: from: {bad}") from None
         if not addresses or any(text.endswith("/0") for text in addresses):
             raise InvalidValue(f"{name}: from: write the addresses of the machines that read.")
-        found[project_name(name)] = tuple(addresses)
+        found[_name(name)] = tuple(addresses)
     return found
 
 

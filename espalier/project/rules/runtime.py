@@ -14,7 +14,7 @@ OWNED_VARIABLES = {
     "DJANGO_SETTINGS_MODULE": "write `settings:` instead",
     "PYTHONPATH": "it holds the release's directories; write `path:` to say where manage.py is",
 }
-HOOKS = ("before_migrate", "after_switch", "after_rollback")
+HOOKS = ("before_migrate", "after_migrate", "after_switch", "after_rollback")
 
 
 def named(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import fnmatch
-import posixpath
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -66,9 +64,8 @@ class Imports(Calls):
         for name in names:
             if not isinstance(name, str) or len(self.included) > MOST_INCLUDED:
                 continue
-            pattern = posixpath.normpath(posixpath.join(posixpath.dirname(self.module.path), name))
-            for path in sorted(self.tree.paths):
-                if fnmatch.fnmatch(path, pattern) and path not in self.included:
+            for path in self.tree.beside(self.module.path, name):
+                if path not in self.included:
                     self.included.add(path)
                     with self.inside(Module(path, self.module.dotted, self.module.names)):
                         self.block(self.statements(path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import posixpath
 import re
@@ -59,22 +60,11 @@ def find_wanted(
     """
 
     own = {project, settings.partition(".")[0]}
-
-    def lookup(name: str, kind: str) -> Any:
-        if name in environment:
-            return UNKNOWN if "{{" in environment[name] else environment[name]
-        if name in ALWAYS or name.startswith("ESPALIER_"):
-            return UNKNOWN
-        read = interpreter.reads.get(name, Read(name, kind, False, False, ""))
-        variable = kit_variable(read, own)
-        if variable and not switch_for(variable, on):
-            return Given(CONSTANTS[variable], name) if variable in CONSTANTS else UNKNOWN
-        return UNKNOWN if name in _in_files(tree, files) else Missing(name)
-
-    interpreter = Interpreter(tree, lookup)
+    interpreter = _follow(tree, settings, own, environment, on)
+    if (prefix := _common_prefix(interpreter.reads)) and prefix not in own:
+        own.add(prefix)
+        interpreter = _follow(tree, settings, own, environment, on)
     files = interpreter.files
-    interpreter.import_parents(settings)
-    interpreter.run(settings)
     in_files = _in_files(tree, files)
     reads = [
         read
@@ -103,6 +93,39 @@ def find_wanted(
         if one.name in given and (write := switch_for(given[one.name], on))
     }
     return Wanted(required, given, shown, switches)
+
+
+def _follow(
+    tree: ProjectTree,
+    settings: str,
+    own: Collection[str],
+    environment: Mapping[str, str],
+    on: Collection[str],
+) -> Interpreter:
+    """Follow the settings as Python would import them; `own` names may stand before a variable."""
+
+    def lookup(name: str, kind: str) -> Any:
+        if name in environment:
+            return UNKNOWN if "{{" in environment[name] else environment[name]
+        if name in ALWAYS or name.startswith("ESPALIER_"):
+            return UNKNOWN
+        read = interpreter.reads.get(name, Read(name, kind, False, False, ""))
+        variable = kit_variable(read, own)
+        if variable and not switch_for(variable, on):
+            return Given(CONSTANTS[variable], name) if variable in CONSTANTS else UNKNOWN
+        return UNKNOWN if name in _in_files(tree, interpreter.files) else Missing(name)
+
+    interpreter = Interpreter(tree, lookup)
+    interpreter.import_parents(settings)
+    interpreter.run(settings)
+    return interpreter
+
+
+def _common_prefix(names: Collection[str]) -> str:
+    """The first word of nearly all of many variables, which is the project's own; else ""."""
+    words = collections.Counter(name.partition("_")[0] for name in names if "_" in name)
+    word, count = max(words.items(), key=lambda pair: pair[1], default=("", 0))
+    return word if count >= 6 and count * 4 > len(names) * 3 else ""
 
 
 def _in_files(tree: ProjectTree, files: Collection[str]) -> set[str]:

@@ -21,6 +21,7 @@ COMMANDS = {
     "plan": ("ID", "say what a built release would change"),
     "probe": ("", "ask the live release through this machine's nginx"),
     "wheels": ("ID FILE", "write the wheels that were built for a release into a tar"),
+    "build-wheels": ("ARCHIVE FILE", "only build wheels for an archive, for other machines"),
     "remove": ("ID", "remove a release that nothing runs from"),
     "clean": ("", "remove old releases and leftovers"),
     "hold": ("WHAT", "hold the lock over the whole site, as the control machine does"),
@@ -60,8 +61,11 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
             if name == "prepare":
                 text = "wheels that another machine has built, as `release wheels` writes them"
                 sub.add_argument("--wheels", type=Path, metavar="FILE", help=text)
-        elif operand == "ID FILE":
-            sub.add_argument("id", metavar="ID")
+        elif operand.endswith(" FILE"):
+            if operand == "ID FILE":
+                sub.add_argument("id", metavar="ID")
+            else:
+                sub.add_argument("archive", type=Path, metavar="ARCHIVE")
             sub.add_argument("file", type=Path, metavar="FILE")
         elif operand == "WORDS":
             sub.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND …")

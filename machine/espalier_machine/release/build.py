@@ -24,8 +24,9 @@ from espalier_machine.release.prune import remove_leftovers
 from espalier_machine.release.pythons import built_on, choose_python, own_python
 from espalier_machine.release.record import Release, valid_id
 from espalier_machine.release.schedule import check_schedule
+from espalier_machine.release.scope import end_leftovers
 from espalier_machine.release.scripts import process_script, release_environment, web_script
-from espalier_machine.release.settings import load_settings
+from espalier_machine.release.settings import choose_settings, load_settings
 from espalier_machine.release.side_by_side import plan
 from espalier_machine.release.virtualenv import make_venv
 from espalier_machine.release.writable import link_writable, sqlite_files
@@ -48,6 +49,34 @@ def find_prepared(machine: Machine, build: Mapping[str, Any], id: str | None) ->
     return next((release for release in same if release.id == id), None)
 
 
+def unpack_into(machine: Machine, archive: Path, staging: Path, rollback: ExitStack) -> None:
+    """Unpack an archive's files, once what a killed run left is removed and there is room."""
+    end_leftovers()
+    remove_leftovers(machine)
+    with tarfile.open(archive, "r:gz") as tar:
+        # unpacked once, again as bytecode, and again as static files
+        require_space(machine.build, 3 * sum(member.size for member in tar) + 50 * MEGABYTE)
+    rollback.callback(machine.discard, staging)
+    # opened as root, since an upload may be for root's eyes only
+    with open(archive, "rb") as file, machine.as_user():
+        staging.mkdir()
+        unpack(file, staging)
+
+
+@low_priority()
+def build_virtualenv(machine: Machine, archive: Path, rollback: ExitStack) -> str:
+    """Make the virtualenv of `archive`, and no release; returns its name."""
+    build, step = read_build(archive, machine.config.project), machine.progress.step
+    staging = machine.build / "virtualenv"
+    with step("unpack", f"unpack {build['source']}"):
+        unpack_into(machine, archive, staging, rollback)
+    with step("install", "install requirements"):
+        python = choose_python(machine, build)
+        venv = make_venv(machine, build, python, staging, rollback)
+    machine.discard(staging)
+    return venv
+
+
 @low_priority()
 def prepare(
     machine: Machine, archive: Path, id: str | None, rollback: ExitStack, settings: str = ""
@@ -66,15 +95,7 @@ def prepare(
     staging, path = machine.build / id, machine.releases / id
     step = machine.progress.step
     with step("unpack", f"unpack {build['source']} as {id}"):
-        remove_leftovers(machine)
-        with tarfile.open(archive, "r:gz") as tar:
-            # unpacked once, again as bytecode, and again as static files
-            require_space(machine.build, 3 * sum(member.size for member in tar) + 50 * MEGABYTE)
-        rollback.callback(machine.discard, staging)
-        # opened as root, since an upload may be for root's eyes only
-        with open(archive, "rb") as file, machine.as_user():
-            staging.mkdir()
-            unpack(file, staging)
+        unpack_into(machine, archive, staging, rollback)
         link_writable(machine, build, staging)
     with step("install", "install requirements"):
         python = choose_python(machine, build)
@@ -95,13 +116,14 @@ def prepare(
         staging.rename(path)
     record = build | {"id": path.name, "venv": venv, **python.record()}
     release = Release(path, record)
+    choose_settings(machine, release, settings)
     installed = build_project(machine, release)
     with step("check", "import the project's settings"):
         found = load_settings(machine, release, settings)
         if files := sqlite_files(release, found):
             record["sqlite"] = files
             for name in files:
-                machine.progress.note(f"the database {name} is the release's own: see `writable:`")
+                machine.progress.tell(f"the database {name} is the release's own: see `writable:`")
     with step("static", "collect static files"):
         record["static"] = collect_static(machine, release, found)
     with machine.as_user():

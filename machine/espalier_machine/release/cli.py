@@ -76,6 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         machine = Machine(Config.find(args.project), Progress())
         result = {"ok": True} | perform(machine, args)
+        result |= {"told": machine.progress.told} if machine.progress.told else {}
         status, text = 0, result.pop("message")
     except UsageError as error:
         result |= {"step": "usage", "error": str(error), "detail": ""}

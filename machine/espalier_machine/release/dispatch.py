@@ -18,6 +18,8 @@ Run = Callable[[Machine, argparse.Namespace], dict[str, Any]]
 def find_command(name: str) -> Run:
     """The function of a command that the command line has accepted."""
     match name:
+        case "build-wheels":
+            from espalier_machine.release.commands.build_wheels import run
         case "check":
             from espalier_machine.release.commands.check import run
         case "clean":

@@ -34,7 +34,8 @@ def table() -> Mapping[str, Mapping[str, list[str]]]:
 
 def failed_builds(output: str) -> list[str]:
     """The normalised names of the packages that uv could not build, told from its output."""
-    if "Git operation failed" in output:  # which uv calls a failed build, too
+    # Which uv calls a failed build, too.
+    if "Git operation failed" in output or "Hash mismatch" in output:
         return []
     return sorted({name for found in FAILED.findall(output) if (name := requirement_name(found))})
 
@@ -95,7 +96,8 @@ def install(machine: Machine, wanted: Iterable[str], why: str = "") -> list[str]
         return []
     _apt("update")
     chosen = [_choose(one.split(" | ")) for one in lacking]
-    _apt("install", "--yes", "--no-install-recommends", *chosen)
+    # What is here stays: somebody has put it here.
+    _apt("install", "--yes", "--no-remove", "--no-install-recommends", *chosen)
     machine.debian_packages += chosen
     machine.progress.note(f"installed {', '.join(chosen)}{f': {why}' if why else ''}")
     return chosen

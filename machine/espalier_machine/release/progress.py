@@ -17,6 +17,7 @@ class Progress:
     def __init__(self) -> None:
         """Begin without notes."""
         self.notes: list[str] = []
+        self.told: list[str] = []
 
     def write(self, text: str) -> None:
         """Print without a newline; a reader that went away must not stop a release."""
@@ -26,6 +27,11 @@ class Progress:
     def note(self, text: str) -> None:
         """Say `text` when the running step ends."""
         self.notes.append(text)
+
+    def tell(self, text: str) -> None:
+        """Say `text` here, and to whoever asked from elsewhere: it is for a person to act on."""
+        self.note(text)
+        self.told.append(text)
 
     @contextmanager
     def step(self, name: str, text: str) -> Iterator[None]:

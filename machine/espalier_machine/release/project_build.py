@@ -23,6 +23,14 @@ from espalier_machine.release.record import Release
 
 MODULES = "node_modules"
 NODE = re.compile(r"\b(npm|npx|node|yarn|pnpm)\b")
+# Debian's npm brings the module that compares versions as npm does; another node is taken as it is.
+SATISFIES = (
+    "let semver; try { semver = require('semver') } catch { semver = { validRange: () => null } }"
+    "const range = process.argv[1];"
+    "console.log(!semver.validRange(range) || semver.satisfies(process.version, range))"
+)
+# What yarn and npm print of a package that wants another node.
+NODE_TOO_OLD = re.compile(r'engine "node" is incompatible.*?Expected version "([^"]+)"', re.S)
 UNREACHABLE = re.compile(
     r"ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|network timeout"
 )
@@ -53,20 +61,41 @@ def build_project(machine: Machine, release: Release) -> list[Path]:
     """
     build = release.record.get("build", {})
     before = set(modules(release.path / "code"))
+    env = build_environment(machine, release)
+    node = with_node(machine, build.get("engines", ""), env) if build.get("node") else []
     for command in build.get("commands", []):
         with machine.progress.step("build", command):
 
             def explain(output: str, command: str = command) -> str:
                 return explain_build(output, command, build["detected"], machine.root)
 
-            argv = ["sh", "-c", command]
-            env = build_environment(machine, release)
+            argv = [*node, "sh", "-c", command]
             out = machine.run(argv, "build", explain, env, release.workdir)
             if out.strip():
                 machine.progress.note(last_line(out))
     if not build or runs_node(release.record):
         return []
     return [path for path in modules(release.path / "code") if path not in before]
+
+
+def with_node(machine: Machine, engines: str, env: Mapping[str, str]) -> list[str]:
+    """What stands before a command that is to run with a node of some versions.
+
+    Nothing where Debian's is one of them. Else npm brings one from its registry, in the package
+    `node`, and keeps it in its cache.
+
+    Args:
+        machine: this one.
+        engines: the versions, in npm's words; "" for any. What is no range (`lts/*`) is any, too.
+        env: what the command sees.
+    """
+    if not engines:
+        return []
+    argv = ["node", "-e", SATISFIES, engines]
+    if machine.run(argv, "build", last_line, env, machine.root).strip() != "false":
+        return []
+    machine.progress.note(f"with a node of npm's, as Debian's is not {engines}")
+    return ["npx", "--yes", f"--package=node@{engines}", "--"]
 
 
 def build_environment(machine: Machine, release: Release) -> dict[str, str]:
@@ -101,7 +130,9 @@ def explain_build(output: str, command: str, detected: bool, root: Path) -> str:
     if "msgfmt" in output:
         cause += " (write `packages: [gettext]` in project.yml)"
     hint = ""
-    if detected:
+    if found := NODE_TOO_OLD.search(output):
+        hint = f'; write `node: "{found[1].replace(" ", "")}"` in project.yml'
+    elif detected:
         hint = (
             "; it was found in package.json: where what it makes is in git, write `build: []` in "
             "project.yml, and else the commands that are right"

@@ -57,7 +57,7 @@ def choose_python(machine: Machine, build: Mapping[str, Any]) -> Python:
                 why = error.sentence
         if path:
             if version != wanted[0]:
-                machine.progress.note(
+                machine.progress.tell(
                     f"Python {wanted[0]} is not here: {version} is taken, as uv says: {why}"
                 )
             return Python(version, path, own)

@@ -52,9 +52,17 @@ def remote_environment(machine: Machine, build: Mapping[str, Any]) -> dict[str, 
         variables["GIT_CONFIG_COUNT"] = "1"
         variables["GIT_CONFIG_KEY_0"] = "credential.helper"
         variables["GIT_CONFIG_VALUE_0"] = HELPER
-    if index := build.get("index"):
+    if index := indexes(build):
         variables["UV_INDEX"] = " ".join(index)
+    if build.get("index_of_lock"):
+        # Such an index has old versions of much besides; the lock names versions and hashes.
+        variables["UV_INDEX_STRATEGY"] = "unsafe-best-match"
     return variables
+
+
+def indexes(build: Mapping[str, Any]) -> list[str]:
+    """The addresses of the indexes to ask beside the machine's own: stated, and of the lock."""
+    return [*build.get("index", ()), *build.get("index_of_lock", ())]
 
 
 def explain_remote(machine: Machine, output: str) -> str:

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -120,7 +121,9 @@ class Scope:
         Beside the site's services, so that its weights are compared with theirs.
         """
         start = ["systemd-run", "--scope", "--collect", "--quiet", "--slice=system.slice"]
-        start += [f"--unit={self.unit}", *self.bound.properties(self.seconds)]
+        # Else it would be the command, in the journal, where no secret of its arguments belongs.
+        start += [f"--unit={self.unit}", f"--description=Step {self.step} of a release"]
+        start += self.bound.properties(self.seconds)
         become = [f"--reuid={self.account.pw_uid}", f"--regid={self.account.pw_gid}"]
         inside = [sys.executable, "-I", "-S", "-c", LAUNCH, PACKAGES, str(self.theirs.fileno())]
         return [*start, "--", "setpriv", *become, "--clear-groups", "--", *inside, *argv]
@@ -161,13 +164,26 @@ class Scope:
         system.run("systemctl", "kill", "--signal=KILL", self.unit)
 
 
+def end_leftovers() -> None:
+    """End what a `release` that was killed has left: it may write where the next one builds."""
+    units = system.run(
+        "systemctl", "list-units", "--plain", "--no-legend", "espalier-build-*.scope"
+    )
+    for unit, pid in re.findall(r"^(espalier-build-(\d+)-\d+\.scope)", units.stdout, re.MULTILINE):
+        if not Path(f"/proc/{pid}").exists():
+            system.run("systemctl", "kill", "--signal=KILL", unit)
+
+
 def needs_more_memory(step: str, bound: Bound, took: Taken | None) -> str:
     """The sentence for a command that the kernel killed."""
     peak = (took.peak if took else 0) or bound.memory
     helps = ["more swap" if bound.free.swap else "swap", "a larger machine"]
     if step == "install":
         wheels = "requirements that come as wheels (such as `psycopg[binary]` for `psycopg[c]`)"
-        helps[:0] = [wheels, "another machine of the site that builds them (`build_on:`)"]
+        helps[:0] = [
+            wheels,
+            "another machine that builds them (`build_on: lab` for your own computer)",
+        ]
     return (
         f"it needs more memory than can be spared here: it was ended at {peak // MEGABYTE} MB; "
         f"{bound.free}, and {(bound.free.available - bound.memory) // MEGABYTE} MB are kept for "

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from espalier_machine.common import templates
@@ -33,6 +34,7 @@ STAND_INS = {
     "JSON": ("{}", "[]"),
 }
 MOST_VARIABLES = 60
+_DJANGO = re.compile(r"\bmanage\.py\b|\bdjango-admin\b|\bpython3?\b")
 # What no variable mends.
 _OTHER = re.compile(r"ModuleNotFoundError|ImportError|SyntaxError|FileNotFoundError")
 
@@ -71,13 +73,9 @@ def load_settings(machine: Machine, release: Release, of_site: str = "") -> dict
     Raises:
         ReleaseError: none loads; it names every variable that is missing.
     """
-    record = release.record
-    candidates = dict(record.get("candidates") or [[record["settings"], "build.json"]])
-    live = machine.live()
-    first = live.record["settings"] if live else of_site
-    order = sorted(candidates, key=lambda name: name != first)  # a site keeps those it has
+    candidates = _candidates(machine, release, of_site)
     failed: dict[str, Unloadable] = {}
-    for name in order:
+    for name in candidates:
         try:
             found = check(machine, release, name)
         except Unloadable as error:
@@ -88,13 +86,9 @@ def load_settings(machine: Machine, release: Release, of_site: str = "") -> dict
                 if asked is not error.error:
                     raise asked from error
             continue
-        if name != record["settings"]:
-            record["settings"] = name
-            text = format_environment(release_environment(record, release.path))
-            with machine.as_user():
-                (release.path / "release.env").write_text(text)
+        _take(machine, release, name)
         for other, failure in failed.items():
-            machine.progress.note(f"{other} does not load here: {failure.cause}")
+            machine.progress.tell(f"{other} does not load here: {failure.cause}")
         if len(candidates) > 1:
             machine.progress.note(f"the settings are {name}")
         return found
@@ -102,6 +96,41 @@ def load_settings(machine: Machine, release: Release, of_site: str = "") -> dict
         ((name, one) for name, one in failed.items() if one.missing()), next(iter(failed.items()))
     )
     raise ask_for_all(machine, release, name, failure)
+
+
+def choose_settings(machine: Machine, release: Release, of_site: str = "") -> None:
+    """Take the first candidate that loads by now, for the build's commands that run Django.
+
+    That none does is no error: settings may read what the build makes, and are loaded after it.
+    """
+    commands = release.record.get("build", {}).get("commands", ())
+    if not release.record.get("candidates") or not any(map(_DJANGO.search, commands)):
+        return
+    with machine.progress.step("check", "choose settings for the build"):
+        for name in _candidates(machine, release, of_site):
+            with suppress(Unloadable):
+                check(machine, release, name)
+                _take(machine, release, name)
+                return
+
+
+def _candidates(machine: Machine, release: Release, of_site: str) -> dict[str, str]:
+    """The settings to try, each with what names it; a site's own first, as it keeps them."""
+    record = release.record
+    candidates = dict(record.get("candidates") or [[record["settings"], "build.json"]])
+    live = machine.live()
+    first = live.record["settings"] if live else of_site
+    return {name: candidates[name] for name in sorted(candidates, key=lambda one: one != first)}
+
+
+def _take(machine: Machine, release: Release, name: str) -> None:
+    """Have the release run with these settings."""
+    if name == release.record["settings"]:
+        return
+    release.record["settings"] = name
+    text = format_environment(release_environment(release.record, release.path))
+    with machine.as_user():
+        (release.path / "release.env").write_text(text)
 
 
 def check(

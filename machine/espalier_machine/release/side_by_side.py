@@ -73,13 +73,15 @@ def count_at_start(found: Footprint, free: Memory, server: str, wanted: int, low
     )
 
 
-def plan(machine: Machine, build: Mapping[str, Any], venv: Path | None = None) -> tuple[int, int]:
+def plan(
+    machine: Machine, build: Mapping[str, Any], venv: Path | None = None, *, insist: bool = False
+) -> tuple[int, int]:
     """How many workers a release is to have, and with how many it starts beside the live one.
 
     The live one is measured: what a new one will take, nobody knows. Both are 0 where nothing is
     live, or nothing can be seen. Without `venv`, nothing is built yet.
 
-    Raises ReleaseError with figures when not even one worker fits.
+    Raises ReleaseError with figures when not even one worker fits, unless `insist`ed on.
     """
     slot = machine.live_slot()
     wanted = int(machine.environment().get(WORKERS, 0))
@@ -88,16 +90,26 @@ def plan(machine: Machine, build: Mapping[str, Any], venv: Path | None = None) -
         return 0, 0
     server = build.get("server") or "gunicorn"
     lowest = least(server, wanted, venv)
-    return wanted, count_at_start(found, memory.read(), server, wanted, lowest)
+    try:
+        return wanted, count_at_start(found, memory.read(), server, wanted, lowest)
+    except ReleaseError:
+        if not insist:
+            raise
+        return wanted, lowest
 
 
 def write_size(machine: Machine, slot: str, release: Release) -> None:
-    """Have the slot start with as many workers of the release as fit; see `plan`."""
+    """Have the slot start with as many workers of the release as fit; see `plan`.
+
+    One that was live before is tried in any case: it is what a site goes back to when the live one
+    takes too much, and the kernel ends it before the live one.
+    """
     size_file(machine, slot).unlink(missing_ok=True)
-    wanted, fits = plan(machine, release.record, release.path / "venv")
+    insist = release.id in machine.been_live()
+    wanted, fits = plan(machine, release.record, release.path / "venv", insist=insist)
     if fits == wanted:
         return
-    machine.progress.note(f"with {fits} of {wanted} workers until the old release has made room")
+    machine.progress.tell(f"with {fits} of {wanted} workers until the old release has made room")
     given = machine.environment(release).get("GUNICORN_CMD_ARGS", "")
     size = {WORKERS: str(fits), "GUNICORN_CMD_ARGS": f"{given} --workers={fits}".strip()}
     file = size_file(machine, slot)
@@ -148,10 +160,10 @@ def grow(machine: Machine, slot: str) -> None:
         file.unlink()  # from here on, it starts whole
         since = int(time.time())
         if (added := add_workers(main_pid(unit), missing)) < missing:
-            machine.progress.note(f"{missing - added} did not start; `release restart` tries again")
+            machine.progress.tell(f"{missing - added} did not start; `release restart` tries again")
         time.sleep(SETTLES)
         if ran_out_of_memory(unit_log(unit, since)):
-            machine.progress.note(
+            machine.progress.tell(
                 f"a process of {unit} was ended for want of memory; what helps: swap or a larger "
                 "machine"
             )

@@ -34,7 +34,7 @@ def stop_slot(machine: Machine, slot: str) -> None:
     try:
         system.run("systemctl", "stop", unit, timeout=machine.config.drain_timeout)
     except subprocess.TimeoutExpired:
-        machine.progress.note(f"{unit} did not finish its requests in time and is ended")
+        machine.progress.tell(f"{unit} did not finish its requests in time and is ended")
         system.run("systemctl", "kill", "--signal=SIGKILL", unit)
         system.run("systemctl", "stop", unit)
 

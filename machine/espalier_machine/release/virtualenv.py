@@ -8,20 +8,20 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from espalier_machine.common.text import last_line
-from espalier_machine.release import native, wheels
+from espalier_machine.release import hashes, native, wheels
 from espalier_machine.release.disk import MEGABYTE, require_space
 from espalier_machine.release.errors import ReleaseError
 from espalier_machine.release.explain import explain_uv
 from espalier_machine.release.machine import Machine
 from espalier_machine.release.old_requirements import Workarounds
 from espalier_machine.release.record import Release
-from espalier_machine.release.remotes import explain_remote, remote_environment
+from espalier_machine.release.remotes import explain_remote, indexes, remote_environment
 from espalier_machine.release.requirements import (
     Requirements,
     logical_lines,
@@ -79,7 +79,7 @@ def make_venv(
     extras = build["extra_requirements"]
     with machine.as_user():
         wanted = read_requirements(build, tree)
-    index = build.get("index", ())
+    index = indexes(build)
     venv = machine.venvs / venv_name(wanted, extras, python.version, build["identity"], index)
     if (venv / ".complete").exists():
         machine.progress.note(f"the virtualenv {venv.name} is there already")
@@ -88,6 +88,8 @@ def make_venv(
     require_space(machine.venvs, VENV_SPACE)
     rollback.callback(machine.discard, venv)
     folder = tree / os.path.dirname(wanted.path)
+    files = wanted.texts.items() if wanted.kind == "requirements" else ()
+    hashed = [name for name, text in files if "--hash=" in text]
 
     workarounds = Workarounds(machine)
 
@@ -95,13 +97,12 @@ def make_venv(
         def explain(output: str) -> str:
             return explain_remote(machine, output) or explain_uv(output, machine.venvs)
 
-        def run() -> str:
-            # Each time: what the attempt before has built is kept by now.
-            for name, text in wanted.texts.items() if wanted.kind == "requirements" else ():
-                if (changed := wheels.prefer(machine, text, python.version)) != text:
-                    with machine.as_user():
-                        (tree / name).write_text(changed)
-            given = wheels.prefer(machine, stdin, python.version) if stdin else None
+        def install(prefer: Callable[[str], str]) -> str:
+            for name in hashed:
+                text = prefer(wanted.texts[name])
+                with machine.as_user():
+                    (tree / name).write_text(text)
+            given = prefer(stdin) if stdin else None
             more = workarounds.requirements if argv[:2] == ("pip", "install") else []
             command = [machine.config.uv, *argv, *more]
             return machine.run(
@@ -110,7 +111,7 @@ def make_venv(
 
         def attempt() -> str:
             try:
-                return run()
+                return hashes.preferred(machine, python.version, install)
             except ReleaseError as error:
                 if not workarounds.find(error.detail):
                     raise

@@ -2,7 +2,7 @@
 
 uv keeps them in its cache, and builds anew where an index does not say how long a file of it is
 good for, as many mirrors do not. A directory for `--find-links` is asked whatever the index says.
-Where the site's other machines have another one build for them, they travel there.
+Where a site's machines have another one build for them, they travel there.
 """
 
 from __future__ import annotations
@@ -12,23 +12,14 @@ import re
 import shutil
 import tarfile
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 
 from espalier_machine.release.errors import ReleaseError
 from espalier_machine.release.machine import Machine
-from espalier_machine.release.record import Release
-from espalier_machine.release.requirements import requirement_name
 
 # Below uv's cache (crates/uv-cache of its source); where that changes, uv's own cache is left.
 BUILT = "uv/sdists-*/**/*.whl"
 NAME = re.compile(r"\w[\w.+!-]*\.whl", re.ASCII)  # of a file in no other directory
-# One version of a package in a file of requirements, and the hashes that it may have.
-HASHED = re.compile(
-    r"^(([\w.-]+)(?:\[[^\]\n]*\])?==([^\s;\\]+)(?:[^\\\n]|\\\r?\n)*?)"
-    r"--hash=\S+(?:(?:[ \t]|\\\r?\n)+--hash=\S+)*",
-    re.MULTILINE,
-)
 
 
 def keep(machine: Machine) -> None:
@@ -38,36 +29,6 @@ def keep(machine: Machine) -> None:
             if not wheel.name.endswith("-none-any.whl"):
                 with suppress(FileExistsError):
                     os.link(wheel, machine.wheels / wheel.name)
-
-
-def prefer(machine: Machine, text: str, python: str) -> str:
-    """Requirements with the hashes of the kept wheels that fit a Python (X.Y), in place of others.
-
-    A lock file has the hash of the source alone: uv would build that again, or, where the index
-    tells no hashes, take the wheel and refuse it.
-    """
-    kept = [wheel for wheel in sorted(machine.wheels.glob("*-*-*-*-*.whl")) if _fits(wheel, python)]
-
-    def replace(found: re.Match[str]) -> str:
-        wanted = [requirement_name(found[2]), found[3]]
-        with machine.as_user():
-            texts = [wheel.read_bytes() for wheel in kept if _package(wheel) == wanted]
-        hashes = " ".join(f"--hash=sha256:{sha256(text).hexdigest()}" for text in texts)
-        return found[1] + hashes if hashes else found[0]
-
-    return HASHED.sub(replace, text)
-
-
-def _package(wheel: Path) -> list[str]:
-    """Its normalised name, as old setuptools writes names as they are, and its version."""
-    name, version = wheel.name.split("-")[:2]
-    return [requirement_name(name), version]
-
-
-def _fits(wheel: Path, python: str) -> bool:
-    """Whether a wheel that was built here is for a Python, to judge by its last three tags."""
-    language, abi, _ = wheel.stem.rsplit("-", 3)[1:]
-    return language in ("py3", f"cp{python.replace('.', '')}") or abi == "abi3"
 
 
 def used_by(machine: Machine, venv: str) -> list[Path]:
@@ -93,9 +54,9 @@ def remove_unused(machine: Machine) -> list[str]:
     return [f"{machine.wheels.name}/{wheel.name}" for wheel in sorted(unused)]
 
 
-def give(machine: Machine, release: Release, file: Path) -> list[str]:
-    """Write the kept wheels that a release uses into a tar; returns their names."""
-    found = used_by(machine, release.record["venv"])
+def give(machine: Machine, venv: str, file: Path) -> list[str]:
+    """Write the kept wheels that a virtualenv uses into a tar; returns their names."""
+    found = used_by(machine, venv)
     with tarfile.open(file, "w") as tar:
         for wheel in found:
             tar.add(wheel, wheel.name)

@@ -25,9 +25,10 @@ error: Failed to download and build `tiny @ git+http://127.0.0.1:9000/tiny.git`
 class Debian:
     """Plays dpkg and apt, as a Debian that has some packages and knows some more."""
 
-    def __init__(self, known, installed=(), fails=""):
-        """Begin with what is installed."""
+    def __init__(self, known, installed=(), fails="", conflicts=()):
+        """Begin with what is installed; `conflicts` cannot be beside what is installed next."""
         self.known, self.installed, self.fails = {*known, *installed}, [*installed], fails
+        self.conflicts = conflicts
 
     def __call__(self, *argv, timeout=None):
         """Answer one command; takes the place of system.run."""
@@ -41,6 +42,11 @@ class Debian:
             wanted = argv[argv.index("--no-install-recommends") + 1 :]
             code = int(bool(self.fails) or not self.known.issuperset(wanted))
             out = self.fails
+            if self.conflicts and set(self.conflicts) & set(self.installed):
+                if "--no-remove" in argv:
+                    code, out = 100, "E: Packages need to be removed but remove is disabled.\n"
+                else:
+                    self.installed = [one for one in self.installed if one not in self.conflicts]
             self.installed += wanted if not code else ()
         return subprocess.CompletedProcess(argv, code, out, "")
 
@@ -126,6 +132,16 @@ def test_what_apt_says_is_told(machine, root):
         native.install(machine, ["git"])
 
 
+def test_a_package_that_somebody_has_installed_is_not_removed(machine, root):
+    gnutls = ["libcurl4-gnutls-dev"]
+    debian = root(Debian(["libcurl4-openssl-dev"], gnutls, conflicts=gnutls))
+    with pytest.raises(ReleaseError, match="remove is disabled"):
+        native.install(machine, ["libcurl4-openssl-dev"])
+    assert debian.installed == gnutls
+    wanted = native.table()["pycurl"]["build"]
+    assert native.install(machine, wanted[:1]) == []  # the one that is there does
+
+
 def test_wheels_that_were_built_are_kept_until_no_virtualenv_has_them(machine):
     machine.ensure_directories()
     cache = machine.cache / "uv/sdists-v11/pypi/psycopg-c/3.3.2/abc"
@@ -157,3 +173,8 @@ def test_a_repository_that_cannot_be_read_brings_no_compiler():
     )
     assert native.missing(output) == []
     assert native.missing(output.replace("Git operation", "Compiler"))
+
+
+def test_a_source_with_another_hash_brings_no_compiler():
+    output = "error: Failed to download and build `a==1`\n  cause: Hash mismatch for `a==1`\n"
+    assert native.missing(output) == []

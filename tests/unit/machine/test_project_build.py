@@ -47,6 +47,33 @@ def test_a_build_that_fails_leaves_the_live_release_and_says_why(machine, tmp_pa
     assert [path.name for path in machine.releases.iterdir()] == ["r1"]
 
 
+@pytest.mark.parametrize("fits", ["true", "false"])
+def test_a_node_that_debian_has_not_is_npms(machine, tmp_path, capsys, monkeypatch, fits):
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    # Stand for node, which says whether it is what is asked for, and for npx.
+    (programs / "node").write_text(f"#!/bin/sh\n[ \"$3\" = '>=22' ] && echo {fits}\n")
+    (programs / "npx").write_text(
+        '#!/bin/sh\n[ "$*" ] && BY="npx $2 "; export BY; shift 3; exec "$@"\n'
+    )
+    for name in ("node", "npx"):
+        (programs / name).chmod(0o755)
+    (machine.config.environment_file).write_text(f'PATH="{programs}:/usr/bin:/bin"\n')
+    monkeypatch.setattr(project_build, "require_node", lambda machine, build: None)
+    command = 'mkdir -p static && printf "%s" "$BY" > static/by.txt'
+    build = built(command, node=True, engines=">=22")
+    status, told = deploy(capsys, tmp_path, "r1", "1" * 16, build=build)
+    assert status == 0, told
+    by = (machine.static / "by.txt").read_text()
+    assert by == ("npx --package=node@>=22 " if fits == "false" else "")
+
+
+def test_a_package_that_wants_a_newer_node_says_what_to_write():
+    output = 'error vue-i18n@11.4.6: The engine "node" is incompatible with this module. '
+    output += 'Expected version ">= 22". Got "20.19.2"'
+    assert 'write `node: ">=22"` in project.yml' in explain_build(output, "x", True, Path("/"))
+
+
 def test_a_machine_without_npm_is_told_before_anything_is_built(
     machine, tmp_path, capsys, monkeypatch
 ):

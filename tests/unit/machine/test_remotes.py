@@ -63,6 +63,11 @@ def test_uv_is_told_of_indexes_and_of_a_key_only_where_they_are(machine):
     (machine.config.file.parent / "deploy_key").touch()
     given = remote_environment(machine, {"index": ["https://a.example/", "https://b.example/"]})
     assert given["UV_INDEX"] == "https://a.example/ https://b.example/"
+    assert "UV_INDEX_STRATEGY" not in given
+    build = {"index": ["https://a.example/"], "index_of_lock": ["https://c.example/"]}
+    of_lock = remote_environment(machine, build)
+    assert of_lock["UV_INDEX"] == "https://a.example/ https://c.example/"
+    assert of_lock["UV_INDEX_STRATEGY"] == "unsafe-best-match"
     assert given["GIT_SSH_COMMAND"].endswith(f" -i {machine.config.file.parent}/deploy_key")
 
 

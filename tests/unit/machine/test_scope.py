@@ -48,6 +48,8 @@ def test_project_code_runs_as_the_project_s_user(made):
     assert command[become + 1 : become + 4] == [*user, "--clear-groups"]
     assert become < command.index(sys.executable)
     assert command[-3:] == ["uv", "pip", "install"]
+    # systemd would take the command for it, and write it into the journal.
+    assert "--description=Step install of a release" in command
     made.ours.close()
     made.theirs.close()
 
@@ -76,6 +78,12 @@ def test_launcher_passes_on_how_it_ended(made):
     assert made.report().kills == 0  # whoever killed it, it was not the kernel
 
 
+def test_launcher_reports_when_systemd_tells_all_to_end(made):
+    argv = ["sh", "-c", "kill -TERM $PPID; sleep 0.2; kill -TERM $$"]
+    assert launch(made, argv, {"PATH": os.environ["PATH"]})[0] == 143
+    assert made.report() is not None
+
+
 def test_launcher_says_what_cannot_be_run(made):
     code, _, err = launch(made, ["/no/such/uv"], {})
     assert (code, err) == (127, "/no/such/uv: No such file or directory\n")
@@ -94,7 +102,8 @@ def test_sentence_has_figures_and_what_helps():
         "it needs more memory than can be spared here: it was ended at 397 MB; 500 MB of this "
         "machine's 1024 MB were free, without swap, and 102 MB are kept for what serves. What "
         "helps: requirements that come as wheels (such as `psycopg[binary]` for `psycopg[c]`), "
-        "another machine of the site that builds them (`build_on:`), swap or a larger machine."
+        "another machine that builds them (`build_on: lab` for your own computer), swap or a "
+        "larger machine."
     )
     assert "psycopg" not in scope.needs_more_memory("static", bound, None)
 
@@ -130,3 +139,19 @@ def test_a_command_may_take_longer_than_one_look_over_its_input(machine, tmp_pat
     argv = ["sh", "-c", "sleep 0.4; wc -c"]
     env = {"PATH": os.environ["PATH"]}
     assert machine.run(argv, "guard", str, env, tmp_path, text).strip() == "160000"
+
+
+def test_what_a_killed_release_has_left_is_ended_and_a_running_one_is_not(monkeypatch):
+    calls, gone = [], 1 << 22  # beyond what the kernel gives
+
+    def run(*argv):
+        calls.append(argv)
+        rows = [
+            f"espalier-build-{pid}-3.scope loaded active running" for pid in (gone, os.getpid())
+        ]
+        return subprocess.CompletedProcess(argv, 0, "\n".join(rows), "")
+
+    monkeypatch.setattr(scope.system, "run", run)
+    scope.end_leftovers()
+    unit = f"espalier-build-{gone}-3.scope"
+    assert calls[1:] == [("systemctl", "kill", "--signal=KILL", unit)]

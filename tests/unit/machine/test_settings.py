@@ -12,7 +12,7 @@ from espalier_machine.release.environment import parse_environment
 from espalier_machine.release.errors import ReleaseError
 from espalier_machine.release.record import Release
 from espalier_machine.release.scripts import process_script
-from espalier_machine.release.settings import load_settings
+from espalier_machine.release.settings import choose_settings, load_settings
 
 from .fakes import BUILD
 
@@ -115,6 +115,29 @@ def test_the_first_candidate_that_loads_is_taken(machine):
     assert made.record["settings"] == "two"
     written = parse_environment((made.path / "release.env").read_text())
     assert written["DJANGO_SETTINGS_MODULE"] == written["ESPALIER_SETTINGS"] == "two"
+
+
+def test_the_build_runs_with_settings_that_load(machine):
+    files = {"one.py": "open('manifest.json')\n" + FINE, "two.py": FINE}
+    build = {"commands": ["npm run build", "python manage.py compilemessages"]}
+    made = release(machine, files, candidates=[["one", "x"], ["two", "y"]], build=build)
+    choose_settings(machine, made)
+    assert made.record["settings"] == "two"
+    assert '="two"' in (made.path / "release.env").read_text()
+    (made.path / "code/manifest.json").touch()  # which the build makes
+    load_settings(machine, made)
+    assert made.record["settings"] == "one"
+    assert '="two"' not in (made.path / "release.env").read_text()
+
+
+@pytest.mark.parametrize("commands", [["npm run build"], ["python manage.py compilemessages"]])
+def test_settings_that_load_once_they_are_built_are_no_error_before(machine, commands):
+    text = "open('manifest.json')\n" + FINE
+    files = {"one.py": text, "two.py": text}
+    build = {"commands": commands}
+    made = release(machine, files, candidates=[["one", "x"], ["two", "y"]], build=build)
+    choose_settings(machine, made)
+    assert made.record["settings"] == "one"
 
 
 @pytest.mark.parametrize(("where", "taken"), [("wsgi.py line 3", ""), ("", "two")])

@@ -171,8 +171,9 @@ def test_a_release_starts_small_and_grows_when_it_is_alone(
     monkeypatch.setattr("espalier_machine.common.system.run", run)
     assert deploy(capsys, tmp_path, "r1", "1" * 16)[0] == 0
     seen.clear()
-    status, _ = deploy(capsys, tmp_path, "r2", "2" * 16)
+    status, result = deploy(capsys, tmp_path, "r2", "2" * 16)
     assert status == 0
+    assert result["told"] == ["with 1 of 2 workers until the old release has made room"]
     text = 'ESPALIER_WEB_WORKERS="1"\nGUNICORN_CMD_ARGS="--backlog=9 --workers=1"\n'
     assert seen == [text, []]  # the old one was stopped before any worker was added
     assert small == [1]
@@ -191,6 +192,17 @@ def test_a_refused_release_is_neither_built_nor_started(
     assert result["live"]["id"] == "r1"
     assert not machine.load("r2")
     assert not [call for call in machine.systemd.calls if "systemctl start" in call]
+
+
+def test_the_way_back_is_tried_where_memory_is_short(machine, small, tmp_path, capsys, monkeypatch):
+    deploy(capsys, tmp_path, "r1", "1" * 16)
+    deploy(capsys, tmp_path, "r2", "2" * 16)
+    monkeypatch.setattr(side_by_side.memory, "read", lambda: free(100))
+    small.clear()
+    status, result = run_json(capsys, "rollback")
+    assert (status, result["live"]["id"]) == (0, "r1")
+    assert small == [1]
+    assert run_json(capsys, "restart")[0] == 0
 
 
 def test_a_process_and_those_below_it_get_a_score(tmp_path):

@@ -82,6 +82,11 @@ def test_production_that_nobody_names_gives_way_where_it_wants_variables(tmp_pat
     assert chosen(tmp_path / "b", files)[2] == ["production", "dev"]
 
 
+def test_variables_that_all_of_them_want_say_nothing(tmp_path):
+    needy = "import os\nX = os.environ['TOKEN']\n" + SETTINGS
+    assert chosen(tmp_path, DEV | {"mysite/settings/base.py": needy})[0] == "production"
+
+
 def test_base_that_nobody_names_goes_before_development(tmp_path):
     files = DEV | {"mysite/settings/production.py": None, "mysite/settings/more.py": STAR}
     assert chosen(tmp_path, files) == ("base", "no file names one for a server", ["base", "dev"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from espalier.project.detection.postgresql import PostgreSQL
+from espalier.project.detection.requirements import Requirements
 from espalier.project.detection.tree import Found
 from tests.unit.project.samples import MANAGE, PLAIN, WSGI, detected, undetected
 
@@ -17,7 +18,7 @@ def test_an_ordinary_project(tmp_path):
         "mysite.wsgi:application", "WSGI_APPLICATION, mysite/settings.py line 2"
     )
     assert found.interface == "wsgi"
-    assert found.requirements == Found("requirements.txt", "beside manage.py")
+    assert found.requirements == Requirements("requirements.txt", "beside manage.py")
     assert found.requirements_kind == "requirements"
     assert found.notes[1:] == (
         "manage.py    manage.py (the only one)",
@@ -36,7 +37,7 @@ def test_manage_in_a_directory(tmp_path):
     found = detected(tmp_path, files)
     assert found.workdir.value == "backend"
     assert found.settings.where == "backend/manage.py line 5"
-    assert found.requirements == Found("requirements.txt", "in the root")
+    assert found.requirements == Requirements("requirements.txt", "in the root")
 
 
 def test_manage_of_a_test_project_is_left_aside(tmp_path):
@@ -54,9 +55,35 @@ def test_a_project_in_a_directory_called_example_is_a_project(tmp_path):
 
 
 def test_several_or_no_manage(tmp_path):
-    said = undetected(tmp_path / "a", {"shop/manage.py": MANAGE})
-    assert "several manage.py, in `.`, `shop`: write `path:`" in said
+    assert detected(tmp_path / "r", {"shop/manage.py": MANAGE}).workdir.value == ""
+    said = undetected(tmp_path / "a", {"manage.py": None, "b/manage.py": "", "a/manage.py": ""})
+    assert "several manage.py, in `a`, `b`: write `path:`" in said
     assert "no manage.py was found" in undetected(tmp_path / "b", {"manage.py": None})
+
+
+def test_an_example_beside_the_project_is_left_aside(tmp_path):
+    files = moved("backend") | {"example/manage.py": MANAGE, "demo/x/manage.py": MANAGE}
+    assert detected(tmp_path, files).workdir == Found("backend", "nearest the root")
+
+
+def test_settings_that_are_out_of_git_leave_the_others(tmp_path):
+    files = {"manage.py": MANAGE.replace("mysite.settings", "mysite.local_settings")}
+    assert detected(tmp_path, files).settings.value == "mysite.settings"
+    said = undetected(tmp_path / "b", files | {"mysite/settings.py": None})
+    assert "the project has no module mysite.local_settings" in said
+
+
+def test_what_split_settings_includes_are_settings_too(tmp_path):
+    include = "from split_settings.tools import include\ninclude('parts/*.py')\n"
+    files = {
+        "mysite/settings.py": include,
+        "mysite/parts/apps.py": 'INSTALLED_APPS = ["django.contrib.gis"]\n',
+        "mysite/parts/web.py": 'WSGI_APPLICATION = "mysite.server.app"\n',
+        "mysite/server.py": "",
+    }
+    found = detected(tmp_path, files)
+    assert found.postgresql.extensions == ("postgis",)
+    assert found.application.value == "mysite.server:app"
 
 
 def test_path_chooses_among_several(tmp_path):
@@ -232,7 +259,7 @@ def test_requirements(tmp_path, files, value, kind):
 def test_stated_requirements(tmp_path):
     files = moved("app") | {"deps/live.txt": "", "uv.lock": LOCK, "pyproject.toml": PYPROJECT}
     found = detected(tmp_path / "a", files, requirements="deps/live.txt")
-    assert found.requirements == Found("deps/live.txt", "project.requirements")
+    assert found.requirements == Requirements("deps/live.txt", "project.requirements")
     assert detected(tmp_path / "b", files, requirements="uv.lock").requirements_kind == "uv.lock"
     said = undetected(tmp_path / "c", files, requirements="live.txt")
     assert "there is no live.txt beside manage.py or in the project's root" in said
@@ -258,8 +285,12 @@ def test_unusable_requirements(tmp_path, files, sentence):
 
 
 def test_celery_is_noted(tmp_path):
-    notes = detected(tmp_path, {"mysite/celery.py": "app = Celery('mysite')"}).notes
-    assert "note         mysite/celery.py has a Celery app; no worker is started for it" in notes
+    files = {"mysite/celery.py": "app = Celery('mysite')"}
+    line = "`processes: {worker: celery -A mysite worker}`"
+    told = f"note         mysite/celery.py has a Celery app: write {line}, or its tasks wait"
+    assert told in detected(tmp_path / "a", files).notes
+    workers = {"worker": "celery -A mysite worker"}
+    assert told not in detected(tmp_path / "b", files, processes=workers).notes
 
 
 def test_a_large_directory_is_noted(tmp_path, monkeypatch):

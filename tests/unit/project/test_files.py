@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from espalier.project.errors import ProjectError
 from espalier.project.pack import pack
 from espalier.project.schema import check
 from espalier.project.source.added import add_files
+from espalier.project.source.process import run as really_run
 from espalier.project.source.tree import Source
 from tests.unit.project.samples import PLAIN, write
 
@@ -22,14 +25,14 @@ def packed(tmp_path, overlay):
     write(tmp_path / "site", PLAIN)
     write(tmp_path / "deploy/production", {"ca.pem": "certificate\n"})
 
-    def run(files=None, **values):
+    def packed(files=None, run=really_run, **values):
         values = {"directory": "site", "name": "orchard", **values}
         if files is not None:
             values["files"] = files
         inventory = tmp_path / "deploy/production"
-        return pack(values, tmp_path, tmp_path / "cache", overlay, inventory=inventory)
+        return pack(values, tmp_path, tmp_path / "cache", overlay, inventory=inventory, run=run)
 
-    return run
+    return packed
 
 
 def test_files_are_in_the_release_and_shown_without_their_content(packed):
@@ -43,6 +46,23 @@ def test_files_are_in_the_release_and_shown_without_their_content(packed):
     assert result.archive.path.parent.parent.stat().st_mode & 0o077 == 0
     shown = json.dumps(result.archive.build) + repr(result.source) + repr(result.detected)
     assert "4711" not in shown
+
+
+def test_the_tool_of_a_lock_file_sees_one_that_comes_from_files(packed):
+    files = {"poetry.lock": '[[package]]\nname = "django"\n', "pyproject.toml": "[tool.poetry]\n"}
+    seen = {}
+
+    def run(argv, **options):
+        if "export" not in argv:
+            return really_run(argv, **options)
+        folder = Path(argv[argv.index("-C") + 1])
+        seen.update({path.name: path.read_text() for path in folder.iterdir()})
+        return subprocess.CompletedProcess(argv, 0, "django==5.2\n", "")
+
+    result = packed(files, requirements="poetry.lock", run=run)
+    assert seen == files
+    with tarfile.open(result.archive.path) as tar:
+        assert tar.extractfile("code/poetry.lock.txt").read() == b"django==5.2\n"
 
 
 def test_another_content_is_another_release_and_none_is_the_one_from_before(packed):

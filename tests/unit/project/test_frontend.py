@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from espalier.wiring.node import build_packages, node_is_too_different
+from espalier.wiring.node import build_packages
 from tests.unit.project.samples import PLAIN, detected, undetected
 
 VITE = json.dumps({"scripts": {"build": "vite build"}, "engines": {"node": ">=18"}})
@@ -113,17 +113,22 @@ def test_a_package_json_that_is_none(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("engines", "bookworm", "trixie"),
+    ("stated", "engines", "line"),
     [
-        ("", False, False),
-        (">= 18.0.0", False, False),
-        ("20.x", True, False),
-        ("^20.19.0 || >=22.12.0", True, False),
-        (">=22", True, True),
-        ("lts/*", False, False),
+        (
+            None,
+            ">=18",
+            "Debian's node and npm; another one of npm's where Debian's is not >=18 (the",
+        ),
+        ("22", "22", "Debian's node and npm; another one of npm's where Debian's is not 22 (proj"),
+        (
+            "^24.0.0",
+            "^24.0.0",
+            "Debian's node and npm; another one of npm's where Debian's is not ^24.0.0 (proj",
+        ),
     ],
 )
-def test_a_node_that_debian_has_not(engines, bookworm, trixie):
-    build = {"build": {"engines": engines}}
-    assert node_is_too_different(build, "bookworm") is bookworm
-    assert node_is_too_different(build, "trixie") is trixie
+def test_which_node(tmp_path, stated, engines, line):
+    found = detected(tmp_path, {"package.json": VITE}, **({"node": stated} if stated else {}))
+    assert (found.build.node, found.build.engines) == (True, engines)
+    assert [one for one in found.notes if one.startswith(f"node         {line}")]

@@ -10,6 +10,7 @@ import pytest
 
 from espalier.project.errors import ProjectError
 from espalier.project.pack import pack
+from espalier.project.rules.build_on import builder, refuse_other_machine
 from tests.unit.project.samples import PLAIN, repository, write
 
 
@@ -65,3 +66,18 @@ def test_only_a_machine_that_runs_django_builds_for_the_others(tmp_path, overlay
     with pytest.raises(ProjectError, match=r"build_on: vps2 is no machine that runs Django") as no:
         pack(values, tmp_path, tmp_path / "cache", overlay, machines=["web1"])
     assert str(no.value).endswith("they are `web1`.")
+
+
+@pytest.mark.parametrize(
+    ("stated", "released", "found"),
+    [
+        ("", ["vps1"], ""),
+        ("vps2", ["vps1", "vps2"], "vps2"),
+        ("vps2", ["vps1"], ""),
+        ("lab", ["vps1"], "lab"),
+    ],
+)
+def test_what_builds(stated, released, found):
+    refuse_other_machine(stated, ["vps1", "vps2"], "project.yml")
+    assert builder(stated, ["vps1", "vps2"], released) == found
+    assert builder("lab", ["lab", "vps1"], ["vps1"]) == "", "the machine goes before the lab's"

@@ -35,6 +35,19 @@ def test_nothing_said_is_the_machines_own(tmp_path):
         # A Dockerfile's counts where the machine's is newer, which old pins have no wheels for.
         ({"Dockerfile": "FROM docker.io/library/python:3.11-slim\n"}, ["3.11", "3.13"]),
         ({"Dockerfile": "FROM --platform=x python:3.14-slim\n"}, ["3.13"]),
+        (
+            {"Dockerfile": "ARG X='\\\\\nARG V=3.11.4\nFROM python:${V}-slim as base\n"},
+            ["3.11", "3.13"],
+        ),
+        ({"Dockerfile": "FROM ghcr.io/astral-sh/uv:python3.12-bookworm\n"}, ["3.12", "3.13"]),
+        (
+            {
+                "poetry.lock": LOCK,
+                "pyproject.toml": POETRY.format(">=3.13.3,<3.13.8"),
+                "requirements.txt": None,
+            },
+            ["3.13"],
+        ),
         # A requirements file is installed without a look at requires-python.
         ({"pyproject.toml": '[project]\nrequires-python = "<3.12"\n'}, ["3.11", "3.10", "3.13"]),
         (
@@ -73,9 +86,21 @@ def test_what_debian_13_takes(tmp_path, files, taken):
 def test_stated(tmp_path):
     assert build(tmp_path / "a", {".python-version": "3.11"}, python="3.12") == {"python": "3.12"}
     assert candidates({"python": "3.12"}, "3.13") == ["3.12"]
-    files = {"pyproject.toml": '[project]\nrequires-python = ">=3.12"\n'}
+    pyproject = '[project]\nname = "x"\nversion = "1"\ndependencies = ["django"]\n'
+    pyproject += 'requires-python = ">=3.12"\n'
+    files = {"pyproject.toml": pyproject, "requirements.txt": None}
     said = undetected(tmp_path / "b", files, python="3.11")
     assert "does not run on 3.11: pyproject.toml requires >=3.12" in said
+
+
+def test_stated_against_what_nobody_compares(tmp_path):
+    # What cookiecutter-django makes: a requirements file, and a newest Python for its tools.
+    files = {"pyproject.toml": '[project]\nrequires-python = "==3.14.*"\n'}
+    found = detected(tmp_path, files, python="3.13")
+    assert (
+        "note         Python 3.13 is tried, though pyproject.toml requires ==3.14.*" in found.notes
+    )
+    assert found.python.stated == "3.13"
 
 
 def test_no_python_that_the_kit_runs_on(tmp_path):

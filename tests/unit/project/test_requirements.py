@@ -61,6 +61,15 @@ def found(tmp_path, files, **values):
             "metadata",
         ),
         ({"setup.py": "setup(install_requires=['django'])\n"}, "setup.py", "metadata"),
+        # Poetry's own table without a lock: uv asks Poetry's builder, as for anything dynamic.
+        (
+            {
+                "pyproject.toml": POETRY
+                + '[build-system]\nbuild-backend = "poetry.core.masonry.api"\n'
+            },
+            "pyproject.toml",
+            "metadata",
+        ),
         (
             {"pyproject.toml": '[project]\nname = "x"\ndynamic = ["dependencies"]\n'},
             "pyproject.toml",
@@ -150,6 +159,49 @@ def test_of_several_databases_it_is_postgresql(tmp_path, line):
     assert together(tmp_path / "b", files) == expected
 
 
+OWN = "https://pypi.example.com/simple"
+LEGACY = '[package.source]\ntype = "legacy"\nurl = "{}"\n[[package]]\nname = "mine"\n'
+PIPENV_SOURCES = {
+    "_meta": {"sources": [{"name": "p", "url": "https://pypi.org/simple"},
+                          {"name": "own", "url": "https://${USER}:${PASS}@pypi.example.com/simple"}]},
+    "default": {"django": {"index": "p"}, "mine": {"index": "own"}},
+}  # fmt: skip
+REGISTRY = '[[package]]\nname = "{}"\nsource = {{ registry = "{}" }}\n'
+PDM_SOURCE = '[[tool.pdm.source]]\nname = "{}"\nurl = "https://pypi.example.com/simple/"\n'
+
+
+@pytest.mark.parametrize(
+    ("files", "asked"),
+    [
+        ({"poetry.lock": LOCK + LEGACY.format(OWN), "pyproject.toml": POETRY}, [OWN]),
+        ({"Pipfile.lock": json.dumps(PIPENV_SOURCES), "Pipfile": ""}, [OWN]),
+        ({"pdm.lock": LOCK, "pyproject.toml": PYPROJECT + PDM_SOURCE.format("own")}, [OWN]),
+        ({"pdm.lock": LOCK, "pyproject.toml": PYPROJECT + PDM_SOURCE.format("pypi")}, []),
+        (
+            {
+                "uv.lock": REGISTRY.format("django", "https://pypi.org/simple")
+                + REGISTRY.format("torch", "https://u:p@pypi.example.com/simple/")
+                + '[[package]]\nname = "x"\nsource = { virtual = "." }\n',
+                "pyproject.toml": PYPROJECT,
+            },
+            [OWN],
+        ),
+        # A mirror of the usual index, from which everything comes, is not needed.
+        ({"uv.lock": REGISTRY.format("django", OWN), "pyproject.toml": PYPROJECT}, []),
+        ({"uv.lock": LOCK, "pyproject.toml": PYPROJECT}, []),
+        ({"requirements.txt": f"--index-url {OWN}\ndjango\n"}, []),  # which uv reads itself
+    ],
+)
+def test_indexes_of_a_lock_that_have_what_the_usual_one_lacks(tmp_path, files, asked):
+    result = detected(tmp_path / "a", {"requirements.txt": None, **files})
+    assert list(result.indexes.asked) == asked
+    told = [line for line in result.notes if OWN in line]
+    mirror = "example" in str(files) and not asked and "requirements.txt" not in files
+    assert [line.split()[0] for line in told] == ["index"] * len(asked) + ["note"] * mirror
+    stated = detected(tmp_path / "b", {"requirements.txt": None, **files}, index=[f"{OWN}/"])
+    assert stated.indexes.asked == ()
+
+
 def test_groups(tmp_path):
     files = {
         "poetry.lock": LOCK,
@@ -179,6 +231,13 @@ def test_groups(tmp_path):
     ("files", "sentence"),
     [
         ({"pyproject.toml": POETRY}, "no poetry.lock that locks Django is beside it: run `poetry"),
+        (
+            {
+                "pyproject.toml": POETRY.replace('name = "x"', "package-mode = false")
+                + '[build-system]\nbuild-backend = "poetry.core.masonry.api"\n'
+            },
+            "no poetry.lock that locks Django is beside it",
+        ),
         ({"Pipfile": ""}, "Pipfile has no Pipfile.lock that locks Django beside it: run `pipenv"),
         ({"Pipfile": "", "Pipfile.lock": "{"}, "Pipfile.lock is not valid JSON"),
     ],

@@ -213,6 +213,17 @@ def test_what_the_kit_gives(tmp_path, text, given):
     assert wanted(tmp_path, f"X = {text}").given == given
 
 
+@pytest.mark.parametrize(("others", "own"), [(4, True), (3, False)])
+def test_a_prefix_of_nearly_all_variables_is_the_projects_own(tmp_path, others, own):
+    names = [*(f"LD_{n}" for n in "ABCD"[:others]), "LD_DB_HOST", "LD_ALLOWED_HOSTS", "TZ"]
+    text = "\n".join(f"X = os.environ.get('{name}')" for name in names)
+    expected = {
+        "LD_DB_HOST": "ESPALIER_DATABASE_HOST",
+        "LD_ALLOWED_HOSTS": "ESPALIER_ALLOWED_HOSTS",
+    }
+    assert wanted(tmp_path, text).given == (expected if own else {})
+
+
 def test_a_machine_has_each_variable_that_stands_for_another():
     link = {"address": "a", "port": 1}
     email = {"host": "h", "port": 25, "user": "", "from": "a@b", "tls": "none"}

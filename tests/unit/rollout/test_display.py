@@ -20,6 +20,18 @@ def test_step_that_ended_has_a_line() -> None:
     assert display.doing() == "begin"
 
 
+def test_what_a_machine_tells_stands_below_its_step() -> None:
+    stream, log = io.StringIO(), io.StringIO()
+    display = Display(stream, log)
+    display.begin("build", "app1")
+    display.end("build", "app1", 1.25, "", ["shop.prod does not load here: KeyError: 'TOKEN'"])
+    lines = [
+        "  build      app1            1.2 s",
+        " " * 13 + "shop.prod does not load here: KeyError: 'TOKEN'",
+    ]
+    assert stream.getvalue().splitlines() == log.getvalue().splitlines() == lines
+
+
 def test_closed_pipe_ends_nothing() -> None:
     reader, writer = os.pipe()
     script = (

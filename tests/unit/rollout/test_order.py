@@ -92,9 +92,14 @@ def test_release_is_built_everywhere_migrated_once_and_switched_in_batches() -> 
 
 
 def test_hooks_run_on_the_first_machine_and_caches_are_purged_before_that() -> None:
-    order = replace(ORDER, hooks=("before_migrate", "after_switch"), caching=("web1",))
+    moments = ("before_migrate", "after_migrate", "after_switch")
+    order = replace(ORDER, hooks=moments, caching=("web1",))
     stages = play(order)
-    assert stages[3] == ["prehook app1 before_migrate:id-new"]
+    assert stages[3:6] == [
+        ["prehook app1 before_migrate:id-new"],
+        ["migrate app1 id-new"],
+        ["prehook app1 after_migrate:id-new"],
+    ]
     assert stages[-3:] == [
         ["purge web1 new"],
         ["clean app1", "clean app2"],
@@ -362,3 +367,41 @@ def test_wheels_are_taken_from_the_same_platform_only(
     with pytest.raises(SiteError, match=sentence):
         answer_plan(BUILDER, done)
     assert answer_plan(ORDER, done) == {"app1": "id-new", "app2": "id-new"}
+
+
+LAB = replace(ORDER, build_on="lab")
+
+
+def test_a_lab_machine_builds_for_all() -> None:
+    assert builds(LAB) == [["wheels lab"], ["build app1 id-new", "build app2 id-new"]]
+    built = {"app1": status("old", "new"), "app2": status()}
+    assert builds(LAB, built) == [["wheels lab"], ["build app2 id-new"]]
+    assert builds(replace(LAB, only_plan=True)) == [["wheels lab"], ["build app1 id-new"]]
+    statuses = {name: status() | {"platform": "Debian 13 on arm64"} for name in TWO}
+    assert Task("wheels", "lab", like="app1", platform="Debian 13 on arm64") in [
+        task for stage, _ in _play(LAB, statuses, fails("")) for task in stage
+    ]
+
+
+def test_no_lab_machine_is_started_for_what_is_built() -> None:
+    assert builds(LAB, {name: status("old", "new") for name in TWO}) == []
+    assert builds(replace(LAB, identity="", rollback_to="old"), None) == []
+
+
+def test_a_machine_of_that_name_goes_first() -> None:
+    order = replace(LAB, machines=("app1", "lab"), batches=(("app1",), ("lab",)))
+    assert builds(order) == [["build lab id-new"], ["wheels lab id-new"], ["build app1 id-new"]]
+
+
+def test_a_lab_machine_that_fails_ends_a_release() -> None:
+    statuses = {name: status() | {"platform": "Debian 13"} for name in TWO}
+    assert play(LAB, statuses, fails("wheels"))[2:] == [["wheels lab"]]
+
+
+def test_a_lab_machine_builds_for_one_platform() -> None:
+    done = [
+        Done(Task("status", name), Answer(status() | {"platform": one}))
+        for name, one in zip(TWO, ("Debian 13", "Debian 12"), strict=True)
+    ]
+    with pytest.raises(SiteError, match=r"app1 is Debian 13, and app2 is Debian 12.* one kind"):
+        answer_plan(LAB, done)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyinfra.connectors.util import CommandOutput, OutputLine
 
+from espalier.rollout import lab
 from espalier.rollout.order import Task
 from espalier.rollout.transport import Transport
 
@@ -158,3 +162,106 @@ def test_what_a_release_installed_and_took_is_told(transport: Transport, tmp_pat
     transport.archive.write_text("")
     task = Task("build", "vps1", "r1")
     assert transport.perform(task).note == "settings a.b; installed gcc, git"
+
+
+class Lab:
+    """As much of a lab machine as a transport uses: its files are in a folder."""
+
+    def __init__(self, folder: Path, answer: str) -> None:
+        """Its Python prints an answer."""
+        self.folder, self.answer = folder, answer
+        self.typed: list[str] = []
+
+    def run(self, argv: Sequence[str], stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        """Run a command on its files; the release command writes a tar."""
+        here = [f"{self.folder}{word}" if word.startswith("/") else word for word in argv]
+        if argv[0].endswith("python3"):
+            self.typed.append(" ".join(argv))
+            Path(here[-1]).write_text("tar")
+            return subprocess.CompletedProcess(argv, 0, self.answer.encode(), b"")
+        return subprocess.run(here, input=stdin, capture_output=True)
+
+    def check(self, argv: Sequence[str], stdin: bytes = b"") -> bytes:
+        """Run one that goes well."""
+        done = self.run(argv, stdin)
+        assert not done.returncode, done.stderr
+        return done.stdout
+
+    def write(self, path: str, content: bytes, mode: str = "600") -> None:
+        """Write a file."""
+        file = Path(f"{self.folder}{path}")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        file.chmod(int(mode, 8))
+
+
+@pytest.fixture
+def in_lab(
+    transport: Transport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], Lab]:
+    """A lab machine whose release command answers so, and what a machine and an archive have."""
+    settings, uv = tmp_path / "settings", tmp_path / "opt-uv"
+    settings.mkdir()
+    uv.write_text("uv")
+    (settings / "release.json").write_text(json.dumps({"uv": str(uv)}))
+    (settings / "netrc").write_text("machine a login b password s3cret\n")
+    monkeypatch.setattr(
+        lab, "project_directories", lambda name: dict.fromkeys(("root", "settings"), str(settings))
+    )
+    transport.archive, transport.wheels = tmp_path / "shop-1234.tar.gz", tmp_path / "wheels.tar"
+    transport.archive.write_text("archive")
+    transport.lab = "shop-12345678"
+
+    def made(answer: str) -> Lab:
+        machine = Lab(tmp_path / "lab", answer)
+        (machine.folder / str(settings)[1:]).mkdir(parents=True, exist_ok=True)
+
+        @contextmanager
+        def running(site: str, *given: str) -> Iterator[Lab]:
+            assert (site, given[0], given[-1]) == ("shop-12345678", "shop", "Debian 13 on arm64")
+            yield machine
+
+        monkeypatch.setattr(lab, "running", running)
+        return machine
+
+    return made
+
+
+TASK = Task("wheels", "lab", like="vps1", platform="Debian 13 on arm64")
+
+
+def test_a_lab_machine_builds_with_a_machine_s_configuration(
+    transport: Transport, in_lab: Callable[[str], Lab], tmp_path: Path
+) -> None:
+    machine = in_lab('{"ok": true, "wheels": ["uwsgi-2.0-cp313-cp313-linux_x86_64.whl"]}')
+    answer = transport.perform(TASK)
+    assert (answer.error, answer.note) == ("", "uwsgi")
+    assert transport.wheels and transport.wheels.read_text() == "tar"
+    settings = machine.folder / str(tmp_path / "settings")[1:]
+    assert "s3cret" in (settings / "netrc").read_text()
+    uv = machine.folder / str(tmp_path / "opt-uv")[1:]
+    assert (uv.read_text(), uv.stat().st_mode & 0o777) == ("uv", 0o755)
+    (typed,) = machine.typed
+    assert "--project shop --only-here build-wheels /run/espalier/shop-1234.tar.gz " in typed
+    assert "s3cret" not in typed
+    (tmp_path / "opt-uv").unlink()
+    assert not transport.perform(TASK).failed, "uv is fetched, though it is there"
+
+
+def test_what_a_lab_machine_cannot_install_is_told(
+    transport: Transport, in_lab: Callable[[str], Lab]
+) -> None:
+    in_lab('{"ok": false, "step": "install", "error": "no pears", "detail": "uv says"}')
+    answer = transport.perform(TASK)
+    assert (answer.error, answer.detail) == ("install failed: no pears", "uv says")
+    assert transport.wheels and not transport.wheels.exists()
+
+
+def test_configuration_that_cannot_be_read_is_told(
+    transport: Transport, in_lab: Callable[[str], Lab], tmp_path: Path
+) -> None:
+    machine = in_lab("")
+    (tmp_path / "settings").rename(tmp_path / "gone")
+    answer = transport.perform(TASK)
+    assert answer.error.startswith("the configuration of vps1 could not be read: ")
+    assert not machine.typed

@@ -210,13 +210,23 @@ def test_project_says_what_it_is(tmp_path: Path) -> None:
     assert suggest_name(Source("package", "pretix"), root, "") == "pretix"
     seen = look(Source(), root)
     assert any(line.startswith("settings     mysite.settings") for line in seen.notes)
-    assert seen.missing == ""
+    assert seen.missing == ()
 
 
 def test_what_project_yml_must_say_is_told_and_no_refusal(tmp_path: Path) -> None:
     files = {name: text for name, text in PLAIN.items() if name != "requirements.txt"}
     seen = look(Source(), write_files(tmp_path, files))
-    assert "the project does not say what it needs" in seen.missing
+    assert "the project does not say what it needs" in seen.missing[0]
+
+
+def test_a_tier_that_the_settings_want_is_told(tmp_path: Path) -> None:
+    reads = 'import os\nX = os.environ["REDIS_URL"], os.environ.get("LEMON_DB_HOST")\n'
+    write_files(tmp_path, PLAIN | {"mysite/settings.py": reads + PLAIN["mysite/settings.py"]})
+    seen = look(Source(), tmp_path, tmp_path / "cache", name="lemon")
+    assert seen.required == []
+    [sentence] = seen.missing
+    assert "read `REDIS_URL`: with `redis` among the `tiers` of hosts.yml the kit" in sentence
+    assert any("LEMON_DB_HOST" in line for line in seen.notes)
 
 
 @pytest.mark.parametrize("files", [{}, {"README.md": ""}, {"a/b/c/d/manage.py": ""}])

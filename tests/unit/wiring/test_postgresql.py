@@ -8,6 +8,7 @@ from espalier.wiring.postgresql import (
     max_connections,
     max_worker_processes,
     missing_extensions,
+    own_functions_query,
     pool_commands,
     restart_script,
 )
@@ -25,6 +26,12 @@ def test_connections_suffice_for_two_releases_at_once() -> None:
 def test_replica_has_no_fewer_processes_than_its_primary() -> None:
     assert max_worker_processes([2, 32]) == 32
     assert max_worker_processes([2]) == 8
+
+
+def test_functions_are_looked_for_only_beside_what_is_still_to_be_made() -> None:
+    query = own_functions_query(["postgis", "uuid-ossp"])
+    assert "unnest('{postgis,uuid-ossp}'::text[]) AS wanted" in query
+    assert "unnest('{}'::text[])" in own_functions_query([])
 
 
 def test_pool_holds_its_clients_for_a_bounded_time() -> None:

@@ -33,7 +33,11 @@ def test_refusals():
     assert "vps1 has Python 3.13, and project.python in project.yml is 3.12" in said
     assert said.count("a.example (no such name)") == 1
     assert said.endswith("Nothing was changed.")
-    assert "the project requires Python >=3.12 (x)" in refusal("vps1", WISH, found())
+    build = WISH | {"requirements": {"kind": "pyproject"}}
+    assert "the project requires Python >=3.12 (x)" in refusal("vps1", build, found())
+    assert "another version" not in refusal("vps1", build, found())
+    build = WISH | {"requirements": {"kind": "requirements"}}
+    assert "another version as `python:`" in refusal("vps1", build, found())
 
 
 @pytest.mark.parametrize(("version", "is_there"), [("3.12", True), ("3.11", True), ("3.10", False)])

@@ -12,7 +12,7 @@ from espalier_machine.release.result import done
 
 
 def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
-    """Run the project's hooks of a moment: before_migrate, after_switch or after_rollback.
+    """Run the project's hooks of a moment of a release, such as before_migrate.
 
     Those of the release that is named, or of the live one.
     """

@@ -11,5 +11,5 @@ from espalier_machine.release.machine import Machine
 
 def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     """Write the wheels that were built for a release into a tar."""
-    names = wheels.give(machine, machine.require(args.id), args.file)
+    names = wheels.give(machine, machine.require(args.id).record["venv"], args.file)
     return {"wheels": names, "message": "\n".join(names) or "nothing was built for it."}

@@ -3,6 +3,7 @@
 SECRET_KEY = "django-insecure-only-for-development"
 DEBUG = True
 INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.gis", "places"]
+MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
 ROOT_URLCONF = "map.urls"
 DATABASES = {
     "default": {"ENGINE": "django.contrib.gis.db.backends.spatialite", "NAME": "db.sqlite3"}

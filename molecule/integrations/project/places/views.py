@@ -12,7 +12,8 @@ def nearest(request: HttpRequest) -> HttpResponse:
     """Name the place that is nearest to Greenwich."""
     here = Point(0, 51.5, srid=4326)
     place = Place.objects.annotate(far=Distance("point", here)).order_by("far").first()
-    return HttpResponse(place.name if place else "nowhere")
+    name = place.name if place else "nowhere"
+    return HttpResponse(f"<!doctype html><html><body>{name}</body></html>")
 
 
 def visitor(request: HttpRequest) -> JsonResponse:
