@@ -61,11 +61,19 @@ def held(pid: int, root: Path = ROOT) -> int:
     return 0
 
 
+def _is_helper(pid: int, root: Path) -> bool:
+    """Whether a process is the one that multiprocessing starts beside others (its source)."""
+    with suppress(OSError):
+        return b"multiprocessing.resource_tracker" in (root / f"proc/{pid}/cmdline").read_bytes()
+    return False
+
+
 def measure(pid: int, root: Path = ROOT) -> Footprint | None:
     """What a web server holds whose main process is `pid`; None where that cannot be seen.
 
-    Workers grow at different times, and not all children are workers: the median counts. One
-    without children does all the work itself. `pid` 0 is a server that does not run: to the kernel,
+    Workers grow at different times, and not all children are workers: the median counts. Python's
+    own helper, which uvicorn has beside them, is left out. One without children does all the work
+    itself. `pid` 0 is a server that does not run: to the kernel,
     that is the parent of process 1.
     """
     if not pid:
@@ -75,7 +83,7 @@ def measure(pid: int, root: Path = ROOT) -> Footprint | None:
     workers = [
         sum(held(one, root) for one in tree(child, above))
         for child, parent in above.items()
-        if parent == pid
+        if parent == pid and not _is_helper(child, root)
     ]
     worker = statistics.median_high(workers) if workers else main
     return Footprint(main if workers else 0, worker) if worker else None

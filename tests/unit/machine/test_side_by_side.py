@@ -41,6 +41,15 @@ def test_a_worker_is_measured_with_what_it_has_started_and_without_files(tmp_pat
     assert footprint.children(10, tmp_path) == [11, 13, 14]
 
 
+def test_the_helper_of_multiprocessing_is_no_worker(tmp_path):
+    process(tmp_path, 10, 1, pss=16)
+    for pid, pss in ((11, 6), (12, 90), (13, 170)):
+        process(tmp_path, pid, 10, pss=pss)
+    code = b"python\0-c\0from multiprocessing.resource_tracker import main;main(6)\0"
+    (tmp_path / "proc/11/cmdline").write_bytes(code)
+    assert footprint.measure(10, tmp_path) == Footprint(16 * 1024, 170 * 1024)
+
+
 def test_a_server_of_one_process_is_its_own_worker(tmp_path):
     process(tmp_path, 10, 1, pss=30)
     assert footprint.measure(10, tmp_path) == Footprint(0, 30 * 1024)
