@@ -21,7 +21,7 @@ from pathlib import Path
 from espalier.lab.commands import install_command, missing_tools
 from espalier.lab.image import ensure_image
 from espalier.lab.machines import LABEL, digest, limits
-from espalier.lab.process import LabError, as_root, podman, runtime_option
+from espalier.lab.process import DIRECTORY, LabError, as_root, podman, runtime_option
 from espalier.wiring.debian import RELEASES
 
 # No lab has such a name, nor a machine of one: theirs begin with `espalier-`.
@@ -140,6 +140,7 @@ def running(
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
+        cwd=DIRECTORY,
         start_new_session=True,
     )
     builder = Builder(container)

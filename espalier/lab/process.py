@@ -13,6 +13,10 @@ from typing import Any
 
 from espalier.inventory.site import SiteError
 
+# Where podman is started. When a container runs out of memory, conmon, which watches it, leaves a
+# file `oom` there: not in the project of whoever started the lab, whose release it would change.
+DIRECTORY = "/run"
+
 
 class LabError(SiteError):
     """A sentence for the person at the terminal."""
@@ -35,7 +39,7 @@ def as_root(command: Sequence[str]) -> list[str]:
 
 def podman(*arguments: str, check: bool = True) -> str:
     """Run podman as root, with the container runtime that this machine's cgroups need."""
-    return run(as_root(["podman", *runtime_option(), *arguments]), check=check)
+    return run(as_root(["podman", *runtime_option(), *arguments]), check=check, cwd=DIRECTORY)
 
 
 def runtime_option() -> list[str]:

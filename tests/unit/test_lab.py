@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from espalier.lab import image, machines
+from espalier.lab import image, machines, process
 from espalier.lab.inventory import Lab, Machine, parse_lab
 from espalier.lab.process import LabError
 
@@ -179,3 +179,19 @@ def test_machines_use_this_machine_s_registry_of_npm(
     assert image.npm_settings() == content
     monkeypatch.setattr(image.shutil, "which", lambda name: None)
     assert image.npm_settings() == ""
+
+
+def test_podman_leaves_nothing_in_the_project_of_whoever_starts_a_lab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "podman").write_text("#!/bin/sh\ntouch oom\n")
+    (tmp_path / "podman").chmod(0o755)
+    for name in ("project", "run"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.setattr(process, "as_root", list)
+    monkeypatch.setattr(process, "DIRECTORY", str(tmp_path / "run"))
+    monkeypatch.chdir(tmp_path / "project")
+    process.podman("run")
+    assert [path.name for path in tmp_path.glob("*/*")] == ["oom"]
+    assert not list(Path().iterdir())

@@ -118,15 +118,20 @@ def _named_in(tree: ProjectTree, pattern: re.Pattern[str]) -> Iterator[Candidate
             continue
         text = tree.read(path)[:_LARGEST]
         for match in _NAMED.finditer(text):
-            if tree.module(match[1]) and not _BUILDING.search(_line(text, match.start())):
+            if tree.module(match[1]) and not _is_build_step(text, match.start()):
                 yield Candidate(
                     match[1], f"{path} line {text.count(chr(10), 0, match.start()) + 1}"
                 )
 
 
-def _line(text: str, place: int) -> str:
-    """The line of a text around a place."""
-    return text[text.rfind("\n", 0, place) + 1 :].partition("\n")[0]
+def _is_build_step(text: str, place: int) -> bool:
+    """Whether a RUN of a Dockerfile, of one line or more, names settings to collect files alone."""
+    begin = text.rfind("\n", 0, place) + 1
+    while begin and text[:begin].endswith("\\\n"):
+        begin = text.rfind("\n", 0, begin - 1) + 1
+    instruction = re.match(r"(?:.*\\\n)*.*", text[begin:])
+    whole = instruction[0] if instruction else ""
+    return bool(re.match(r"\s*RUN\b", whole) and _BUILDING.search(whole))
 
 
 def _all(tree: ProjectTree) -> Iterator[Candidate]:

@@ -68,16 +68,29 @@ class ProjectTree:
         below = posixpath.relpath(path, self.root or ".")
         return re.sub(r"(/__init__)?\.py$", "", below).replace("/", ".")
 
+    @functools.cached_property
+    def own(self) -> set[str]:
+        """The project's own packages below `root` that are called as those of examples are."""
+        return {
+            name
+            for name in SECONDARY_DIRECTORIES
+            if "test" not in name
+            and self.module(f"{name}.settings")
+            and self.module(name)
+            and posixpath.join(self.root, name, "manage.py") not in self.paths
+        }
+
     def named(self, *names: str) -> list[str]:
         """Files with one of these names below `root`, nearest first, no tests and no examples."""
         prefix = f"{self.root}/" if self.root else ""
+        aside = SECONDARY_DIRECTORIES - self.own
         found = [
             path
             for path in self.paths
             if posixpath.basename(path) in names
             and path.startswith(prefix)
             and not is_foreign(path)
-            and not SECONDARY_DIRECTORIES & set(path[len(prefix) :].split("/"))
+            and not aside & set(path[len(prefix) :].split("/"))
         ]
         return sorted(found, key=nearest)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from espalier.project.detection.tree import ProjectTree
@@ -38,7 +38,7 @@ class Imports(Calls):
             return self.modules[path]
         module = self.modules[path] = Module(path, dotted)
         module.names["__name__"] = dotted
-        with self.inside(module):
+        with self.inside(module), suppress(RecursionError):
             self.block(self.statements(path))
         return module
 

@@ -133,7 +133,11 @@ def test_the_class_of_django_configurations(tmp_path):
     assert detected(tmp_path / "c", files, environment=given).configuration == ""
 
 
-def test_settings_that_only_collect_files_are_not_what_runs(tmp_path):
-    line = "RUN DJANGO_SETTINGS_MODULE=mysite.settings.production python manage.py collectstatic\n"
-    files = PACKAGE | {"manage.py": naming("base", MANAGE), "Dockerfile": line}
-    assert chosen(tmp_path, files)[0] == "base"
+@pytest.mark.parametrize("between", [" ", " \\\n  X=1 \\\n  "])
+def test_settings_that_only_collect_files_are_not_what_runs(tmp_path, between):
+    named = "DJANGO_SETTINGS_MODULE=mysite.settings.production"
+    line = f"{named}{between}python manage.py collectstatic\n"
+    files = PACKAGE | {"manage.py": naming("base", MANAGE), "Dockerfile": f"FROM x\nRUN {line}"}
+    assert chosen(tmp_path / "a", files)[0] == "base"
+    files |= {"Dockerfile": None, "entrypoint.sh": line.replace(" \\\n", " ")}
+    assert chosen(tmp_path / "b", files)[0] == "production"

@@ -86,6 +86,18 @@ def test_what_split_settings_includes_are_settings_too(tmp_path):
     assert found.application.value == "mysite.server:app"
 
 
+def test_a_project_that_is_called_demo_has_an_application(tmp_path):
+    demo = {path.replace("mysite", "demo"): text.replace("mysite", "demo")
+            for path, text in PLAIN.items()}  # fmt: skip
+    demo["demo/settings.py"] = "INSTALLED_APPS = []\n"
+    files = dict.fromkeys(PLAIN) | demo | {"sandbox/wsgi.py": WSGI}
+    found = detected(tmp_path, files)
+    assert (found.application.value, found.settings.value) == (
+        "demo.wsgi:application",
+        "demo.settings",
+    )
+
+
 def test_path_chooses_among_several(tmp_path):
     files = {"shop/manage.py": MANAGE.replace("mysite", "elsewhere")}
     assert detected(tmp_path / "a", files, path=".").workdir == Found("", "project.path")

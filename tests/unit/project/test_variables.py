@@ -130,6 +130,12 @@ def test_what_is_not_certainly_required(tmp_path, text):
     assert wanted(tmp_path, text).required == ()
 
 
+def test_an_expression_that_is_very_deep_ends_the_reading_of_its_module_alone(tmp_path):
+    files = {"mysite/deep.py": "X = " + " + ".join(["'a'"] * 700) + "\n"}
+    (one,) = wanted(tmp_path, 'from . import deep\nY = os.environ["A"]', files).required
+    assert one.name == "A"
+
+
 def test_other_modules_of_the_project_are_followed(tmp_path):
     files = {
         "mysite/base.py": 'from mysite import helpers\nA = helpers.need("A")\n',
