@@ -158,12 +158,16 @@ def grow(machine: Machine, slot: str) -> None:
     missing = int(machine.environment()[WORKERS]) - had
     with machine.progress.step("workers", f"start {missing} more workers of it"):
         file.unlink()  # from here on, it starts whole
-        since = int(time.time())
         if (added := add_workers(main_pid(unit), missing)) < missing:
             machine.progress.tell(f"{missing - added} did not start; `release restart` tries again")
         time.sleep(SETTLES)
-        if ran_out_of_memory(unit_log(unit, since)):
-            machine.progress.tell(
-                f"a process of {unit} was ended for want of memory; what helps: swap or a larger "
-                "machine"
-            )
+
+
+def tell_of_memory(machine: Machine, slot: str, since: int) -> None:
+    """Say so if a process of a slot was ended for want of memory since a moment (Unix seconds)."""
+    unit = machine.unit(slot)
+    if ran_out_of_memory(unit_log(unit, since)):
+        machine.progress.tell(
+            f"a process of {unit} was ended for want of memory; what helps: swap or a larger "
+            "machine"
+        )

@@ -79,7 +79,7 @@ def warm_up(machine: Machine, slot: str, release: Release, since: int) -> None:
     """Ask for the front page in every worker, so that no first request is slow.
 
     Raises ReleaseError if it is a server error: a release can be ready, and all its pages broken;
-    or if a worker was ended for want of memory, which leaves its requests without an answer.
+    or if a worker was ended for want of memory, which goes on as soon as it is live.
     """
     with ThreadPoolExecutor(WARM_REQUESTS) as pool:
         pages = pool.map(lambda _: ask(machine, slot, "/", timeout=30), range(WARM_REQUESTS))
@@ -87,11 +87,9 @@ def warm_up(machine: Machine, slot: str, release: Release, since: int) -> None:
     broken = [status for status in found if status >= 500]
     if broken or 0 in found:
         time.sleep(0.5)  # the journal is a moment behind
-        log = unit_log(machine.unit(slot), since)
-        if ran_out_of_memory(log):
-            raise ReleaseError(
-                "switch", f"{machine.unit(slot)} started{explain_start(log)[1]}", log
-            )
+    log = unit_log(machine.unit(slot), since)
+    if ran_out_of_memory(log):  # another worker may have answered in place of the one that ended
+        raise ReleaseError("switch", f"{machine.unit(slot)} started{explain_start(log)[1]}", log)
     if broken:
         if "Traceback" not in log:
             log = f"{log}\n{front_page_traceback(machine, release)}".strip()

@@ -16,7 +16,7 @@ from espalier_machine.release.on_error import rollback_on_error
 from espalier_machine.release.processes import finalize_processes
 from espalier_machine.release.record import Release
 from espalier_machine.release.result import done
-from espalier_machine.release.side_by_side import grow, write_size
+from espalier_machine.release.side_by_side import grow, tell_of_memory, write_size
 from espalier_machine.release.slots import (
     abandon_slot,
     idle_slot,
@@ -87,7 +87,7 @@ def finalize(machine: Machine) -> None:
     target = machine.slot_target(live) if live else None
     if live is None or target is None:
         return
-    old = idle_slot(live)
+    old, since = idle_slot(live), int(time.time())
     spare(machine.unit(live))
     with machine.progress.step("retire", f"retire the {old} slot"):
         if machine.current_target() != target:
@@ -101,6 +101,7 @@ def finalize(machine: Machine) -> None:
         # What neither runs nor starts after a reboot may be removed.
         (machine.slots / old).unlink(missing_ok=True)
     grow(machine, live)
+    tell_of_memory(machine, live, since)
     if release := machine.live():
         finalize_processes(machine, release)
 

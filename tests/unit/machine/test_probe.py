@@ -67,6 +67,17 @@ def test_front_page_that_is_a_server_error_is_refused(machine, monkeypatch, stat
     assert {path for path, _ in server.requests} == {"/"}
 
 
+def test_a_worker_that_was_ended_for_memory_is_noticed_though_others_answer(machine, monkeypatch):
+    log = "[ERROR] Worker (pid:7) was sent SIGKILL! Perhaps out of memory?"
+    monkeypatch.setattr(slots, "unit_log", lambda unit, since: log)
+    server = serve(machine.socket("blue"), {}, 200)
+    try:
+        with pytest.raises(ReleaseError, match="one of its processes was ended for want of memory"):
+            warm_up(machine, "blue", Release(machine.releases / "r1", {}), 0)
+    finally:
+        server.close()
+
+
 def test_cause_of_a_broken_front_page_is_told_where_the_log_keeps_it_back(machine, monkeypatch):
     monkeypatch.setattr(slots, "unit_log", lambda unit, since: "ERROR Internal Server Error: /")
     one = Release(machine.releases / "r1", {"workdir": "code"})

@@ -180,6 +180,17 @@ def test_a_release_starts_small_and_grows_when_it_is_alone(
     assert not list(tmp_path.glob("*.service.env"))
 
 
+def test_a_worker_that_ends_for_memory_after_the_switch_is_told(
+    machine, tmp_path, capsys, monkeypatch
+):
+    log = "[ERROR] Worker (pid:7) was sent SIGKILL! Perhaps out of memory?"
+    asked = []
+    monkeypatch.setattr(side_by_side, "unit_log", lambda unit, since: asked.append(unit) or log)
+    status, result = deploy(capsys, tmp_path, "r1", "1" * 16)
+    assert (status, asked) == (0, [machine.unit("blue")])
+    assert "was ended for want of memory; what helps" in result["told"][0]
+
+
 def test_a_refused_release_is_neither_built_nor_started(
     machine, small, tmp_path, capsys, monkeypatch
 ):

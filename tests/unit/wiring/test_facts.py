@@ -13,7 +13,6 @@ def test_older_debian_has_older_services() -> None:
     assert debian("bookworm") == {
         "version": 12,
         "python": "3.11",
-        "node": "18.20.4",
         "postgresql": 15,
         "pgbouncer_prepared_statements": 0,
         "nginx_http2_directive": False,
