@@ -9,7 +9,7 @@ import base64
 import io
 import json
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ def build_wheels(
     container: str,
     project: str,
     platform: str,
+    packages: Sequence[str],
     archive: Path,
     wheels: Path,
     configuration: Callable[[], list[str]],
@@ -43,6 +44,7 @@ def build_wheels(
         container: the name of the lab machine's.
         project: its name.
         platform: of the site's machines, as they tell it.
+        packages: of Debian, which the project names.
         archive: what is to be released, here.
         wheels: where those that were built are put here, if there are any.
         configuration: runs `pack_command` on a machine of the site; gives its lines.
@@ -63,7 +65,9 @@ def build_wheels(
         here, there, made = f"{WORK}/release.pyz", f"{WORK}/{archive.name}", f"{WORK}/wheels.tar"
         lab.write(here, program("release").content)
         lab.write(there, archive.read_bytes())
-        arguments = release_command(project, ["--only-here", "build-wheels", there, made])[1:]
+        named = [f"--package={name}" for name in packages]
+        command = ["--only-here", "build-wheels", *named, there, made]
+        arguments = release_command(project, command)[1:]
         done = lab.run(["/usr/bin/python3", "-I", "-S", here, *arguments])
         lines = [out.decode(errors="replace").splitlines() for out in (done.stdout, done.stderr)]
         data = read_answer(LAB, *lines)

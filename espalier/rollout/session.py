@@ -133,6 +133,7 @@ class Session:
             archive=Path(shutil.copy(archive.path, folder)) if archive else None,
             wheels=folder / "wheels.tar",
             lab=container_name(self.site.name, self.site.inventory),
+            packages=tuple(self.site.project.get("packages") or ()),
             by=self.request.by or current_user(),
             accept=self.request.accept,
             tokens=tokens,

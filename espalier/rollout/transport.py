@@ -51,6 +51,7 @@ class Transport:
         archive: what is to be built, here; None for a rollback.
         wheels: where those that one machine has built for the others are kept here.
         lab: the name of the container that builds here for the site.
+        packages: of Debian, which the project names.
         by: who releases.
         accept: migrations that are unsafe and wanted all the same.
         tokens: of the site's lock, by machine.
@@ -65,6 +66,7 @@ class Transport:
     archive: Path | None = None
     wheels: Path | None = None
     lab: str = ""
+    packages: Sequence[str] = ()
     by: str = ""
     accept: Sequence[str] = ()
     tokens: Mapping[str, str] = field(default_factory=dict)
@@ -170,6 +172,7 @@ class Transport:
             self.lab,
             self.project,
             task.platform,
+            self.packages,
             self.archive,
             self.wheels,
             lambda: self.run(task.like, pack_command(self.project), why),

@@ -66,6 +66,8 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
                 sub.add_argument("id", metavar="ID")
             else:
                 sub.add_argument("archive", type=Path, metavar="ARCHIVE")
+                text = "a Debian package that is installed before, as the site's machines have it"
+                sub.add_argument("--package", action="append", default=[], help=text)
             sub.add_argument("file", type=Path, metavar="FILE")
         elif operand == "WORDS":
             sub.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND …")

@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from espalier_machine.release import wheels
+from espalier_machine.release import native, wheels
 from espalier_machine.release.errors import ReleaseError
 
 from .fakes import archive, deploy, run_json
@@ -49,6 +49,19 @@ def test_wheels_are_built_without_a_release(machine, capsys, tmp_path):
     assert run_json(capsys, "build-wheels", str(packed), str(file))[1]["wheels"] == [BUILT]
     with tarfile.open(file) as tar:
         assert tar.getnames() == [BUILT]
+
+
+def test_packages_that_the_project_names_are_there_before(machine, capsys, tmp_path, monkeypatch):
+    asked = []
+
+    def install(machine, wanted, why=""):
+        asked.append((list(wanted), list(machine.venvs.iterdir())))
+
+    monkeypatch.setattr(native, "install", install)
+    packed = archive(tmp_path / "one.tar.gz", "1111111111111111")
+    given = ("--package", "libfruit-dev", "--package=gettext", str(packed), str(tmp_path / "w.tar"))
+    assert run_json(capsys, "build-wheels", *given)[0] == 0
+    assert asked[0] == (["libfruit-dev", "gettext"], [])
 
 
 def test_wheels_of_a_live_release_are_no_leftovers(machine, capsys, tmp_path):

@@ -210,7 +210,7 @@ def in_lab(
     )
     transport.archive, transport.wheels = tmp_path / "shop-1234.tar.gz", tmp_path / "wheels.tar"
     transport.archive.write_text("archive")
-    transport.lab = "shop-12345678"
+    transport.lab, transport.packages = "shop-12345678", ("libfruit-dev", "gettext")
 
     def made(answer: str) -> Lab:
         machine = Lab(tmp_path / "lab", answer)
@@ -242,7 +242,8 @@ def test_a_lab_machine_builds_with_a_machine_s_configuration(
     uv = machine.folder / str(tmp_path / "opt-uv")[1:]
     assert (uv.read_text(), uv.stat().st_mode & 0o777) == ("uv", 0o755)
     (typed,) = machine.typed
-    assert "--project shop --only-here build-wheels /run/espalier/shop-1234.tar.gz " in typed
+    options = "--only-here build-wheels --package=libfruit-dev --package=gettext"
+    assert f"--project shop {options} /run/espalier/shop-1234.tar.gz " in typed
     assert "s3cret" not in typed
     (tmp_path / "opt-uv").unlink()
     assert not transport.perform(TASK).failed, "uv is fetched, though it is there"
