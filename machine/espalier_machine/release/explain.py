@@ -52,9 +52,13 @@ def explain_build(output: str) -> str:
             f"{what} could not be compiled: {lacks} is missing; add the Debian package that has it "
             "under `packages:` in project.yml."
         )
+    # uv indents what a build has printed.
+    errors = re.findall(r"(?m)^\s+((?:\w+\.)*\w*(?:Error|Exception): .+)$", output)
+    cause = f" ({errors[-1]})" if errors else ""
     return (
-        f"{what} could not be compiled, see below; a version with a wheel for this machine's "
-        "Python helps, as a newer one often has, or what it needs under `packages:` in project.yml."
+        f"{what} could not be compiled{cause}, see below; a version with a wheel for this "
+        "machine's Python helps, as a newer one often has, another Python (`python:`), or what it "
+        "needs under `packages:` in project.yml."
     )
 
 

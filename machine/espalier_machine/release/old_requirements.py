@@ -1,7 +1,7 @@
 """Requirements that are older than what this machine has: another attempt to install them.
 
-- What a package's author did not pin to build with, uv takes at its newest; and setuptools has
-  dropped what many old packages import: `pkg_resources`, `convert_path`, `use_2to3`.
+- What a package's author did not pin to build with, uv takes at its newest; and setuptools and
+  Cython have dropped what many old packages use: `pkg_resources`, `convert_path`, `use_2to3`.
 - psycopg-binary is wheels and nothing else, of the Pythons that there were when it was made.
   psycopg-c is the same code, of the same version, to be compiled.
 """
@@ -13,13 +13,16 @@ from dataclasses import dataclass, field
 
 from espalier_machine.release.machine import Machine
 
-# What a build prints that asks setuptools for what it has no more.
-ASKED = re.compile(
-    r"No module named 'pkg_resources'|cannot import name '\w+' from 'setuptools"
-    r"|module 'setuptools[\w.]*' has no attribute|use_2to3 is invalid"
-)
-# The last line of versions with all of these but use_2to3, and with Python 3.12 and later.
-CONSTRAINT = "setuptools<70\n"
+# What a build prints that asks a tool for what it has no more -> the last versions that have it.
+ASKED = {
+    # All of these but use_2to3, and with Python 3.12 and later.
+    "setuptools<70": re.compile(
+        r"No module named 'pkg_resources'|cannot import name '\w+' from 'setuptools"
+        r"|module 'setuptools[\w.]*' has no attribute|use_2to3 is invalid"
+    ),
+    # Of PyYAML before 6.0.1.
+    "cython<3": re.compile(r"\bcython_sources\b"),
+}
 # uv's words (crates/uv-resolver/src/pubgrub/report.rs of its source).
 NO_WHEEL = re.compile(r"psycopg-binary==(\d[\w.]*) has no wheels? with a matching")
 OVERRIDE = "psycopg-binary ; python_version < '3'\n"  # so: never
@@ -32,18 +35,23 @@ class Workarounds:
     Attributes:
         machine: where it is installed.
         variables: of uv's environment.
+        constraints: of what requirements are built with.
         requirements: more of them.
     """
 
     machine: Machine
     variables: dict[str, str] = field(default_factory=dict)
+    constraints: list[str] = field(default_factory=list)
     requirements: list[str] = field(default_factory=list)
 
     def find(self, output: str) -> bool:
         """Add what helps against a failure; returns whether there is something new to try."""
-        if ASKED.search(output) and "UV_BUILD_CONSTRAINT" not in self.variables:
-            self._point("UV_BUILD_CONSTRAINT", "build-constraints.txt", CONSTRAINT)
-            self.machine.progress.note("built with an older setuptools, as a requirement asks")
+        asked = {older for older, pattern in ASKED.items() if pattern.search(output)}
+        if fresh := sorted(asked.difference(self.constraints)):
+            self.constraints += fresh
+            text = "".join(f"{one}\n" for one in self.constraints)
+            self._point("UV_BUILD_CONSTRAINT", "build-constraints.txt", text)
+            self.machine.progress.note(f"built with {', '.join(fresh)}, as a requirement asks")
             return True
         if (found := NO_WHEEL.search(output)) and "UV_OVERRIDE" not in self.variables:
             self._point("UV_OVERRIDE", "overrides.txt", OVERRIDE)

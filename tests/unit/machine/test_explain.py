@@ -34,6 +34,11 @@ from espalier_machine.release.unwritable import write_hint
             "Failed to build `old==1`\nerror: command '/usr/bin/gcc' failed with exit code 1",
             "a version with a wheel for this machine's Python helps",
         ),
+        (
+            "Failed to build `pillow==10.2.0`\n  [stderr]\n      Traceback (most recent call last):\n"
+            "      KeyError: '__version__'\n\n      hint: This usually indicates a problem",
+            "pillow==10.2.0 has no wheel that fits here, and could not be compiled (KeyError: '__ve",
+        ),
         ("error: No space left on device (os error 28)", "is full"),
         ("error: Failed to fetch: https://x/", "cannot be reached"),
     ],
