@@ -35,7 +35,7 @@ from espalier_machine.release.unwritable import write_hint
             "a version with a wheel for this machine's Python helps",
         ),
         (
-            "Failed to build `pillow==10.2.0`\n  [stderr]\n      Traceback (most recent call last)\n"
+            "Failed to build `pillow==10.2.0`\n  [stderr]\n      Traceback (most recent)\n"
             "      KeyError: '__version__'\n\n      hint: This usually indicates a problem",
             "pillow==10.2.0 has no wheel that fits here, and could not be compiled (KeyError: '__",
         ),
