@@ -15,11 +15,13 @@ from typing import Any
 
 from espalier_machine.common.excerpt import error_line
 from espalier_machine.common.text import last_line
-from espalier_machine.release.disk import disk_full
+from espalier_machine.release import memory
+from espalier_machine.release.disk import MEGABYTE, disk_full
 from espalier_machine.release.errors import ReleaseError
 from espalier_machine.release.machine import Machine
 from espalier_machine.release.native import install
 from espalier_machine.release.record import Release
+from espalier_machine.release.scope import Bound
 
 MODULES = "node_modules"
 NODE = re.compile(r"\b(npm|npx|node|yarn|pnpm)\b")
@@ -102,6 +104,7 @@ def build_environment(machine: Machine, release: Release) -> dict[str, str]:
     """What the commands see: the site's environment, the virtual environment, caches that stay."""
     env = machine.environment(release)
     cache = str(machine.cache)
+    spare = Bound.of(memory.read()).memory
     return {
         "npm_config_cache": f"{cache}/npm",
         "npm_config_store_dir": f"{cache}/pnpm",
@@ -111,6 +114,8 @@ def build_environment(machine: Machine, release: Release) -> dict[str, str]:
         "npm_config_audit": "false",
         "npm_config_fund": "false",
         "npm_config_update_notifier": "false",
+        # Of itself node takes half of what it may have, at most.
+        "NODE_OPTIONS": f"--max-old-space-size={spare * 3 // 4 // MEGABYTE}",
         "YARN_CACHE_FOLDER": f"{cache}/yarn",
         "YARN_GLOBAL_FOLDER": f"{cache}/yarn-berry",
         "XDG_CACHE_HOME": cache,
@@ -127,6 +132,11 @@ def explain_build(output: str, command: str, detected: bool, root: Path) -> str:
     cause = _cause(output)
     if UNREACHABLE.search(output):
         cause = f"npm's registry cannot be reached from this machine ({cause})"
+    if "JavaScript heap out of memory" in output:
+        return (
+            f"the build `{command}` needs more memory than can be spared here. What helps: swap, a "
+            "larger machine, or to keep what it makes in git and write `build: []` in project.yml"
+        )
     if "msgfmt" in output:
         cause += " (write `packages: [gettext]` in project.yml)"
     hint = ""

@@ -68,6 +68,17 @@ def test_a_node_that_debian_has_not_is_npms(machine, tmp_path, capsys, monkeypat
     assert by == ("npx --package=node@>=22 " if fits == "false" else "")
 
 
+def test_node_may_take_most_of_what_the_build_may_have(machine, tmp_path, capsys):
+    command = 'mkdir -p static && printf "%s" "$NODE_OPTIONS" > static/options.txt'
+    status, told = deploy(capsys, tmp_path, "r1", "1" * 16, build=built(command))
+    assert status == 0, told
+    option, size = (machine.static / "options.txt").read_text().split("=")
+    assert option == "--max-old-space-size"
+    assert int(size) > 0
+    sentence = explain_build("FATAL ERROR: JavaScript heap out of memory", "x", True, Path("/"))
+    assert "needs more memory than can be spared here" in sentence
+
+
 def test_a_package_that_wants_a_newer_node_says_what_to_write():
     output = 'error vue-i18n@11.4.6: The engine "node" is incompatible with this module. '
     output += 'Expected version ">= 22". Got "20.19.2"'
