@@ -10,7 +10,7 @@ from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from espalier.project.detection.locks import read_toml
+from espalier.project.detection.locks import EXPORTED, read_toml
 from espalier.project.detection.requirements import above, setup_cfg
 from espalier.project.detection.tree import Found, ProjectTree, nearest
 from espalier.project.errors import ProjectError
@@ -66,7 +66,7 @@ def find_python(project: Project, tree: ProjectTree, requirements: str, kind: st
     inside = tuple(version for version in SUPPORTED if _fits(version, ranges))
     if project.python:
         if requires and project.python not in inside:
-            if kind == "requirements":  # nobody checks it
+            if kind in ("requirements", *EXPORTED):  # nobody checks it
                 against = f"{requires.where} requires {requires.value}"
                 return Pythons(
                     project.python, remark=f"{project.python} is tried, though {against}"

@@ -101,6 +101,10 @@ def test_stated_against_what_nobody_compares(tmp_path):
         "note         Python 3.13 is tried, though pyproject.toml requires ==3.14.*" in found.notes
     )
     assert found.python.stated == "3.13"
+    # What the tool of a lock file writes is a requirements file, too.
+    poetry = {"poetry.lock": LOCK, "pyproject.toml": POETRY.format("^3.14")}
+    found = detected(tmp_path / "b", poetry | {"requirements.txt": None}, python="3.13")
+    assert found.python.stated == "3.13"
 
 
 def test_no_python_that_the_kit_runs_on(tmp_path):
