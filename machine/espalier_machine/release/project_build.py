@@ -97,7 +97,9 @@ def with_node(machine: Machine, engines: str, env: Mapping[str, str]) -> list[st
     if machine.run(argv, "build", last_line, env, machine.root).strip() != "false":
         return []
     machine.progress.note(f"with a node of npm's, as Debian's is not {engines}")
-    return ["npx", "--yes", f"--package=node@{engines}", "--"]
+    # An npx in the command would take the option from its environment.
+    apart = ["env", "--unset=npm_config_package"]
+    return ["npx", "--yes", f"--package=node@{engines}", "--", *apart]
 
 
 def build_environment(machine: Machine, release: Release) -> dict[str, str]:

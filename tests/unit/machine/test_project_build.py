@@ -54,13 +54,14 @@ def test_a_node_that_debian_has_not_is_npms(machine, tmp_path, capsys, monkeypat
     # Stand for node, which says whether it is what is asked for, and for npx.
     (programs / "node").write_text(f"#!/bin/sh\n[ \"$3\" = '>=22' ] && echo {fits}\n")
     (programs / "npx").write_text(
-        '#!/bin/sh\n[ "$*" ] && BY="npx $2 "; export BY; shift 3; exec "$@"\n'
+        '#!/bin/sh\nBY="npx $2 " npm_config_package=x; export BY npm_config_package\n'
+        'shift 3; exec "$@"\n'
     )
     for name in ("node", "npx"):
         (programs / name).chmod(0o755)
     (machine.config.environment_file).write_text(f'PATH="{programs}:/usr/bin:/bin"\n')
     monkeypatch.setattr(project_build, "require_node", lambda machine, build: None)
-    command = 'mkdir -p static && printf "%s" "$BY" > static/by.txt'
+    command = 'mkdir -p static && printf "%s" "$BY$npm_config_package" > static/by.txt'
     build = built(command, node=True, engines=">=22")
     status, told = deploy(capsys, tmp_path, "r1", "1" * 16, build=build)
     assert status == 0, told
