@@ -118,6 +118,8 @@ def build_environment(machine: Machine, release: Release) -> dict[str, str]:
         "npm_config_update_notifier": "false",
         # Of itself node takes half of what it may have, at most.
         "NODE_OPTIONS": f"--max-old-space-size={spare * 3 // 4 // MEGABYTE}",
+        # Debian's node trusts what the machine trusts; another one has authorities of its own.
+        "NODE_EXTRA_CA_CERTS": "/etc/ssl/certs/ca-certificates.crt",
         "YARN_CACHE_FOLDER": f"{cache}/yarn",
         "YARN_GLOBAL_FOLDER": f"{cache}/yarn-berry",
         "XDG_CACHE_HOME": cache,
