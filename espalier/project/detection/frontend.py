@@ -10,12 +10,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
-from espalier.project.detection.tree import (
-    SECONDARY_DIRECTORIES,
-    ProjectTree,
-    is_foreign,
-    nearest,
-)
+from espalier.project.detection.tree import ProjectTree
 from espalier.project.errors import ProjectError
 from espalier.project.schema import Project
 from espalier.project.words import note
@@ -88,13 +83,9 @@ def _packages(tree: ProjectTree) -> Iterator[tuple[str, dict[str, Any]]]:
         if package := _with_build(tree, folder):
             yield folder, package
             return
-    for path in sorted(tree.paths, key=nearest):
-        folder, name = posixpath.split(path)
-        if name != "package.json" or folder in main or is_foreign(path):
-            continue
-        if SECONDARY_DIRECTORIES.isdisjoint(folder.split("/")) and (
-            package := _with_build(tree, folder)
-        ):
+    for path in dataclasses.replace(tree, root="").named("package.json"):
+        folder = posixpath.dirname(path)
+        if folder not in main and (package := _with_build(tree, folder)):
             yield folder, package
 
 
