@@ -62,6 +62,8 @@ def build_project(machine: Machine, release: Release) -> list[Path]:
     Raises ReleaseError with the sentence for the command that failed.
     """
     build = release.record.get("build", {})
+    if not build:
+        return []
     before = set(modules(release.path / "code"))
     env = build_environment(machine, release)
     node = with_node(machine, build.get("engines", ""), env) if build.get("node") else []
@@ -75,7 +77,7 @@ def build_project(machine: Machine, release: Release) -> list[Path]:
             out = machine.run(argv, "build", explain, env, release.workdir)
             if out.strip():
                 machine.progress.note(last_line(out))
-    if not build or runs_node(release.record):
+    if runs_node(release.record):
         return []
     return [path for path in modules(release.path / "code") if path not in before]
 
@@ -133,14 +135,14 @@ def explain_build(output: str, command: str, detected: bool, root: Path) -> str:
     """What to change when a command of the build failed, told from its output."""
     if "ENOSPC" in output or "no space left on device" in output.lower():
         return disk_full(root)
-    cause = _cause(output)
-    if UNREACHABLE.search(output):
-        cause = f"npm's registry cannot be reached from this machine ({cause})"
     if "JavaScript heap out of memory" in output:
         return (
             f"the build `{command}` needs more memory than can be spared here. What helps: swap, a "
             "larger machine, or to keep what it makes in git and write `build: []` in project.yml"
         )
+    cause = _cause(output)
+    if UNREACHABLE.search(output):
+        cause = f"npm's registry cannot be reached from this machine ({cause})"
     if "msgfmt" in output:
         cause += " (write `packages: [gettext]` in project.yml)"
     hint = ""
