@@ -98,6 +98,12 @@ def hostvars(inventory_path: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
+def declared(hostvars: dict[str, Any]) -> dict[str, Any]:
+    """What project.yml says."""
+    return next(iter(hostvars.values()))["project"]
+
+
+@pytest.fixture(scope="session")
 def topology(hostvars: dict[str, Any]) -> dict[str, Any]:
     """The computed map: which service on which machine, who talks to whom."""
     return next(iter(hostvars.values()))["topology"]
