@@ -14,26 +14,21 @@ from __future__ import annotations
 
 import argparse
 import io
-import json
 import shutil
 import subprocess
 import sys
 import tarfile
-import time
 import zipfile
+from functools import partial
 from pathlib import Path
 
-from espalier.environment import plain_environment
+from steps import PROJECT, ROOT, espalier, live, run
+
 from espalier.lab.builder import container_name
 from espalier.lab.process import as_root, podman, runtime_option
-from espalier.load.site import read_site
-from espalier.load.visitors import MAX_REQUESTS, MAX_SECONDS, Load
 
-ROOT = Path(__file__).resolve().parents[2]
-PROJECT = ROOT / ".lab/small/mysite"
 VENDOR = PROJECT / "vendor"
 REFUSED = "it needs more memory than can be spared here: it was ended at"
-VISITORS, PAUSE = 3, 0.1  # seconds between a visitor's requests
 
 # A package that takes 2 GiB to be built, 16 MiB at a time.
 PYPROJECT = """\
@@ -72,26 +67,6 @@ def make_wheel() -> None:
         for name, text in zip(names, ("", METADATA, WHEEL), strict=True):
             file.writestr(name, text)
         file.writestr("hungry-1.0.dist-info/RECORD", record)
-
-
-def espalier(inventory: Path, command: str, *arguments: str) -> tuple[int, str]:
-    """Run a command of the kit, with low priority: it would run on another machine."""
-    program = str(Path(sys.executable).with_name("espalier"))
-    done = subprocess.run(
-        ["nice", program, command, "-i", str(inventory), *arguments],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=None if "--json" in arguments else subprocess.STDOUT,
-        text=True,
-        env=plain_environment(),
-    )
-    return done.returncode, done.stdout
-
-
-def live(inventory: Path) -> tuple[str, bool]:
-    """The identity of what is live, and whether it is healthy."""
-    state = json.loads(espalier(inventory, "status", "--json")[1])["vps1"]["live"]
-    return state["identity"], state["healthy"]
 
 
 def with_lab(inventory: Path) -> Path:
@@ -173,41 +148,32 @@ def main() -> int:
     shutil.rmtree(VENDOR, ignore_errors=True)
     VENDOR.mkdir()
     make_sdist()
-    own = "".join(line for line in file.open() if "hungry" not in line and "psycopg" not in line)
-    own = own.replace("--find-links vendor\n", "")
+    added = ("hungry", "psycopg", "iniconfig", "--find-links")  # by a run before
+    own = "".join(line for line in file.open() if not line.startswith(added))
     hungry = own + "--find-links vendor\nhungry\n"
-    good, lab, wheels = True, with_lab(inventory), dict[str, float]()
-    with Load(
-        read_site(inventory), VISITORS, None, MAX_SECONDS, MAX_REQUESTS, PAUSE, paths=["/"]
-    ) as load:
-        for what, requirements, ends, prepare in (
-            ("a build that never fits", hungry, (False,), make_sdist),
-            ("what it needs as a wheel", hungry, (True,), make_wheel),
-            ("psycopg[c], built in the lab", hungry + "psycopg[c]\n", (), lambda: None),
-            ("psycopg[c] again", hungry + "psycopg[c]\niniconfig\n", (), lambda: None),
-            # Of another version, as no wheel is kept of it.
-            ("psycopg[c], built here", hungry + "psycopg[c]<3.3\n", (True, False), lambda: None),
-        ):
-            mark, began = load.mark(), time.monotonic()
-            prepare()
-            if ends:
-                wrong = release(inventory, requirements, ends)
-            else:
-                wrong = in_lab(lab, requirements, wheels)
-            report = load.report(mark)
-            wrong = wrong or (f"{report['failed']} requests failed" if report["failed"] else "")
-            wrong = wrong or ("" if report["sent"] else "no request was sent")
-            print(
-                f"small: {what}: {time.monotonic() - began:.0f} s, sent {report['sent']}, "
-                f"failed {report['failed']}, slowest {report['slowest']:.2f} s"
-                f"{f'; WRONG: {wrong}' if wrong else ''}",
-                flush=True,
-            )
-            for failure in report["failures"]:
-                print(f"  after {failure['after']} s: {failure['what']}")
-            good &= not wrong
+    lab, wheels = with_lab(inventory), dict[str, float]()
+
+    def with_a_wheel() -> str:
+        make_wheel()
+        return release(inventory, hungry, (True,))
+
+    c = "psycopg[c]"
+    with_c = partial(in_lab, lab, hungry + f"{c}\n", wheels)
+    again = partial(in_lab, lab, hungry + f"{c}\niniconfig\n", wheels)
+    # Of another version, as no wheel is kept of it.
+    here = partial(release, inventory, hungry + f"{c}<3.3\n", (True, False))
+    status = run(
+        inventory,
+        (
+            ("a build that never fits", partial(release, inventory, hungry, (False,))),
+            ("what it needs as a wheel", with_a_wheel),
+            (f"{c}, built in the lab", with_c),
+            (f"{c} again", again),
+            (f"{c}, built here", here),
+        ),
+    )
     podman("rm", "--force", "--ignore", builder_of(lab))
-    return 0 if good else 1
+    return status
 
 
 if __name__ == "__main__":
