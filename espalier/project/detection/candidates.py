@@ -159,4 +159,7 @@ def _package(module: str) -> str:
 
 def _once(candidates: Iterable[Candidate]) -> list[Candidate]:
     """Each module once, with the first that names it."""
-    return list({one.module: one for one in reversed(list(candidates))}.values())[::-1]
+    found: dict[str, Candidate] = {}
+    for one in candidates:
+        found.setdefault(one.module, one)
+    return list(found.values())

@@ -89,7 +89,7 @@ def detect(
     configuration = find_configuration(project, tree)
     settings = Found(candidates[0].module, candidates[0].where or candidates[0].guess)
     groups = find_groups(project, tree, requirements.value, kind)
-    indexes = find_indexes(project, tree, requirements.value, kind)
+    indexes = find_indexes(project, tree, requirements.value, kind, groups.names)
     python = find_python(project, tree, requirements.value, kind)
     application, interface = find_application(project, tree, settings.value, requirements.value)
     server = find_server(project, tree, settings.value, requirements.value, interface)

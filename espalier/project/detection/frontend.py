@@ -15,10 +15,13 @@ from espalier.project.errors import ProjectError
 from espalier.project.schema import Project
 from espalier.project.words import note
 
-NODE = re.compile(r"\b(npm|npx|node|yarn|pnpm)\b")
+NODE = re.compile(r"\b(npm|npx|node|yarn|pnpm|bun)\b")
 # What no package.json has named: the newest that works with the lock file's form.
 YARN_1, YARN_4 = "1.22.22", "4"
-PNPM = {"9": "9", "6": "8", "5": "7"}
+PNPM, BUN = {"9": "9", "6": "8", "5": "7"}, "1"
+LOCKS = ("pnpm-lock.yaml", "yarn.lock", "bun.lock", "package-lock.json", "npm-shrinkwrap.json")
+# Where packages of others are kept to be served; one that was published never has a lock file.
+SERVED = {"static", "staticfiles", "vendor"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +88,14 @@ def _packages(tree: ProjectTree) -> Iterator[tuple[str, dict[str, Any]]]:
             return
     for path in dataclasses.replace(tree, root="").named("package.json"):
         folder = posixpath.dirname(path)
-        if folder not in main and (package := _with_build(tree, folder)):
+        if folder in main or (SERVED & {*folder.split("/")} and not _is_locked(tree, folder)):
+            continue
+        if package := _with_build(tree, folder):
             yield folder, package
+
+
+def _is_locked(tree: ProjectTree, folder: str) -> bool:
+    return any(posixpath.join(folder, name) in tree.paths for name in LOCKS)
 
 
 def _with_build(tree: ProjectTree, folder: str) -> dict[str, Any]:
@@ -114,7 +123,7 @@ def _text(table: Any, key: str) -> str:
 def _command(tree: ProjectTree, folder: str) -> str:
     """Install what the lock file says, with its manager, and run the build script."""
     package = json.loads(tree.read(_package(folder)))
-    named = re.match(r"(yarn|pnpm)@(\d[\w.-]*)", _text(package, "packageManager"))
+    named = re.match(r"(yarn|pnpm|bun)@(\d[\w.-]*)", _text(package, "packageManager"))
     version = {named[1]: named[2]} if named else {}
 
     def lock(name: str) -> str:
@@ -132,6 +141,9 @@ def _command(tree: ProjectTree, folder: str) -> str:
         else:
             tool = f"npx --yes yarn@{version.get('yarn') or YARN_1}"
             commands = f"{tool} install --frozen-lockfile && {tool} run build"
+    elif lock("bun.lock"):
+        tool = f"npx --yes bun@{version.get('bun') or BUN}"
+        commands = f"{tool} install --frozen-lockfile && {tool} run build"
     elif lock("package-lock.json") or lock("npm-shrinkwrap.json"):
         commands = "npm ci && npm run build"
     else:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from espalier.project.detection.locks import pipfile_lock, read_toml
-from espalier.project.detection.requirements import setup_cfg
+from espalier.project.detection.requirements import groups_with_django, setup_cfg
 from espalier.project.detection.tree import ProjectTree
 from espalier.project.errors import ProjectError
 from espalier.project.schema import Project
@@ -45,9 +45,11 @@ def find_groups(project: Project, tree: ProjectTree, path: str, kind: str) -> Gr
         ProjectError: for a name that the project does not have.
     """
     known = _known(tree, path, kind)
+    alone = groups_with_django(read_toml(tree, path)) if kind == "pyproject" else []
     start = f"{tree.where}: project.groups:"
     if project.groups is None:
-        wanted: Iterable[str] = [name for name in known.names if _same(name) in PRODUCTION]
+        wanted: Iterable[str] = alone[:1]
+        wanted = [*wanted, *(name for name in known.names if _same(name) in PRODUCTION)]
     else:
         wanted = project.groups
     if not known.names and project.groups and posixpath.basename(path) != "setup.py":
@@ -114,5 +116,7 @@ def _same(name: str) -> str:
 def group_notes(groups: Groups, project: Project) -> Iterator[str]:
     """Which groups are installed, to show before they are."""
     if groups.names:
-        where = "project.groups" if project.groups else "they are there for production"
+        found = all(_same(name) in PRODUCTION for name in groups.names)
+        why = "they are there for production" if found else "nothing else has Django"
+        where = "project.groups" if project.groups else why
         yield note("groups", ", ".join(groups.names), where)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import collections
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from typing import Any
 
 from espalier.project.detection.locks import manifest_of, pipfile_lock, read_toml
 from espalier.project.detection.tree import ProjectTree
@@ -24,7 +25,9 @@ class Indexes:
     notes: tuple[str, ...] = ()
 
 
-def find_indexes(project: Project, tree: ProjectTree, path: str, kind: str) -> Indexes:
+def find_indexes(
+    project: Project, tree: ProjectTree, path: str, kind: str, groups: Collection[str]
+) -> Indexes:
     """The indexes that have what the usual one lacks, without the logins in their addresses.
 
     One that the whole lock was made from is a mirror in all likelihood: it stands in the place of
@@ -35,10 +38,11 @@ def find_indexes(project: Project, tree: ProjectTree, path: str, kind: str) -> I
         tree: the project's files.
         path: the file of the requirements.
         kind: its kind, from `find_requirements`.
+        groups: names of groups and extras that are installed too.
     """
     counts = collections.Counter(
         USUAL if _USUAL.match(url) else without_password(url).rstrip("/")
-        for url in _named(tree, path, kind)
+        for url in _named(tree, path, kind, groups)
     )
     if not counts:
         return Indexes()
@@ -60,12 +64,10 @@ def find_indexes(project: Project, tree: ProjectTree, path: str, kind: str) -> I
     return Indexes(tuple(asked), tuple(notes))
 
 
-def _named(tree: ProjectTree, path: str, kind: str) -> Iterator[str]:
+def _named(tree: ProjectTree, path: str, kind: str, groups: Collection[str]) -> Iterator[str]:
     """The address of the index of each package, as far as the lock tells."""
     if kind == "uv.lock":
-        sources = [
-            package.get("source", {}) for package in read_toml(tree, path).get("package", ())
-        ]
+        sources = (one.get("source", {}) for one in _installed(tree, path, groups))
         yield from (one["registry"] for one in sources if "registry" in one)
     elif kind == "poetry.lock":
         for package in read_toml(tree, path).get("package", ()):
@@ -83,3 +85,31 @@ def _named(tree: ProjectTree, path: str, kind: str) -> Iterator[str]:
         known = {"pypi": USUAL}
         known.update((one.get("name", ""), one.get("url", "")) for one in tool.get("source", ()))
         yield from known.values()
+
+
+def _installed(tree: ProjectTree, path: str, groups: Collection[str]) -> list[dict[str, Any]]:
+    """The packages of a uv.lock that the project and the named groups come to; else all."""
+    packages = read_toml(tree, path).get("package", ())
+    by_name = collections.defaultdict(list)
+    for one in packages:
+        by_name[one["name"]].append(one)
+    here = [one for one in packages if "." in one.get("source", {}).values()]
+    waiting = [(one["name"], part) for one in here for part in ("", *groups)]
+    seen = set[tuple[str, str]]()
+    while waiting:
+        if (pair := waiting.pop()) in seen:
+            continue
+        seen.add(pair)
+        name, part = pair
+        for package in by_name[name]:
+            for one in _dependencies(package, part):
+                waiting += [(one["name"], extra) for extra in ("", *one.get("extra", ()))]
+    return [one for one in packages if not here or (one["name"], "") in seen]
+
+
+def _dependencies(package: dict[str, Any], part: str) -> list[dict[str, Any]]:
+    """What a package of a uv.lock depends on; `part`: one of its extras or groups, or ""."""
+    if not part:
+        return list(package.get("dependencies", ()))
+    kinds = ("optional-dependencies", "dev-dependencies")
+    return [one for kind in kinds for one in package.get(kind, {}).get(part, ())]

@@ -48,8 +48,8 @@ def find_requirements(project: Project, tree: ProjectTree) -> tuple[Requirements
     """The file, and its kind.
 
     Kinds are "requirements" (a requirements file), the name of a lock file, "pyproject" (its
-    `dependencies`) and "metadata" (a pyproject.toml, setup.cfg or setup.py whose requirements are
-    known once the project's metadata is built).
+    `dependencies`, or groups where it has nothing else) and "metadata" (a pyproject.toml,
+    setup.cfg or setup.py whose requirements are known once the project's metadata is built).
     """
     if project.requirements:
         return _stated(project.requirements, tree)
@@ -124,10 +124,24 @@ def _offers_dependencies(tree: ProjectTree, path: str) -> bool:
     if name == "pyproject.toml":
         manifest = read_toml(tree, path)
         listed_here = bool(manifest.get("project", {}).get("dependencies"))
-        return listed_here or _is_built(manifest)
+        return listed_here or _is_built(manifest) or bool(groups_with_django(manifest))
     if name == "setup.cfg":
         return bool(setup_cfg(tree, path).get("options", {}).get("install_requires", "").strip())
     return "install_requires" in tree.read(path)
+
+
+def groups_with_django(manifest: dict[str, Any]) -> list[str]:
+    """The dependency groups that list Django, of a pyproject.toml that has nothing but groups."""
+    if manifest.get("project"):
+        return []
+    return [
+        name
+        for name, lines in manifest.get("dependency-groups", {}).items()
+        if any(
+            isinstance(one, str) and re.match(r"(?i)django\s*([\[<>=!~;@ ]|$)", one)
+            for one in lines
+        )
+    ]
 
 
 def _is_built(manifest: dict[str, Any]) -> bool:

@@ -35,7 +35,10 @@ def _named_settings(text: str) -> list[tuple[str, int]]:
         ]
         if variable in (word for word, _ in words):
             found += [w for w in words if w[0] != variable and re.fullmatch(DOTTED, w[0])]
-    return list({word: (word, line) for word, line in reversed(found)}.values())[::-1]
+    lines: dict[str, int] = {}
+    for word, line in found:
+        lines.setdefault(word, line)
+    return list(lines.items())
 
 
 def find_settings(project: Project, tree: ProjectTree) -> list[Candidate]:
@@ -44,11 +47,21 @@ def find_settings(project: Project, tree: ProjectTree) -> list[Candidate]:
         refuse_unknown_module(project.settings, "settings", tree)
         return [Candidate(project.settings, "project.settings")]
     manage = posixpath.join(tree.root, "manage.py")
-    named = [
-        Found(name, f"{path} line {line}")
-        for path in [*tree.named("wsgi.py", "asgi.py"), manage]
-        for name, line in _named_settings(tree.read(path))
-    ]
+
+    def named_in(*paths: str) -> list[Found]:
+        return [
+            Found(name, f"{path} line {line}")
+            for path in paths
+            for name, line in _named_settings(tree.read(path))
+        ]
+
+    by_hand = named_in(manage)
+    typed = {one.value for one in by_hand}
+    # Of several applications in the tree, the one of what developers run.
+    named = sorted(
+        named_in(*tree.named("wsgi.py", "asgi.py")), key=lambda one: one.value not in typed
+    )
+    named += by_hand
     is_absent = bool(named) and not any(tree.module(one.value) for one in named)
     if is_absent and not tree.has_package(named[0].value):
         refuse_unknown_module(named[0].value, "settings", tree)

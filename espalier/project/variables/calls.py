@@ -47,7 +47,13 @@ class Calls(Expressions):
             kind = kind_of(function.name)
         with self.expecting(kind):
             values = [self.value(one) for one in node.args]
-        keywords = {one.arg or "": self.value(one.value) for one in node.keywords}
+        keywords: dict[str, Any] = {}
+        for one in node.keywords:
+            value = self.value(one.value)
+            if one.arg is None and isinstance(value, dict):
+                keywords |= {name: one for name, one in value.items() if isinstance(name, str)}
+            else:
+                keywords[one.arg or ""] = value
         self.where = line
         if isinstance(function, Reader):
             return self._read(function, "", node, values, keywords)
@@ -128,10 +134,9 @@ class Calls(Expressions):
         """A call of Python's own, or of a library."""
         last = name.rpartition(".")[2]
         if name in READER_CLASSES:
-            more = keywords.pop("", {})
-            if not isinstance(more, dict):  # defaults that are not known
+            if "" in keywords:  # defaults that are not known
                 return UNKNOWN
-            return Reader(READER_CLASSES[name], keywords | more)
+            return Reader(READER_CLASSES[name], keywords)
         if last in ("load_dotenv", "read_dotenv", "RepositoryEnv", "RepositoryIni", *FILES):
             self._file(node, values)
             return UNKNOWN

@@ -56,6 +56,7 @@ class Expressions:
         self.touched: set[str] = set()  # variables that are missing, of the condition at hand
         self.compared: dict[str, set[str]] = {}  # variable -> texts that its value is compared with
         self.where = self.at = ""
+        self.place: tuple[str, ...] = ()  # the name that is assigned, and keys of a dictionary
         self.depth = 0
         self.files: list[str] = []  # files of variables that are read, as the settings name them
         self.expected = ""  # the kind of what is read, told by the call around it
@@ -71,7 +72,8 @@ class Expressions:
         if known is None or (required and not known.required):
             kind = known.kind if known and kind == "text" else kind
             said = str(plain(default)) if is_known(default) else ""
-            self.reads[name] = Read(name, kind, has_default, required, where, said)
+            place = ".".join(self.place)
+            self.reads[name] = Read(name, kind, has_default, required, where, said, place)
         value = self.lookup(name, kind)
         if isinstance(value, Missing):
             self.touched.add(name)
@@ -99,6 +101,15 @@ class Expressions:
             yield
         finally:
             self.expected = before
+
+    @contextmanager
+    def placed(self, *place: str) -> Iterator[None]:
+        """What is read in the block comes to be there."""
+        before, self.place = self.place, place
+        try:
+            yield
+        finally:
+            self.place = before
 
     # Expressions
 
@@ -139,8 +150,11 @@ class Expressions:
 
     def of_Dict(self, node: ast.Dict) -> Any:
         """A dictionary; not known with keys that are not."""
-        values = [self.value(one) for one in node.values]
         keys = [self.value(one) if one else UNKNOWN for one in node.keys]
+        values = []
+        for key, one in zip(keys, node.values, strict=True):
+            with self.placed(*self.place, key if self.place and isinstance(key, str) else ""):
+                values.append(self.value(one))
         if all(isinstance(key, str | int) for key in keys):
             return dict(zip(keys, values, strict=True))
         return UNKNOWN

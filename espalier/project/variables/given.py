@@ -6,13 +6,14 @@ release has under another name, so that a password that is rotated reaches it at
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Collection
 
 from espalier.project.variables.read import Read
 
 # A prefix that makes no other database, cache or key of it; {own} is the project's own names.
-_PREFIX = r"(?:DJANGO_|APP_|(?:{own})_)?"
+_PREFIX = r"(?:DJANGO_|APP_)?(?:(?:{own})_)?"
 _DATABASE = r"(?:DB|DATABASE|DATABASES_DEFAULT|POSTGRES|POSTGRESQL|PSQL|PG|SQL|RDS)_?"
 # Kit's variable -> the names that settings have for it, as a pattern after a prefix.
 _NAMES = {
@@ -72,6 +73,13 @@ _AS_URL = {"ESPALIER_SITE_DOMAIN": "ESPALIER_SITE_URL", "ESPALIER_QUEUE_HOST": "
 _AS_HOST = {"ESPALIER_SITE_URL": "ESPALIER_SITE_DOMAIN"}
 
 
+# Settings of Django's and Celery's that tell what a variable is, whatever its name is.
+_PLACE = re.compile(
+    r"SECRET_KEY|ALLOWED_HOSTS|CSRF_TRUSTED_ORIGINS|DATABASES\.default\.[A-Z]+|(CELERY_)?BROKER_URL"
+    r"|(EMAIL|DEFAULT_FROM|SERVER)_[A-Z_]+"
+)
+
+
 def names() -> set[str]:
     """Every variable of the kit's that may stand for another one."""
     return {*_NAMES, *CONSTANTS, *(f"{flag}_NUMBER" for flag in _FLAGS)}
@@ -88,9 +96,12 @@ def kit_variable(read: Read, own: Collection[str], compared: Collection[str] = (
     if read.kind == "JSON" or not read.name.isascii():  # a list, in a form that the kit has none in
         return ""
     owns = "|".join(re.escape(name.upper()) for name in own)
-    for variable, names in _NAMES.items():
+    known = [read.name.upper()]
+    if read.required and _PLACE.fullmatch(read.place):
+        known.append(read.place.replace(".", "_").upper())
+    for name, (variable, names) in itertools.product(known, _NAMES.items()):
         pattern = f"{_PREFIX}(?:{names})".replace("{own}", owns)
-        if re.fullmatch(pattern, read.name.upper()):
+        if re.fullmatch(pattern, name):
             default = "" if read.default == "None" else read.default
             if variable == "ESPALIER_DATABASE_ENGINE":
                 return _engine(variable, {*compared, *filter(None, [default])})

@@ -89,14 +89,17 @@ class Interpreter(Imports):
 
     def do_Assign(self, node: ast.Assign) -> None:
         """`X = …`, `A, B = …`, `env.prefix = …`."""
-        value = self.value(node.value)
+        with self.placed(*(self.place if self.depth else place_of(node.targets[0]))):
+            value = self.value(node.value)
         for target in node.targets:
             self.assign(target, value)
 
     def do_AnnAssign(self, node: ast.AnnAssign) -> None:
         """`X: str = …`."""
         if node.value is not None:
-            self.assign(node.target, self.value(node.value))
+            with self.placed(*(self.place if self.depth else place_of(node.target))):
+                value = self.value(node.value)
+            self.assign(node.target, value)
 
     def do_AugAssign(self, node: ast.AugAssign) -> None:
         """`X += …`."""
@@ -304,6 +307,16 @@ class Interpreter(Imports):
             self.depth -= 1
             self.at = at
         return ended.value if isinstance(ended, Returned) else None if ended is None else UNKNOWN
+
+
+def place_of(target: ast.expr) -> tuple[str, ...]:
+    """The name that is assigned, and the keys behind it; () where they are not plain texts."""
+    if isinstance(target, ast.Name):
+        return (target.id,)
+    if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
+        owner, key = place_of(target.value), target.slice.value
+        return (*owner, key) if owner and isinstance(key, str) else ()
+    return ()
 
 
 class Scope(dict[str, Any]):

@@ -16,6 +16,7 @@ class Read:
         required: whether the settings certainly do not load without it.
         where: the file and the line that read it.
         default: what the settings say, as text; "" where that is not known.
+        place: the setting that is made of it, as in `DATABASES.default.NAME`; "" for none.
     """
 
     name: str
@@ -24,3 +25,4 @@ class Read:
     required: bool
     where: str
     default: str = ""
+    place: str = ""

@@ -147,8 +147,9 @@ def make_venv(
         names = named(logical_lines(stdin))
     elif wanted.kind == "pyproject":
         project = tomllib.loads(wanted.texts[wanted.path]).get("project", {})
-        source += wanted.options
-        names = named(project.get("dependencies", []))
+        source = [*source, *wanted.options] if project else [*wanted.options]
+        compiled = () if project else logical_lines(uv("pip", "compile", "-q", *at, *source))
+        names = named([*project.get("dependencies", []), *compiled])
     elif wanted.kind == "pylock.toml":
         uv("pip", "install", *at, *source, *wanted.options)  # uv takes nothing beside such a file
         source = []

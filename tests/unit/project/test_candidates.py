@@ -111,6 +111,16 @@ def test_production_in_the_package_that_is_named(tmp_path):
     assert chosen(tmp_path, files)[2] == ["settings", "production", "dev"]
 
 
+def test_of_several_applications_the_one_of_what_developers_run(tmp_path):
+    other = NAMED.replace("mysite", "jobs")
+    files = {"jobs/__init__.py": "", "jobs/settings.py": SETTINGS, "jobs/wsgi.py": other}
+    found = detected(tmp_path, files | {"mysite/wsgi.py": NAMED})
+    assert (found.settings.value, found.application.value) == (
+        "mysite.settings",
+        "mysite.wsgi:application",
+    )
+
+
 def test_the_others_are_mentioned(tmp_path):
     notes = detected(tmp_path, DEV).notes
     assert "settings     mysite.settings.production (the name says production)" in notes

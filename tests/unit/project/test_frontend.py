@@ -65,6 +65,10 @@ def test_nothing_is_built_without_one_or_where_it_is_turned_off(tmp_path, files,
             },
             "npx --yes pnpm@10.4.1 install --frozen-lockfile && npx --yes pnpm@10.4.1 run build",
         ),
+        (
+            {"bun.lock": "{}"},
+            "npx --yes bun@1 install --frozen-lockfile && npx --yes bun@1 run build",
+        ),
     ],
 )
 def test_the_manager_is_that_of_the_lock_file(tmp_path, files, command):
@@ -94,6 +98,13 @@ def test_each_frontend_elsewhere_is_built_and_none_beside_the_one_of_the_root(tm
     assert found.build.engines == ">=18"
     found = detected(tmp_path / "b", two | package)
     assert found.build.commands == ("npm ci && npm run build",)
+
+
+def test_a_package_of_others_that_is_kept_among_static_files_is_not_built(tmp_path):
+    package = {"static/icons/package.json": VITE}  # a published one never has a lock file
+    assert detected(tmp_path / "a", package).build.commands == ()
+    found = detected(tmp_path / "b", package | {"static/icons/package-lock.json": LOCK})
+    assert found.build.commands == ("cd static/icons && npm ci && npm run build",)
 
 
 def test_what_is_stated_is_taken(tmp_path):

@@ -181,7 +181,10 @@ PDM_SOURCE = '[[tool.pdm.source]]\nname = "{}"\nurl = "https://pypi.example.com/
             {
                 "uv.lock": REGISTRY.format("django", "https://pypi.org/simple")
                 + REGISTRY.format("torch", "https://u:p@pypi.example.com/simple/")
-                + '[[package]]\nname = "x"\nsource = { virtual = "." }\n',
+                + '[[package]]\nname = "x"\nsource = { virtual = "." }\n'
+                + 'dependencies = [{ name = "django", extra = ["fast"] }]\n'
+                + REGISTRY.format("django", "https://pypi.org/simple")
+                + '[package.optional-dependencies]\nfast = [{ name = "torch" }]\n',
                 "pyproject.toml": PYPROJECT,
             },
             [OWN],
@@ -200,6 +203,32 @@ def test_indexes_of_a_lock_that_have_what_the_usual_one_lacks(tmp_path, files, a
     assert [line.split()[0] for line in told] == ["index"] * len(asked) + ["note"] * mirror
     stated = detected(tmp_path / "b", {"requirements.txt": None, **files}, index=[f"{OWN}/"])
     assert stated.indexes.asked == ()
+
+
+def test_an_index_of_a_group_that_is_named_is_asked(tmp_path):
+    files = {
+        "uv.lock": REGISTRY.format("django", "https://pypi.org/simple")
+        + REGISTRY.format("torch", OWN)
+        + '[[package]]\nname = "x"\nsource = { virtual = "." }\n'
+        + 'dependencies = [{ name = "django" }]\n'
+        + '[package.optional-dependencies]\nfast = [{ name = "torch" }]\n'
+        + '[package.dev-dependencies]\ngpu = [{ name = "torch" }]\n',
+        "pyproject.toml": PYPROJECT + '[dependency-groups]\ngpu = ["torch"]\n',
+        "requirements.txt": None,
+    }
+    assert detected(tmp_path / "a", files).indexes.asked == ()
+    assert detected(tmp_path / "b", files, groups=["gpu"]).indexes.asked == (OWN,)
+
+
+def test_a_pyproject_that_has_groups_alone(tmp_path):
+    text = '[dependency-groups]\nmain = ["Django==5.2"]\ndev = [{include-group = "main"}, "ruff"]\n'
+    files = {"pyproject.toml": text, "requirements.txt": None}
+    found = detected(tmp_path / "a", files)
+    assert (found.requirements.value, found.groups.groups) == ("pyproject.toml", ("main",))
+    assert "groups       main (nothing else has Django)" in found.notes
+    assert detected(tmp_path / "b", files, groups=["dev"]).groups.groups == ("dev",)
+    files["pyproject.toml"] = '[dependency-groups]\ndev = ["ruff"]\n'
+    assert "the project does not say what it needs" in undetected(tmp_path / "c", files)
 
 
 def test_groups(tmp_path):

@@ -116,6 +116,7 @@ def test_what_is_required(tmp_path, text, kinds):
         "from pydantic_settings import BaseSettings\nclass S(BaseSettings):\n    a: str",
         'from .elsewhere import *\nX = os.environ["PATH"]',
         'import environ, defaults\nenv = environ.Env(**defaults.ALL)\nX = env("A")',
+        'import environ\nenv = environ.Env(**{"A": (int, 1)}, **{"B": (int, 1)})\nX = env("A")',
         'try:\n    import ldap\n    X = os.environ["A"]\nexcept ImportError:\n    pass',
         'try:\n    import ldap\nexcept ImportError:\n    pass\nelse:\n    X = os.environ["A"]',
         SECRETS + 'X = secret("A")',
@@ -217,6 +218,32 @@ def test_what_split_settings_includes_is_followed(tmp_path):
 )  # fmt: skip
 def test_what_the_kit_gives(tmp_path, text, given):
     assert wanted(tmp_path, f"X = {text}").given == given
+
+
+@pytest.mark.parametrize(
+    ("text", "given"),
+    [
+        ('SECRET_KEY = os.environ["SALT"]', {"SALT": "ESPALIER_SECRET_KEY"}),
+        (STRICT + 'SECRET_KEY = need("SALT")', {"SALT": "ESPALIER_SECRET_KEY"}),
+        ('ALLOWED_HOSTS = os.environ["HOSTS"].split()', {"HOSTS": "ESPALIER_ALLOWED_HOSTS"}),
+        (
+            'DATABASES = {"default": {"NAME": os.environ["A"], "HOST": os.environ["B"]},\n'
+            ' "old": {"NAME": os.environ.get("C")}}',
+            {"A": "ESPALIER_DATABASE_NAME", "B": "ESPALIER_DATABASE_HOST"},
+        ),
+        (
+            'DATABASES = {"default": {}}\nDATABASES["default"]["PASSWORD"] = os.environ["A"]',
+            {"A": "ESPALIER_DATABASE_PASSWORD"},
+        ),
+        ('SECRET_KEY = os.environ.get("SALT", "x")', {}),  # what it falls back to is its own affair
+        ('KEYS = {"SECRET_KEY": os.environ["SALT"]}', {}),
+        ('APP_URL = os.environ["FRONTEND"]', {}),
+    ],
+)
+def test_what_the_kit_gives_by_the_setting_that_is_made_of_it(tmp_path, text, given):
+    found = wanted(tmp_path, text)
+    assert found.given == given
+    assert not {one.name for one in found.required} & given.keys()
 
 
 @pytest.mark.parametrize(("others", "own"), [(4, True), (3, False)])
