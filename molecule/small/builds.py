@@ -173,6 +173,7 @@ def main() -> int:
         ),
     )
     podman("rm", "--force", "--ignore", builder_of(lab))
+    file.write_text(hungry)  # what can be installed, whichever way the last one ended
     return status
 
 
