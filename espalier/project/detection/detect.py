@@ -94,7 +94,7 @@ def detect(
     application, interface = find_application(project, tree, settings.value, requirements.value)
     server = find_server(project, tree, settings.value, requirements.value, interface)
     postgresql = find_postgresql(project, tree, settings.value)
-    build = find_build(project, tree)
+    build = find_build(project, tree, settings.value)
     manage = posixpath.join(workdir.value, "manage.py")
     lines = [
         note("source", f"{source.description} at {source.revision[:12]}"),

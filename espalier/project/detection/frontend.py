@@ -10,6 +10,7 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
+from espalier.project.detection.settings import listed_apps, settings_files
 from espalier.project.detection.tree import ProjectTree
 from espalier.project.errors import ProjectError
 from espalier.project.schema import Project
@@ -20,6 +21,10 @@ NODE = re.compile(r"\b(npm|npx|node|yarn|pnpm|bun)\b")
 YARN_1, YARN_4 = "1.22.22", "4"
 PNPM, BUN = {"9": "9", "6": "8", "5": "7"}, "1"
 LOCKS = ("pnpm-lock.yaml", "yarn.lock", "bun.lock", "package-lock.json", "npm-shrinkwrap.json")
+# How settings say that static files lie among what npm installs: a path, or django-npm's finder.
+FROM_MODULES = re.compile(r"node_modules|\bnpm\.finders\b|\bNPM_ROOT_PATH\b")
+TAILWIND = "django_tailwind_cli"
+TAILWIND_BUILD = "python manage.py tailwind download_cli && python manage.py tailwind build"
 # Where packages of others are kept to be served; one that was published never has a lock file.
 SERVED = {"static", "staticfiles", "vendor"}
 
@@ -51,22 +56,31 @@ class Build:
         return values
 
 
-def find_build(project: Project, tree: ProjectTree) -> Build:
-    """What is stated, or what a package.json asks for.
+def find_build(project: Project, tree: ProjectTree, settings: str) -> Build:
+    """What is stated, or what package.json files and the settings ask for.
 
-    That is the one in the root or beside manage.py, whose build is that of all; where there is
-    none, each one elsewhere.
+    A package.json with a build script is built: the one in the root or beside manage.py, whose
+    build is that of all, or each one elsewhere. Where none has one, and static files are taken from
+    node_modules, what package.json files depend on is installed.
+
+    Args:
+        project: from `schema.check`.
+        tree: the project's files.
+        settings: the settings module.
 
     Raises:
         ProjectError: a package.json is no JSON.
     """
-    found = list(_packages(tree)) if not project.package else []
+    texts = [tree.read(path) for path in settings_files(tree, settings)]
+    found = list(_packages(tree, " ".join(texts))) if not project.package else []
     stated = project.build is not None
     commands = {command: "project.build" for command in project.build or ()}
     if not stated and project.node is not False:
-        for folder, _ in found:
+        for folder, package in found:
             where = f"{_package(folder)}; `build: []` turns it off"
-            commands[_command(tree, folder)] = where
+            commands[_command(tree, folder, package)] = where
+    if not stated and any(TAILWIND in listed_apps(text) for text in texts):
+        commands[TAILWIND_BUILD] = f"{TAILWIND} among the apps; `build: []` turns it off"
     wanted = project.node
     node = bool(wanted) if wanted is not None else bool(NODE.search(" ".join(commands)))
     engines = [_text(package.get("engines"), "node") for _, package in found] if node else []
@@ -79,27 +93,31 @@ def find_build(project: Project, tree: ProjectTree) -> Build:
     return Build(tuple(commands), bool(commands) and not stated, node, asked, tuple(notes))
 
 
-def _packages(tree: ProjectTree) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each directory whose package.json has a build script of the site, and what the file says."""
+def _packages(tree: ProjectTree, settings: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each directory with a package.json that the site needs, and what the file says."""
     main = [folder for folder in dict.fromkeys(("", tree.root)) if _package(folder) in tree.paths]
-    for folder in main:
-        if package := _with_build(tree, folder):
-            yield folder, package
-            return
-    for path in dataclasses.replace(tree, root="").named("package.json"):
-        folder = posixpath.dirname(path)
-        if folder in main or (SERVED & {*folder.split("/")} and not _is_locked(tree, folder)):
-            continue
-        if package := _with_build(tree, folder):
-            yield folder, package
+    all_of = [
+        folder
+        for path in dataclasses.replace(tree, root="").named("package.json")
+        if not SERVED & {*(folder := posixpath.dirname(path)).split("/")}
+        or _is_locked(tree, folder)
+    ]
+    folders = dict.fromkeys([*main, *all_of])
+    packages = [(folder, _read(tree, folder)) for folder in folders]
+    built = [(folder, package) for folder, package in packages if _has_build(package)]
+    if built:
+        first = built[0]
+        yield from [first] if first[0] in main else built
+    elif FROM_MODULES.search(settings):
+        yield from ((folder, one) for folder, one in packages if one.get("dependencies"))
 
 
 def _is_locked(tree: ProjectTree, folder: str) -> bool:
     return any(posixpath.join(folder, name) in tree.paths for name in LOCKS)
 
 
-def _with_build(tree: ProjectTree, folder: str) -> dict[str, Any]:
-    """What a directory's package.json says, {} where it has no build script."""
+def _read(tree: ProjectTree, folder: str) -> dict[str, Any]:
+    """What a directory's package.json says."""
     path = _package(folder)
     try:
         package = json.loads(tree.read(path))
@@ -107,8 +125,11 @@ def _with_build(tree: ProjectTree, folder: str) -> dict[str, Any]:
         raise ProjectError(
             f"{tree.where}: the project's {path} is not valid JSON: {error}."
         ) from None
-    has_build = isinstance(package, dict) and _text(package.get("scripts"), "build")
-    return package if has_build else {}
+    return package if isinstance(package, dict) else {}
+
+
+def _has_build(package: dict[str, Any]) -> bool:
+    return bool(_text(package.get("scripts"), "build"))
 
 
 def _package(folder: str) -> str:
@@ -120,9 +141,11 @@ def _text(table: Any, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _command(tree: ProjectTree, folder: str) -> str:
-    """Install what the lock file says, with its manager, and run the build script."""
-    package = json.loads(tree.read(_package(folder)))
+def _command(tree: ProjectTree, folder: str, package: dict[str, Any]) -> str:
+    """Install what the lock file says, with its manager, and run the build script if there is one.
+
+    Without one, what its author needs to develop is left out.
+    """
     named = re.match(r"(yarn|pnpm|bun)@(\d[\w.-]*)", _text(package, "packageManager"))
     version = {named[1]: named[2]} if named else {}
 
@@ -132,21 +155,21 @@ def _command(tree: ProjectTree, folder: str) -> str:
     if text := lock("pnpm-lock.yaml"):
         form = re.search(r"(?m)^lockfileVersion: *'?(\d+)", text)
         exact = version.get("pnpm") or PNPM.get(form[1] if form else "", "9")
-        tool = f"npx --yes pnpm@{exact}"
-        commands = f"{tool} install --frozen-lockfile && {tool} run build"
+        tool, install, less = f"npx --yes pnpm@{exact}", "install --frozen-lockfile", " --prod"
     elif text := lock("yarn.lock"):
         if "__metadata:" in text:
             tool = f"npx --yes @yarnpkg/cli-dist@{version.get('yarn') or YARN_4}"
-            commands = f"{tool} install --immutable && {tool} run build"
+            install, less = "install --immutable", ""
         else:
             tool = f"npx --yes yarn@{version.get('yarn') or YARN_1}"
-            commands = f"{tool} install --frozen-lockfile && {tool} run build"
+            install, less = "install --frozen-lockfile", " --production"
     elif lock("bun.lock"):
         tool = f"npx --yes bun@{version.get('bun') or BUN}"
-        commands = f"{tool} install --frozen-lockfile && {tool} run build"
-    elif lock("package-lock.json") or lock("npm-shrinkwrap.json"):
-        commands = "npm ci && npm run build"
+        install, less = "install --frozen-lockfile", " --production"
     else:
-        commands = "npm install --no-save && npm run build"
+        is_locked = lock("package-lock.json") or lock("npm-shrinkwrap.json")
+        tool, install, less = "npm", "ci" if is_locked else "install --no-save", " --omit=dev"
+    commands = f"{tool} {install}"
+    commands += f" && {tool} run build" if _has_build(package) else less
     below = posixpath.relpath(folder or ".", tree.root or ".")
     return commands if below == "." else f"cd {shlex.quote(below)} && {commands}"

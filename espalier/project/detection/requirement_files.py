@@ -53,8 +53,11 @@ def rank(path: str, directory: str) -> int:
     return LIKELY + 1
 
 
-def candidates(tree: ProjectTree, directory: str) -> list[str]:
-    """The requirements files of a directory and of those below that are named so, best first."""
+def candidates(tree: ProjectTree, directory: str, *, anywhere: bool = False) -> list[str]:
+    """The requirements files of a directory and of those below that are named so, best first.
+
+    `anywhere`: also in directories of other names, as in `deploy/requirements.txt`.
+    """
     prefix = f"{directory}/" if directory else ""
     found = []
     for path in tree.paths:
@@ -64,7 +67,7 @@ def candidates(tree: ProjectTree, directory: str) -> list[str]:
             path.startswith(prefix)
             and len(folders) <= 2
             and re.search(rf"(?i)(^|[/_.-]){_NAMES}([/_.-].*)?\.(txt|in|pip)$", below)
-            and (not folders or re.search(rf"(?i){_NAMES}", folders[-1]))
+            and (anywhere or not folders or re.search(rf"(?i){_NAMES}", folders[-1]))
             and not is_foreign(path)
             and not SECONDARY_DIRECTORIES & set(folders)
         ):

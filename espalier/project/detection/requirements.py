@@ -62,6 +62,11 @@ def find_requirements(project: Project, tree: ProjectTree) -> tuple[Requirements
         for path in candidates(tree, directory):
             if asks_for_django(tree, path):
                 return _usable(tree, Requirements(path, "the only one with Django"))
+    asking = [path for path in candidates(tree, "", anywhere=True) if asks_for_django(tree, path)]
+    for found in _named(tree, "", asking):
+        return _usable(tree, found)
+    if asking:
+        return _usable(tree, Requirements(asking[0], "the only one with Django"))
     raise ProjectError(f"{tree.where}: {_why_no_requirements(tree, directories)}")
 
 
@@ -177,8 +182,7 @@ def _usable(tree: ProjectTree, found: Requirements) -> tuple[Requirements, str]:
     path, start = found.value, f"{tree.where}: project.requirements: {found.value}"
     if "\0" in tree.read(path):
         raise ProjectError(
-            f"{tree.where}: the project's {path} is UTF-16 text, which `>` in PowerShell makes: "
-            "save it as UTF-8."
+            f"{tree.where}: the project's {path} is no text: write another file as `requirements:`."
         )
     kind = _kind(tree, path)
     if kind in LOCKS:

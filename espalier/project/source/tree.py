@@ -13,6 +13,7 @@ from pathlib import Path
 
 from espalier.project.errors import ProjectError
 from espalier.project.words import word_set
+from espalier_machine.common.text import decoded
 
 # Never part of a project, unless the project's git repository tracks them.
 SKIPPED_DIRECTORIES = word_set(
@@ -58,13 +59,12 @@ class Source:
         return frozenset(file.path for file in self.files)
 
     def read(self, path: str) -> str:
-        """The text of one file; what is no UTF-8 is replaced, and a missing file is empty."""
-        if path in self.added:
-            return self.added[path].decode("utf-8", errors="replace")
+        """The text of one file; what is no text is replaced, and a missing file is empty."""
         try:
-            return (self.tree / path).read_text("utf-8", errors="replace")
+            content = self.added[path] if path in self.added else (self.tree / path).read_bytes()
         except OSError:
             return ""
+        return decoded(content, errors="replace")
 
 
 class Skipped:

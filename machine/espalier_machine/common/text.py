@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import datetime
+import io
 from collections.abc import Sequence
+
+
+def decoded(content: bytes, errors: str = "strict") -> str:
+    """A file's text: of UTF-8, or of UTF-16 with a mark at its start, as PowerShell writes it."""
+    marks = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    encoding = "utf-16" if content.startswith(marks) else "utf-8-sig"
+    return io.TextIOWrapper(io.BytesIO(content), encoding, errors).read()
 
 
 def last_line(output: str) -> str:

@@ -23,8 +23,8 @@ from espalier_machine.release.native import install
 from espalier_machine.release.record import Release
 from espalier_machine.release.scope import Bound
 
-MODULES = "node_modules"
-NODE = re.compile(r"\b(npm|npx|node|yarn|pnpm)\b")
+MODULES, INCLUDE = "node_modules", "npm_config_include"
+NODE = re.compile(r"\b(npm|npx|node|yarn|pnpm|bun)\b")
 # Debian's npm brings the module that compares versions as npm does; another node is taken as it is.
 SATISFIES = (
     "let semver; try { semver = require('semver') } catch { semver = { validRange: () => null } }"
@@ -74,7 +74,9 @@ def build_project(machine: Machine, release: Release) -> list[Path]:
                 return explain_build(output, command, build["detected"], machine.root)
 
             argv = [*node, "sh", "-c", command]
-            out = machine.run(argv, "build", explain, env, release.workdir)
+            # Who leaves development dependencies out means it; npm lets `include` win.
+            seen = {key: env[key] for key in env if key != INCLUDE or "--omit" not in command}
+            out = machine.run(argv, "build", explain, seen, release.workdir)
             if out.strip():
                 machine.progress.note(last_line(out))
     if runs_node(release.record):
@@ -114,7 +116,7 @@ def build_environment(machine: Machine, release: Release) -> dict[str, str]:
         "npm_config_store_dir": f"{cache}/pnpm",
         "npm_config_prefer_offline": "true",
         # Tools that build are development dependencies, also where NODE_ENV is production.
-        "npm_config_include": "dev",
+        INCLUDE: "dev",
         "npm_config_audit": "false",
         "npm_config_fund": "false",
         "npm_config_update_notifier": "false",
@@ -150,8 +152,8 @@ def explain_build(output: str, command: str, detected: bool, root: Path) -> str:
         hint = f'; write `node: "{found[1].replace(" ", "")}"` in project.yml'
     elif detected:
         hint = (
-            "; it was found in package.json: where what it makes is in git, write `build: []` in "
-            "project.yml, and else the commands that are right"
+            "; nobody stated it: where what it makes is in git, write `build: []` in project.yml, "
+            "and else the commands that are right"
         )
     return f"the build `{command}` failed: {cause}{hint}"
 

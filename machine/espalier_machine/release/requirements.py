@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from espalier_machine.common.text import decoded
 from espalier_machine.release.errors import ReleaseError
 
 # The name that the Python index had until 2018. Old lists still name it; it leads to the new one.
@@ -50,12 +51,15 @@ def read_requirements(build: Mapping[str, Any], tree: Path) -> Requirements:
         if name in texts:
             return
         try:
-            texts[name] = (tree / name).read_text()
+            content = (tree / name).read_bytes()
         except OSError as error:
             sentence = f"{origin} names {name}, which is not in the archive; is it ignored by git?"
             raise ReleaseError("install", sentence) from error
+        texts[name] = decoded(content, "replace")
         if given["kind"] != "requirements":
             return
+        if content.decode(errors="replace") != texts[name]:  # uv reads UTF-8 alone
+            (tree / name).write_text(texts[name])
         if OLD_INDEX in texts[name]:
             texts[name] = texts[name].replace(OLD_INDEX, INDEX)
             (tree / name).write_text(texts[name])

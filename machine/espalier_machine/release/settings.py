@@ -24,6 +24,7 @@ from espalier_machine.release.machine import Machine
 from espalier_machine.release.native import with_packages
 from espalier_machine.release.record import Release
 from espalier_machine.release.scripts import release_environment
+from espalier_machine.release.virtualenv import with_setuptools
 
 MARK = "espalier-missed: "
 # By kind, values that settings can do something with; the next one where they cannot.
@@ -157,11 +158,12 @@ def check(
         told.extend(re.findall(rf"(?m)^{MARK}(.*)$", output))
         return explain(re.sub(rf"(?m)^{MARK}.*\n", "", output))
 
+    def load() -> str:
+        return machine.run(argv, "check", explain_and_note, env, release.workdir)
+
     try:
-        # A library of Debian's that is missing is found out now, and installed.
-        out = with_packages(
-            machine, lambda: machine.run(argv, "check", explain_and_note, env, release.workdir)
-        )
+        # A library of Debian's that is missing is found out now, and installed; setuptools, too.
+        out = with_packages(machine, lambda: with_setuptools(machine, release, load))
     except ReleaseError as error:
         error.detail = re.sub(rf"(?m)^{MARK}.*\n", "", error.detail)
         missed = {

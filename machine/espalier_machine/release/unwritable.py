@@ -23,6 +23,8 @@ def write_hint(output: str, sqlite: Sequence[str] = ()) -> str:
     """
     for number, path in _FAILED.findall(output):
         inside = _CODE.search(path)
+        if inside and "node_modules" in inside[1]:
+            return " (write what installs it, such as `build: [npm ci]`, in project.yml)"
         if inside and number == "2" and Path(path).parent.is_dir():
             return f" ({inside[1]} is no file of the project: put it there with `files:`)"
         if inside:

@@ -33,6 +33,9 @@ from espalier_machine.release.requirements import (
 if TYPE_CHECKING:
     from espalier_machine.release.pythons import Python
 
+# Of Python before 3.12, which brought setuptools into each environment, and setuptools before 82.
+DROPPED = re.compile(r"No module named '(pkg_resources|distutils)\b")
+SETUPTOOLS = "setuptools<81"
 VENV_SPACE = 300 * MEGABYTE  # a Django project with a database driver and a few libraries
 
 
@@ -167,6 +170,23 @@ def make_venv(
     with machine.as_user():
         (venv / ".complete").touch()
     return venv.name
+
+
+def with_setuptools(machine: Machine, release: Release, run: Callable[[], str]) -> str:
+    """Run a command, and again with setuptools where a package imports what is no more without it.
+
+    Raises ReleaseError as `run` does.
+    """
+    try:
+        return run()
+    except ReleaseError as error:
+        if not (found := DROPPED.search(error.detail)):
+            raise
+        machine.progress.note(f"{SETUPTOOLS} is added, as a requirement imports {found[1]}")
+        argv = [machine.config.uv, "pip", "install", "--python", release.python, SETUPTOOLS]
+        env = uv_environment(machine) | remote_environment(machine, release.record)
+        machine.run(argv, "install", last_line, env, machine.root)
+        return run()
 
 
 def requirement_changes(

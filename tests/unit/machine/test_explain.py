@@ -151,4 +151,8 @@ def test_a_file_that_is_missing_beside_others_is_none_to_write(tmp_path):
     assert "(shop/keys.json is no file of the project: put it there with `files:`)" in write_hint(
         line
     )
+    modules = line.replace("shop/keys.json", "node_modules")
+    assert write_hint(modules) == (
+        " (write what installs it, such as `build: [npm ci]`, in project.yml)"
+    )
     assert write_hint("ValueError: no") == ""

@@ -66,3 +66,21 @@ def test_psycopg_is_compiled_where_its_binary_has_no_wheel(machine, capsys, tmp_
     ran = (tmp_path / "uv.log").read_text().splitlines()
     installs = [line for line in ran if line.startswith("pip install")]
     assert [line.endswith(" psycopg-c==3.1.18") for line in installs] == [True]
+
+
+@pytest.mark.parametrize("module", ["pkg_resources", "distutils.version"])
+def test_a_package_that_imports_what_is_no_more_gets_it_with_setuptools(
+    machine, capsys, tmp_path, module
+):
+    lacks = f"ModuleNotFoundError: No module named '{module}'\n"
+    (tmp_path / "settings.fail").write_text(lacks)
+    uv = Path(machine.config.uv)
+    brings = f'case "$*" in *"setuptools<81"*) rm "{tmp_path}/settings.fail";; esac\n'
+    uv.write_text(uv.read_text() + brings)
+    status, told = deploy(capsys, tmp_path, "r1", "1" * 16)
+    assert status == 0, told
+    (tmp_path / "settings.fail").write_text(lacks)
+    uv.write_text(uv.read_text().replace(brings, ""))
+    status, told = deploy(capsys, tmp_path, "r2", "2" * 16)
+    assert status == 1
+    assert f"No module named '{module}'" in str(told)

@@ -82,6 +82,16 @@ def test_the_old_name_of_the_index_is_the_new_one(tmp_path):
     assert (tmp_path / "all.txt").read_text() == read.texts["all.txt"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_what_windows_has_written_is_made_what_uv_reads(tmp_path, encoding):
+    (tmp_path / "all.txt").write_bytes("Django\r\n".encode(encoding))
+    read = read_requirements(
+        {"requirements": {"kind": "requirements", "path": "all.txt", "spec": ""}}, tmp_path
+    )
+    assert read.texts == {"all.txt": "Django\n"}
+    assert (tmp_path / "all.txt").read_bytes() == b"Django\n"
+
+
 def test_a_missing_include_is_named(tmp_path):
     (tmp_path / "r.txt").write_text("-r gone.txt\n")
     wanted = {"kind": "requirements", "path": "r.txt", "spec": ""}

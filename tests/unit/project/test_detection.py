@@ -186,7 +186,7 @@ def test_stated_requirements(tmp_path):
     [
         ({}, "does not say what it needs"),
         ({"pyproject.toml": "[project"}, "pyproject.toml is not valid TOML"),
-        ({"requirements.txt": "d\0j\0"}, "requirements.txt is UTF-16 text"),
+        ({"requirements.txt": "d\0j\0"}, "requirements.txt is no text"),
     ],
 )
 def test_unusable_requirements(tmp_path, files, sentence):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from espalier.wiring.node import build_packages
-from tests.unit.project.samples import PLAIN, detected, undetected
+from tests.unit.project.samples import PLAIN, SETTINGS, detected, undetected
 
 VITE = json.dumps({"scripts": {"build": "vite build"}, "engines": {"node": ">=18"}})
 LOCK = "{}"
@@ -105,6 +105,43 @@ def test_a_package_of_others_that_is_kept_among_static_files_is_not_built(tmp_pa
     assert detected(tmp_path / "a", package).build.commands == ()
     found = detected(tmp_path / "b", package | {"static/icons/package-lock.json": LOCK})
     assert found.build.commands == ("cd static/icons && npm ci && npm run build",)
+
+
+MODULES = SETTINGS + 'STATICFILES_DIRS = [BASE_DIR / "node_modules"]\n'
+NO_BUILD = json.dumps({"dependencies": {"htmx.org": "2"}, "scripts": {"test": "jest"}})
+
+
+@pytest.mark.parametrize(
+    ("files", "command"),
+    [
+        ({"package-lock.json": LOCK}, "npm ci --omit=dev"),
+        ({}, "npm install --no-save --omit=dev"),
+        (
+            {"yarn.lock": "# yarn lockfile v1\n"},
+            "npx --yes yarn@1.22.22 install --frozen-lockfile --production",
+        ),
+    ],
+)
+def test_what_static_files_are_taken_from_is_installed(tmp_path, files, command):
+    files = {"package.json": NO_BUILD, **files}
+    assert detected(tmp_path / "a", files).build.commands == ()
+    files["mysite/settings.py"] = MODULES
+    assert detected(tmp_path / "b", files).build.commands == (command,)
+    files["package.json"] = VITE  # which installs them, too
+    (built,) = detected(tmp_path / "c", files).build.commands
+    assert built.endswith("run build")
+    below = {"components/package.json": NO_BUILD, "mysite/settings.py": MODULES}
+    (installed,) = detected(tmp_path / "d", below).build.commands
+    assert installed == "cd components && npm install --no-save --omit=dev"
+
+
+def test_tailwind_without_node(tmp_path):
+    settings = SETTINGS.replace('["', '["django_tailwind_cli", "')
+    build = detected(tmp_path, {"mysite/settings.py": settings}).build
+    assert build.node is False
+    assert build.commands == (
+        "python manage.py tailwind download_cli && python manage.py tailwind build",
+    )
 
 
 def test_what_is_stated_is_taken(tmp_path):

@@ -7,9 +7,10 @@ import json
 import pytest
 
 from espalier.project.archive.record import record
+from espalier.project.detection.detect import detect
 from espalier.project.exported import export
 from espalier.project.schema import check
-from tests.unit.project.samples import detected, fetched, undetected
+from tests.unit.project.samples import PLAIN, detected, fetched, undetected, write
 
 LOCK = '[[package]]\nname = "django"\n'
 PYPROJECT = '[project]\nname = "x"\ndependencies = ["django"]\n'
@@ -229,6 +230,34 @@ def test_a_pyproject_that_has_groups_alone(tmp_path):
     assert detected(tmp_path / "b", files, groups=["dev"]).groups.groups == ("dev",)
     files["pyproject.toml"] = '[dependency-groups]\ndev = ["ruff"]\n'
     assert "the project does not say what it needs" in undetected(tmp_path / "c", files)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_what_windows_has_written_is_read(tmp_path, encoding):
+    (write(tmp_path / "site", PLAIN) / "requirements.txt").write_bytes(
+        "Django==5.2\r\n".encode(encoding)
+    )
+    checked, source = fetched(tmp_path / "site")
+    assert source.read("requirements.txt") == "Django==5.2\n"
+    assert detect(checked, source).requirements.value == "requirements.txt"
+
+
+@pytest.mark.parametrize(
+    ("files", "where"),
+    [
+        ({}, "the only one with Django"),
+        (
+            {"Dockerfile": "RUN pip install -r /app/deploy/requirements.txt\n"},
+            "installed by Docker",
+        ),
+    ],
+)
+def test_a_requirements_file_in_any_directory(tmp_path, files, where):
+    more = {"deploy/requirements.txt": "django==5.2\n", "docs/requirements.txt": "django\n"}
+    more["bots/requirements.txt"] = "requests\n"
+    found = detected(tmp_path, {"requirements.txt": None, **more, **files}).requirements
+    assert found.value == "deploy/requirements.txt"
+    assert found.where.startswith(where)
 
 
 def test_groups(tmp_path):
