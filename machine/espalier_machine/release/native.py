@@ -20,7 +20,14 @@ COMPILER = ("build-essential", "python3-dev", "pkg-config")
 # What uv prints of a package without a wheel for this machine that could not be built,
 # and where a requirement is a repository (crates/uv-distribution and uv-git of its source).
 FAILED = re.compile(r"[Ff]ailed to (?:download and )?build `?([A-Za-z0-9][\w.-]*)")
-NO_GIT = re.compile(r"Git executable not found|No such file or directory: 'git'")
+# Of npm and pnpm, then of yarn, and of a shell.
+NO_GIT = re.compile(
+    r"Git executable not found|No such file or directory: 'git'"
+    r"|spawn git ENOENT|Couldn't find the binary git|\bgit: not found"
+)
+# Of Django's compilemessages; and of node-gyp, which compiles what npm has no binary of.
+NO_MSGFMT = re.compile(r"Can't find msgfmt|\bmsgfmt: not found")
+GYP = re.compile(r"\bgyp ERR! ")
 # What Django prints where a library of GeoDjango's is missing (django.contrib.gis.gdal.libgdal).
 NO_GIS = re.compile(r"Could not find the (?:GDAL|GEOS) library")
 GIS = ("gdal-bin", "libgeos-c1t64 | libgeos-c1v5")
@@ -44,6 +51,8 @@ def missing(output: str) -> list[str]:
     """The Debian packages that may mend what a command printed when it failed; [] for none."""
     wanted = ["git"] if NO_GIT.search(output) else []
     wanted += GIS if NO_GIS.search(output) else []
+    wanted += ["gettext"] if NO_MSGFMT.search(output) else []
+    wanted += COMPILER if GYP.search(output) else []
     if failed := failed_builds(output):
         wanted += COMPILER
     for name in failed:

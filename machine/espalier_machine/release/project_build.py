@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from espalier_machine.release import memory
 from espalier_machine.release.disk import MEGABYTE, disk_full
 from espalier_machine.release.errors import ReleaseError
 from espalier_machine.release.machine import Machine
-from espalier_machine.release.native import install
+from espalier_machine.release.native import install, with_packages
 from espalier_machine.release.record import Release
 from espalier_machine.release.scope import Bound
 
@@ -69,19 +70,25 @@ def build_project(machine: Machine, release: Release) -> list[Path]:
     node = with_node(machine, build.get("engines", ""), env) if build.get("node") else []
     for command in build.get("commands", []):
         with machine.progress.step("build", command):
-
-            def explain(output: str, command: str = command) -> str:
-                return explain_build(output, command, build["detected"], machine.root)
-
-            argv = [*node, "sh", "-c", command]
             # Who leaves development dependencies out means it; npm lets `include` win.
             seen = {key: env[key] for key in env if key != INCLUDE or "--omit" not in command}
-            out = machine.run(argv, "build", explain, seen, release.workdir)
+            run = partial(_run, machine, release, [*node, "sh", "-c", command], seen)
+            out = with_packages(machine, run)
             if out.strip():
                 machine.progress.note(last_line(out))
     if runs_node(release.record):
         return []
     return [path for path in modules(release.path / "code") if path not in before]
+
+
+def _run(machine: Machine, release: Release, argv: Sequence[str], env: Mapping[str, str]) -> str:
+    """Run a command of the build, the last of `argv`; returns what it printed."""
+    detected = release.record["build"]["detected"]
+
+    def explain(output: str) -> str:
+        return explain_build(output, argv[-1], detected, machine.root)
+
+    return machine.run(argv, "build", explain, env, release.workdir)
 
 
 def with_node(machine: Machine, engines: str, env: Mapping[str, str]) -> list[str]:

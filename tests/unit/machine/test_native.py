@@ -68,6 +68,11 @@ def test_a_package_without_a_wheel_brings_a_compiler_and_its_headers():
     assert native.missing("Failed to build `odd @ file:///x`") == [*native.COMPILER]
     assert native.missing("error: No solution found") == []
     assert "git" in native.missing(NO_GIT)
+    # What yarn 1.22, npm 9 and node-gyp printed, and Django 5.2.
+    assert native.missing("error Couldn't find the binary git") == ["git"]
+    assert native.missing("npm ERR! Error: spawn git ENOENT") == ["git"]
+    assert native.missing("gyp ERR! stack Error: not found: make") == [*native.COMPILER]
+    assert native.missing("CommandError: Can't find msgfmt. Make sure") == ["gettext"]
     assert "gdal-bin" in native.missing(
         'ImproperlyConfigured: Could not find the GDAL library (tried "gdal").'
     )
