@@ -108,7 +108,7 @@ def _packages(tree: ProjectTree, settings: str) -> Iterator[tuple[str, dict[str,
     if built:
         first = built[0]
         yield from [first] if first[0] in main else built
-    elif FROM_MODULES.search(settings):
+    elif FROM_MODULES.search(settings) and not any("node_modules/" in one for one in tree.paths):
         yield from ((folder, one) for folder, one in packages if one.get("dependencies"))
 
 

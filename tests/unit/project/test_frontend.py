@@ -127,6 +127,8 @@ def test_what_static_files_are_taken_from_is_installed(tmp_path, files, command)
     assert detected(tmp_path / "a", files).build.commands == ()
     files["mysite/settings.py"] = MODULES
     assert detected(tmp_path / "b", files).build.commands == (command,)
+    kept = files | {"node_modules/htmx.org/dist/htmx.js": ""}
+    assert detected(tmp_path / "kept", kept).build.commands == ()
     files["package.json"] = VITE  # which installs them, too
     (built,) = detected(tmp_path / "c", files).build.commands
     assert built.endswith("run build")
