@@ -6,8 +6,16 @@ import json
 
 import pytest
 
+from espalier.project.detection.detect import detect
 from espalier.wiring.node import build_packages
-from tests.unit.project.samples import PLAIN, SETTINGS, detected, undetected
+from tests.unit.project.samples import (
+    PLAIN,
+    SETTINGS,
+    detected,
+    fetched,
+    repository,
+    undetected,
+)
 
 VITE = json.dumps({"scripts": {"build": "vite build"}, "engines": {"node": ">=18"}})
 LOCK = "{}"
@@ -127,8 +135,9 @@ def test_what_static_files_are_taken_from_is_installed(tmp_path, files, command)
     assert detected(tmp_path / "a", files).build.commands == ()
     files["mysite/settings.py"] = MODULES
     assert detected(tmp_path / "b", files).build.commands == (command,)
-    kept = files | {"node_modules/htmx.org/dist/htmx.js": ""}
-    assert detected(tmp_path / "kept", kept).build.commands == ()
+    kept = PLAIN | files | {"node_modules/htmx.org/dist/htmx.js": ""}
+    repository(tmp_path / "kept", kept)
+    assert detect(*fetched(tmp_path / "kept")).build.commands == ()
     files["package.json"] = VITE  # which installs them, too
     (built,) = detected(tmp_path / "c", files).build.commands
     assert built.endswith("run build")
