@@ -18,6 +18,8 @@ class Debian(TypedDict):
             many as Django's pages make.
         nginx_http2_directive: whether nginx has `http2 on;`, as from 1.25.1 on. Before (Debian 12
             has 1.22) it is a word of `listen`.
+        zones_package: what has the older names of time zones, such as US/Eastern and Asia/Calcutta,
+            which settings name still. Debian 13 leaves them out of tzdata.
         locale_file: where the system's locale is written. Debian 13 makes /etc/default/locale a
             link to /etc/locale.conf, anew at every boot.
     """
@@ -27,6 +29,7 @@ class Debian(TypedDict):
     postgresql: int
     pgbouncer_prepared_statements: int
     nginx_http2_directive: bool
+    zones_package: str
     locale_file: str
 
 
@@ -37,6 +40,7 @@ RELEASES: dict[str, Debian] = {
         "postgresql": 15,
         "pgbouncer_prepared_statements": 0,
         "nginx_http2_directive": False,
+        "zones_package": "tzdata",
         "locale_file": "/etc/default/locale",
     },
     "trixie": {
@@ -45,6 +49,7 @@ RELEASES: dict[str, Debian] = {
         "postgresql": 17,
         "pgbouncer_prepared_statements": 200,
         "nginx_http2_directive": True,
+        "zones_package": "tzdata-legacy",
         "locale_file": "/etc/locale.conf",
     },
 }

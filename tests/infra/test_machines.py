@@ -7,6 +7,11 @@ from typing import Any
 testinfra_hosts = ["ansible://all"]
 
 
+def test_time_zones_have_the_names_that_settings_still_have(host: Any) -> None:
+    asked = "import zoneinfo; print(zoneinfo.ZoneInfo('Asia/Calcutta'))"
+    assert host.check_output("python3 -c %s", asked) == "Asia/Calcutta"
+
+
 def test_nothing_listens_but_what_the_topology_says(host: Any, topology: Any) -> None:
     expected = {("*", 22)}
     for endpoints in topology["machines"][host.backend.host]["listens"].values():

@@ -19,6 +19,12 @@ def test_checksums_guard_the_data(host: Any) -> None:
     assert query(host, "SHOW data_checksums") == "on"
 
 
+def test_time_zones_have_the_names_that_settings_still_have(host: Any) -> None:
+    asked = "runuser -u postgres -- psql -XAtc %s"
+    moment = "SET TIME ZONE 'US/Eastern'; SELECT to_char('2026-07-01 12:00Z'::timestamptz, 'HH24')"
+    assert host.check_output(asked, moment).split() == ["SET", "08"]
+
+
 def test_django_is_connected_under_its_own_name(host: Any, project: str, site: Any) -> None:
     site.get("/")
     rows = query(host, f"SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = '{project}'")

@@ -16,6 +16,7 @@ def test_older_debian_has_older_services() -> None:
         "postgresql": 15,
         "pgbouncer_prepared_statements": 0,
         "nginx_http2_directive": False,
+        "zones_package": "tzdata",
         "locale_file": "/etc/default/locale",
     }
     assert debian("trixie")["postgresql"] == 17
