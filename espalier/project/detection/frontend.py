@@ -23,7 +23,7 @@ PNPM, BUN = {"9": "9", "6": "8", "5": "7"}, "1"
 LOCKS = ("pnpm-lock.yaml", "yarn.lock", "bun.lock", "package-lock.json", "npm-shrinkwrap.json")
 # How settings say that static files lie among what npm installs: a path, or django-npm's finder.
 FROM_MODULES = re.compile(r"node_modules|\bnpm\.finders\b|\bNPM_ROOT_PATH\b")
-TAILWIND = "django_tailwind_cli"
+TAILWIND, TAILWIND_MADE = "django_tailwind_cli", "css/tailwind.css"  # by its default
 TAILWIND_BUILD = "python manage.py tailwind download_cli && python manage.py tailwind build"
 # Where packages of others are kept to be served; one that was published never has a lock file.
 SERVED = {"static", "staticfiles", "vendor"}
@@ -79,7 +79,8 @@ def find_build(project: Project, tree: ProjectTree, settings: str) -> Build:
         for folder, package in found:
             where = f"{_package(folder)}; `build: []` turns it off"
             commands[_command(tree, folder, package)] = where
-    if not stated and any(TAILWIND in listed_apps(text) for text in texts):
+    is_kept = any(path.endswith(TAILWIND_MADE) for path in tree.paths)
+    if not stated and not is_kept and any(TAILWIND in listed_apps(text) for text in texts):
         commands[TAILWIND_BUILD] = f"{TAILWIND} among the apps; `build: []` turns it off"
     wanted = project.node
     node = bool(wanted) if wanted is not None else bool(NODE.search(" ".join(commands)))

@@ -148,7 +148,10 @@ def test_what_static_files_are_taken_from_is_installed(tmp_path, files, command)
 
 def test_tailwind_without_node(tmp_path):
     settings = SETTINGS.replace('["', '["django_tailwind_cli", "')
-    build = detected(tmp_path, {"mysite/settings.py": settings}).build
+    files = {"mysite/settings.py": settings}
+    kept = files | {"assets/css/tailwind.css": "a {}"}
+    assert detected(tmp_path / "kept", kept).build.commands == ()
+    build = detected(tmp_path, files).build
     assert build.node is False
     assert build.commands == (
         "python manage.py tailwind download_cli && python manage.py tailwind build",
