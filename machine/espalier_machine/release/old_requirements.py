@@ -4,6 +4,7 @@
   Cython have dropped what many old packages use: `pkg_resources`, `convert_path`, `use_2to3`.
 - psycopg-binary is wheels and nothing else, of the Pythons that there were when it was made.
   psycopg-c is the same code, of the same version, to be compiled.
+- Python has dropped modules that old packages import; what they were is on the index.
 """
 
 from __future__ import annotations
@@ -22,6 +23,27 @@ ASKED = {
     ),
     # Of PyYAML before 6.0.1.
     "cython<3": re.compile(r"\bcython_sources\b"),
+}
+NO_MODULE = re.compile(r"No module named '(\w+)\b")
+# A module that is no more in Python's library (from 3.12 and 3.13 on: PEP 632, PEP 594, its list of
+# changes), or in the newest setuptools -> the package that has it.
+DROPPED = {
+    "pkg_resources": "setuptools<81",
+    "distutils": "setuptools<81",
+    "imp": "zombie-imp==0.0.4",
+    "asyncore": "pyasyncore==1.0.5",
+    "asynchat": "pyasynchat==1.0.5",
+    "cgi": "legacy-cgi==2.6.4",
+    "cgitb": "standard-cgitb==3.13.0",
+    "crypt": "standard-crypt==3.13.0",
+    "imghdr": "standard-imghdr==3.13.0",
+    "mailcap": "standard-mailcap==3.13.0",
+    "nntplib": "standard-nntplib==3.13.0",
+    "pipes": "standard-pipes==3.13.0",
+    "sndhdr": "standard-sndhdr==3.13.0",
+    "telnetlib": "standard-telnetlib==3.13.0",
+    "uu": "standard-uu==3.13.0",
+    "xdrlib": "standard-xdrlib==3.13.0",
 }
 # uv's words (crates/uv-resolver/src/pubgrub/report.rs of its source).
 NO_WHEEL = re.compile(r"psycopg-binary==(\d[\w.]*) has no wheels? with a matching")

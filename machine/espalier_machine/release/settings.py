@@ -24,7 +24,7 @@ from espalier_machine.release.machine import Machine
 from espalier_machine.release.native import with_packages
 from espalier_machine.release.record import Release
 from espalier_machine.release.scripts import release_environment
-from espalier_machine.release.virtualenv import with_setuptools
+from espalier_machine.release.virtualenv import with_dropped_modules
 
 MARK = "espalier-missed: "
 # By kind, values that settings can do something with; the next one where they cannot.
@@ -162,8 +162,9 @@ def check(
         return machine.run(argv, "check", explain_and_note, env, release.workdir)
 
     try:
-        # A library of Debian's that is missing is found out now, and installed; setuptools, too.
-        out = with_packages(machine, lambda: with_setuptools(machine, release, load))
+        # A library of Debian's that is missing, or a module that Python has dropped, is found out
+        # now, and installed.
+        out = with_packages(machine, lambda: with_dropped_modules(machine, release, load))
     except ReleaseError as error:
         error.detail = re.sub(rf"(?m)^{MARK}.*\n", "", error.detail)
         missed = {

@@ -19,7 +19,7 @@ from espalier_machine.release.disk import MEGABYTE, require_space
 from espalier_machine.release.errors import ReleaseError
 from espalier_machine.release.explain import explain_uv
 from espalier_machine.release.machine import Machine
-from espalier_machine.release.old_requirements import Workarounds
+from espalier_machine.release.old_requirements import DROPPED, NO_MODULE, Workarounds
 from espalier_machine.release.record import Release
 from espalier_machine.release.remotes import explain_remote, indexes, remote_environment
 from espalier_machine.release.requirements import (
@@ -33,9 +33,6 @@ from espalier_machine.release.requirements import (
 if TYPE_CHECKING:
     from espalier_machine.release.pythons import Python
 
-# Of Python before 3.12, which brought setuptools into each environment, and setuptools before 82.
-DROPPED = re.compile(r"No module named '(pkg_resources|distutils)\b")
-SETUPTOOLS = "setuptools<81"
 VENV_SPACE = 300 * MEGABYTE  # a Django project with a database driver and a few libraries
 
 
@@ -172,21 +169,25 @@ def make_venv(
     return venv.name
 
 
-def with_setuptools(machine: Machine, release: Release, run: Callable[[], str]) -> str:
-    """Run a command, and again with setuptools where a package imports what is no more without it.
+def with_dropped_modules(machine: Machine, release: Release, run: Callable[[], str]) -> str:
+    """Run a command, and again with what Python has dropped, as long as it lacks more of that.
 
     Raises ReleaseError as `run` does.
     """
-    try:
-        return run()
-    except ReleaseError as error:
-        if not (found := DROPPED.search(error.detail)):
-            raise
-        machine.progress.note(f"{SETUPTOOLS} is added, as a requirement imports {found[1]}")
-        argv = [machine.config.uv, "pip", "install", "--python", release.python, SETUPTOOLS]
-        env = uv_environment(machine) | remote_environment(machine, release.record)
-        machine.run(argv, "install", last_line, env, machine.root)
-        return run()
+    added: set[str] = set()
+    while True:
+        try:
+            return run()
+        except ReleaseError as error:
+            modules = [one for one in NO_MODULE.findall(error.detail) if one in DROPPED]
+            package = next((DROPPED[one] for one in modules if DROPPED[one] not in added), None)
+            if not package:
+                raise
+            added.add(package)
+            machine.progress.note(f"{package} is added: something imports what Python has dropped")
+            argv = [machine.config.uv, "pip", "install", "--python", release.python, package]
+            env = uv_environment(machine) | remote_environment(machine, release.record)
+            machine.run(argv, "install", last_line, env, machine.root)
 
 
 def requirement_changes(

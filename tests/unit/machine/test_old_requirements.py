@@ -68,14 +68,20 @@ def test_psycopg_is_compiled_where_its_binary_has_no_wheel(machine, capsys, tmp_
     assert [line.endswith(" psycopg-c==3.1.18") for line in installs] == [True]
 
 
-@pytest.mark.parametrize("module", ["pkg_resources", "distutils.version"])
-def test_a_package_that_imports_what_is_no_more_gets_it_with_setuptools(
-    machine, capsys, tmp_path, module
-):
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [
+        ("pkg_resources", "setuptools<81"),
+        ("distutils.version", "setuptools<81"),
+        ("cgi", "legacy-cgi==2.6.4"),
+        ("imghdr", "standard-imghdr==3.13.0"),
+    ],
+)
+def test_what_imports_a_module_that_is_no_more_gets_it(machine, capsys, tmp_path, module, package):
     lacks = f"ModuleNotFoundError: No module named '{module}'\n"
     (tmp_path / "settings.fail").write_text(lacks)
     uv = Path(machine.config.uv)
-    brings = f'case "$*" in *"setuptools<81"*) rm "{tmp_path}/settings.fail";; esac\n'
+    brings = f'case "$*" in *"{package}"*) rm "{tmp_path}/settings.fail";; esac\n'
     uv.write_text(uv.read_text() + brings)
     status, told = deploy(capsys, tmp_path, "r1", "1" * 16)
     assert status == 0, told
