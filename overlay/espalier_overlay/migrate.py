@@ -18,6 +18,7 @@ from hashlib import sha256
 from typing import Any
 
 import django
+from django.conf import settings
 from django.core.management import call_command
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -113,10 +114,18 @@ def _migrate() -> None:
     if not pending:
         print("nothing to migrate", flush=True)
         call_command("migrate", interactive=False, verbosity=0)
+        _make_cache_tables()
         return
     call_command("migrate", interactive=False, verbosity=1)
     count = len(pending)
     print(f"applied {count} migration{'s' if count > 1 else ''}: {', '.join(pending)}", flush=True)
+    _make_cache_tables()
+
+
+def _make_cache_tables() -> None:
+    """Make the tables of caches in the database, which no migration makes; those there are kept."""
+    if any(cache["BACKEND"].endswith(".DatabaseCache") for cache in settings.CACHES.values()):
+        call_command("createcachetable", verbosity=0)
 
 
 def _migrate_patiently(lock_timeout: str, pauses: Sequence[float]) -> None:

@@ -200,3 +200,15 @@ def test_migrate_works_without_the_overlay(run: Run):
     result = run("-m", "espalier_overlay.migrate", DJANGO_SETTINGS_MODULE="tiny.elsewhere")
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1].startswith("applied ")
+
+
+def test_a_cache_in_the_database_has_its_table(run: Run):
+    own = {"ESPALIER_SETTINGS": "tiny.cached"}
+    asked = "from django.core.cache import cache as c; print(c.add('a', 1), c.get('a'))"
+    assert run("-m", "espalier_overlay.migrate", **own).returncode == 0
+    result = run("manage.py", "shell", "-v0", "-c", asked, **own)
+    assert result.stdout.split() == ["True", "1"], result.stderr
+    result = run("-m", "espalier_overlay.migrate", **own)  # the table is kept, with what is in it
+    assert result.stdout == "nothing to migrate\n"
+    result = run("manage.py", "shell", "-v0", "-c", asked, **own)
+    assert result.stdout.split() == ["False", "1"], result.stderr

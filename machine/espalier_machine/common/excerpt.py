@@ -10,6 +10,7 @@ LIMIT = 10
 FRAMES = 3  # of a traceback: where the error came from, and two steps towards it
 MESSAGE = 4  # lines of the error itself
 
+TRACEBACK = "Traceback (most recent call last):"
 _FRAME = re.compile(r'^\s*File "(?P<path>[^"]+)", line \d+')
 _CARETS = re.compile(r"^[\s~^]+$")
 # The code of a release, in which paths are those of the project.
@@ -30,7 +31,7 @@ def error_line(output: str) -> str:
 
     Of Django's system check it is the first error. "no output" where there is none.
     """
-    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+    lines = _lines(output)
     if "ERRORS:" in lines[:-1]:
         return lines[lines.index("ERRORS:") + 1].strip()
     if message := _message(lines):
@@ -46,7 +47,7 @@ def excerpt(output: str, known: str = "", limit: int = LIMIT) -> list[str]:
         known: a sentence that is shown beside them; what it says already is left out.
         limit: how many lines.
     """
-    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+    lines = _lines(output)
     if frames := _frames(lines):
         chosen = [*frames, *_message(lines)]
     elif len(lines) > limit:
@@ -63,6 +64,14 @@ def excerpt(output: str, known: str = "", limit: int = LIMIT) -> list[str]:
 def indented(lines: Sequence[str]) -> list[str]:
     """The lines of an excerpt as they stand below a sentence."""
     return textwrap.indent(textwrap.dedent("\n".join(lines)), "    ").splitlines()
+
+
+def _lines(output: str) -> list[str]:
+    """The lines that say something, without a last traceback that is cut off beside a whole one."""
+    lines = [line.rstrip() for line in output.splitlines() if line.strip()]
+    begins = [i for i, line in enumerate(lines) if line.strip() == TRACEBACK]
+    is_cut = bool(begins) and not _message(lines)
+    return lines[: begins[-1]] if is_cut and _message(lines[: begins[-1]]) else lines
 
 
 def _flat(text: str) -> str:

@@ -91,6 +91,13 @@ def test_same_traceback_of_several_requests_is_told_once() -> None:
     ]
 
 
+def test_a_traceback_that_is_cut_off_is_not_told_if_a_whole_one_is_there() -> None:
+    cut = "\n".join(IMPORT.splitlines()[:7]) + "\n"
+    assert error_line(IMPORT + cut) == "KeyError: 'STRIPE_KEY'"
+    assert excerpt(IMPORT + cut) == excerpt(IMPORT)
+    assert error_line(cut).startswith("File ")
+
+
 def test_traceback_without_the_projects_code_has_its_last_frames() -> None:
     output = 'Traceback:\n  File "/usr/lib/python3.13/x.py", line 1, in f\n    g()\nOSError: no\n'
     assert excerpt(output) == [
