@@ -9,9 +9,12 @@ import django
 
 from espalier_overlay.apps import add_apps, is_installed
 from espalier_overlay.databases import apply_databases
+from espalier_overlay.log_files import move_log_files
 from espalier_overlay.logs import logging_config
 from espalier_overlay.mail import apply_mail
 
+# The project's code, in a release: beside the overlay.
+CODE = str(Path(__file__).resolve().parents[2] / "code")
 HEALTH_MIDDLEWARE = "espalier_overlay.health.middleware"
 REPLICA_MIDDLEWARE = "espalier_overlay.router.Middleware"
 CACHE = "espalier_overlay.cache.Cache"
@@ -341,7 +344,10 @@ def _readable_by_nginx(settings: Settings) -> None:
 def _logging(settings: Settings) -> None:
     # Another LOGGING_CONFIG (None, or a function) means that the project sets logging up itself.
     if settings.get("LOGGING_CONFIG", "logging.config.dictConfig") == "logging.config.dictConfig":
-        settings["LOGGING"] = logging_config(settings.get("LOGGING") or {})
+        project, files = move_log_files(settings.get("LOGGING") or {}, CODE)
+        settings["LOGGING"] = logging_config(project)
+        if files:
+            settings["ESPALIER_LOG_FILES"] = files
 
 
 def _split(text: str | None) -> list[str]:

@@ -120,6 +120,8 @@ def prepare(
     installed = build_project(machine, release)
     with step("check", "import the project's settings"):
         found = load_settings(machine, release, settings)
+        for name in found.get("log_files", ()):
+            machine.progress.tell(f"what goes to {name} is in the journal: a release is read-only")
         if files := sqlite_files(release, found):
             record["sqlite"] = files
             for name in files:

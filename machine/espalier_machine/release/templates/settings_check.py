@@ -100,6 +100,7 @@ if apps.ready:
         "static_root": str(root) if root else "",
         "shipped": shipped,
         "sqlite": [os.path.abspath(name) for name in files if not name.startswith(("file:", ":"))],
+        "log_files": list(getattr(settings, "ESPALIER_LOG_FILES", ())),
         "compress": bool(compressor and settings.COMPRESS_ENABLED and settings.COMPRESS_OFFLINE),
     }
     print()
