@@ -97,6 +97,34 @@ def test_what_the_site_writes_outlives_a_release(
     assert app.file("/srv/vineyard/data/cellar/rules.txt").content_string == "shipped"
 
 
+LOGGING = """
+LOGGING = {
+    "version": 1,
+    "handlers": {"file": {"class": "logging.FileHandler", "filename": BASE_DIR / "logs/site.log"}},
+    "loggers": {"vineyard": {"handlers": ["file"], "level": "INFO"}},
+}
+"""
+
+
+def test_a_log_file_in_the_project_s_tree_is_in_the_journal(
+    app: Any, releasing: Callable[..., Any], back: Any, site: Any
+) -> None:
+    folder = ROOT / "examples/vineyard/vineyard"
+    log = 'import logging; logging.getLogger("vineyard").info("a cork"); motto ='
+    done = releasing(
+        {
+            "vineyard/views.py": (folder / "views.py").read_text().replace("motto =", log, 1),
+            "vineyard/settings.py": (folder / "settings.py").read_text() + LOGGING,
+        }
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "what goes to logs/site.log is in the journal" in done.stdout
+    since = app.check_output("date +%s").strip()
+    assert site.get("/")[0].status == 200
+    said = app.check_output("journalctl -o cat -u 'vineyard-web@*' --since @%s", since)
+    assert said.count("a cork") == 1, said
+
+
 def test_a_directory_that_nobody_named_is_named(
     app: Any, releasing: Callable[..., Any], site: Any
 ) -> None:
