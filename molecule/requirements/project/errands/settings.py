@@ -1,5 +1,9 @@
 """Settings as `startproject` writes them, with SQLite and DEBUG."""
 
+# What packages import that are older than Python 3.12 and 3.13.
+import cgi  # noqa: F401
+import distutils.version  # noqa: F401
+
 SECRET_KEY = "django-insecure-only-for-runserver"
 DEBUG = True
 ROOT_URLCONF = "errands.urls"
