@@ -73,13 +73,13 @@ class Workarounds:
             self.constraints += fresh
             text = "".join(f"{one}\n" for one in self.constraints)
             self._point("UV_BUILD_CONSTRAINT", "build-constraints.txt", text)
-            self.machine.progress.note(f"built with {', '.join(fresh)}, as a requirement asks")
+            self.machine.progress.tell(f"built with {', '.join(fresh)}, as a requirement asks")
             return True
         if (found := NO_WHEEL.search(output)) and "UV_OVERRIDE" not in self.variables:
             self._point("UV_OVERRIDE", "overrides.txt", OVERRIDE)
             compiled = f"psycopg-c=={found[1]}"
             self.requirements.append(compiled)
-            self.machine.progress.note(
+            self.machine.progress.tell(
                 f"{compiled} is compiled: psycopg-binary has no wheel of that version for this "
                 "Python"
             )

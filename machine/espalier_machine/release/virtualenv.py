@@ -184,7 +184,7 @@ def with_dropped_modules(machine: Machine, release: Release, run: Callable[[], s
             if not package:
                 raise
             added.add(package)
-            machine.progress.note(f"{package} is added: something imports what Python has dropped")
+            machine.progress.tell(f"{package} is added: something imports what Python has dropped")
             argv = [machine.config.uv, "pip", "install", "--python", release.python, package]
             env = uv_environment(machine) | remote_environment(machine, release.record)
             machine.run(argv, "install", last_line, env, machine.root)
