@@ -67,7 +67,10 @@ def lines_beyond(text: str) -> int:
 
 
 def get(url: str, host: str) -> tuple[str, str]:
-    """Ask the lab machine for a page by its site's name; gives the last URL and the text."""
+    """Ask the lab machine for a page by its site's name; gives the last URL and the text.
+
+    A page elsewhere, where a redirect may lead to, is not asked for.
+    """
     for _ in range(5):
         parts = urllib.parse.urlsplit(url)
         there = parts._replace(scheme="https", netloc=ADDRESS).geturl()
@@ -82,6 +85,8 @@ def get(url: str, host: str) -> tuple[str, str]:
             if error.code not in (301, 302, 303, 307, 308):
                 raise OSError(f"{url} answers {error.code}") from error
             url = urllib.parse.urljoin(url, error.headers["Location"])
+            if urllib.parse.urlsplit(url).netloc != host:
+                return url, ""
     raise OSError("too many redirects")
 
 
@@ -96,6 +101,8 @@ def page_error(host: str) -> str:
     """What is wrong with the front page, or ""."""
     try:
         url, text = get(f"https://{host}/", host)
+        if (there := urllib.parse.urlsplit(url).netloc) != host:
+            return f"leads to {there}"
         files = re.findall(r"""(?:src|href)=["']?([^"'\s>]+\.(?:css|js|png|svg)[^"'\s>]*)""", text)
         own = [urllib.parse.urljoin(url, html.unescape(file)) for file in files]
         own = [file for file in own if urllib.parse.urlsplit(file).netloc == host]
