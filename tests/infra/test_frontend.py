@@ -118,7 +118,7 @@ def test_a_log_file_in_the_project_s_tree_is_in_the_journal(
         }
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "what goes to logs/site.log is in the journal" in done.stdout
+    assert "what goes to logs/site.log is in the journal" in done.stdout + done.stderr
     since = app.check_output("date +%s").strip()
     assert site.get("/")[0].status == 200
     said = app.check_output("journalctl -o cat -u 'vineyard-web@*' --since @%s", since)

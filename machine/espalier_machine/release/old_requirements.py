@@ -45,9 +45,26 @@ DROPPED = {
     "uu": "standard-uu==3.13.0",
     "xdrlib": "standard-xdrlib==3.13.0",
 }
+OLDEST_DJANGO = (4, 2)  # of the overlay; see its README
 # uv's words (crates/uv-resolver/src/pubgrub/report.rs of its source).
 NO_WHEEL = re.compile(r"psycopg-binary==(\d[\w.]*) has no wheels? with a matching")
 OVERRIDE = "psycopg-binary ; python_version < '3'\n"  # so: never
+
+
+def old_django(frozen: str) -> str:
+    """What to say of a Django that is older than those that the kit is made for, "" for none.
+
+    Args:
+        frozen: what `uv pip freeze` printed.
+    """
+    found = re.search(r"(?mi)^django==((\d+)\.(\d+)\S*)", frozen)
+    if not found or (int(found[2]), int(found[3])) >= OLDEST_DJANGO:
+        return ""
+    oldest = ".".join(map(str, OLDEST_DJANGO))
+    return (
+        f"Django {found[1]} gets no security fixes, and the kit is made for {oldest} and later: what "
+        "fails now or later may be for that; a newer Django in the requirements mends it"
+    )
 
 
 @dataclass

@@ -19,7 +19,12 @@ from espalier_machine.release.disk import MEGABYTE, require_space
 from espalier_machine.release.errors import ReleaseError
 from espalier_machine.release.explain import explain_uv
 from espalier_machine.release.machine import Machine
-from espalier_machine.release.old_requirements import DROPPED, NO_MODULE, Workarounds
+from espalier_machine.release.old_requirements import (
+    DROPPED,
+    NO_MODULE,
+    Workarounds,
+    old_django,
+)
 from espalier_machine.release.record import Release
 from espalier_machine.release.remotes import explain_remote, indexes, remote_environment
 from espalier_machine.release.requirements import (
@@ -163,7 +168,10 @@ def make_venv(
         source.insert(0, "--no-editable")
     if asked := [*source, *needed_extras(extras, names, constrained)]:
         uv("pip", "install", *at, *asked, stdin=stdin)
-    native.install(machine, native.needed_to_run(uv("pip", "freeze", "-q", *at)))
+    frozen = uv("pip", "freeze", "-q", *at)
+    native.install(machine, native.needed_to_run(frozen))
+    if old := old_django(frozen):
+        machine.progress.tell(old)
     with machine.as_user():
         (venv / ".complete").touch()
     return venv.name

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from espalier_machine.release.old_requirements import Workarounds
+from espalier_machine.release.old_requirements import Workarounds, old_django
 
 from .fakes import deploy
 
@@ -90,3 +90,18 @@ def test_what_imports_a_module_that_is_no_more_gets_it(machine, capsys, tmp_path
     status, told = deploy(capsys, tmp_path, "r2", "2" * 16)
     assert status == 1
     assert f"No module named '{module}'" in str(told)
+
+
+@pytest.mark.parametrize(
+    ("frozen", "words"),
+    [
+        ("asgiref==3.4.1\ndjango==3.2.7\n", "Django 3.2.7 gets no security fixes"),
+        ("Django==4.1\n", "Django 4.1 gets"),
+        ("django==4.2.27\ndjango-allauth==0.45.0\n", ""),
+        ("django==10.0\n", ""),
+        ("flask==3.1\n", ""),
+    ],
+)
+def test_a_django_that_is_too_old_is_told(frozen, words):
+    assert old_django(frozen).startswith(words)
+    assert bool(old_django(frozen)) == bool(words)
