@@ -62,8 +62,8 @@ def old_django(frozen: str) -> str:
         return ""
     oldest = ".".join(map(str, OLDEST_DJANGO))
     return (
-        f"Django {found[1]} gets no security fixes, and the kit is made for {oldest} and later: what "
-        "fails now or later may be for that; a newer Django in the requirements mends it"
+        f"Django {found[1]} gets no security fixes, and the kit is made for {oldest} and later: "
+        "what fails may fail for that, and a newer Django among the requirements mends it"
     )
 
 
