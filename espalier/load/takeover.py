@@ -24,11 +24,19 @@ class Change:
 
 @dataclass(frozen=True)
 class State:
-    """What can be seen of a machine: files (path -> mode, owner, text), services (unit -> pid)."""
+    """What can be seen of a machine.
+
+    Attributes:
+        files: path -> mode, owner, text.
+        services: unit -> process id.
+        live: the id of the release that is live.
+        packages: the Debian packages that are installed.
+    """
 
     files: Mapping[str, Sequence[Any]]
     services: Mapping[str, str]
-    live: str  # the id of the release that is live
+    live: str
+    packages: frozenset[str] = frozenset()
 
 
 def changes_in(run: Mapping[str, Any]) -> list[Change]:
@@ -52,13 +60,15 @@ def unexplained(change: Change, before: State, after: State) -> str:
     """Give what is wrong with a change of a machine; nothing if the machine explains it.
 
     A file that was written has another text, mode or owner now. A handler was called by such a
-    task. Django's tasks may change something where another release is live now. What the topology
+    task. Packages were installed. Django's tasks may change something where another release is live now. What the topology
     no longer places on the machine is retired.
     """
     if change.action == "files" and "/handlers/" not in change.path:
         same = [path for path in change.files if before.files.get(path) == after.files.get(path)]
         return f"wrote {', '.join(same)}, which did not change" if same else ""
     if "/handlers/" in change.path or "retire" in change.path:
+        return ""
+    if change.action == "ansible.builtin.apt" and before.packages != after.packages:
         return ""
     releases = "/roles/django/" in change.path or "/playbooks/release.yml" in change.path
     if releases and before.live != after.live:

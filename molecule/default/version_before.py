@@ -135,7 +135,8 @@ class Takeover:
                 if unit.get("UnitFileState", "").startswith("enabled")
             }
             files = json.loads(self.on(machine, f"python3 -c {shlex.quote(FILES)}"))
-            found[machine] = State(files, services, self.live())
+            packages = self.on(machine, "dpkg-query --show --showformat '${Package}\n'").split()
+            found[machine] = State(files, services, self.live(), frozenset(packages))
         return found
 
     def live(self) -> str:

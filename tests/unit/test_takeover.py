@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -56,6 +57,13 @@ def change(path: str, action: str = "ansible.builtin.command", *files: str) -> C
 )
 def test_change_is_explained_by_what_the_machine_has_now(made: Change, wrong: str) -> None:
     assert unexplained(made, OLD, NEW) == wrong
+
+
+def test_packages_that_were_not_there_explain_that_some_were_installed() -> None:
+    made = change("/kit/roles/base/tasks/main.yml", "ansible.builtin.apt")
+    more = dataclasses.replace(NEW, packages=frozenset({"tzdata-legacy"}))
+    assert unexplained(made, OLD, more) == ""
+    assert unexplained(made, more, more)
 
 
 def test_another_release_explains_what_django_s_tasks_do() -> None:
