@@ -60,8 +60,8 @@ def unexplained(change: Change, before: State, after: State) -> str:
     """Give what is wrong with a change of a machine; nothing if the machine explains it.
 
     A file that was written has another text, mode or owner now. A handler was called by such a
-    task. Packages were installed. Django's tasks may change something where another release is live now. What the topology
-    no longer places on the machine is retired.
+    task. Packages were installed. Django's tasks may change something where another release is live
+    now. What the topology no longer places on the machine is retired.
     """
     if change.action == "files" and "/handlers/" not in change.path:
         same = [path for path in change.files if before.files.get(path) == after.files.get(path)]
