@@ -62,6 +62,7 @@ def record(
                 ("configuration", detected.configuration),
                 ("given", dict(sorted(detected.wanted.given.items()))),
                 ("build", detected.build.record()),
+                ("imported", [f"code/{one}" for one in detected.imported]),
                 ("writable", list(project.writable_inside)),
                 ("hooks", {moment: list(commands) for moment, commands in project.hooks.items()}),
             )

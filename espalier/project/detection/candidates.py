@@ -70,9 +70,10 @@ class Candidate:
         return set(self.module.rpartition(".")[2].lower().split("_"))
 
     @property
-    def order(self) -> tuple[int, bool, bool]:
+    def order(self) -> tuple[int, bool, bool, bool]:
         """The sort key: a guess at production comes behind what is named and not development."""
-        return max(self.rank, 0 if self.where else 1), not self.where, self.rank > 0
+        plain = bool(self.last & {"production", "prod"})  # before heroku, deploy, …
+        return max(self.rank, 0 if self.where else 1), not self.where, self.rank > 0, not plain
 
 
 def is_for_development(module: str) -> bool:

@@ -14,7 +14,7 @@ from espalier.project.detection.groups import Groups, find_groups, group_notes
 from espalier.project.detection.indexes import Indexes, find_indexes
 from espalier.project.detection.locks import exported_path
 from espalier.project.detection.mail import mail_note
-from espalier.project.detection.manage import find_manage
+from espalier.project.detection.manage import find_imported, find_manage
 from espalier.project.detection.notes import other_notes, size_note
 from espalier.project.detection.postgresql import PostgreSQL, find_postgresql
 from espalier.project.detection.python import Pythons, find_python, python_notes
@@ -49,6 +49,7 @@ class Detected:
     groups: Groups = dataclasses.field(default_factory=Groups)  # of the requirements
     indexes: Indexes = dataclasses.field(default_factory=Indexes)  # of the requirements
     python: Pythons = dataclasses.field(default_factory=Pythons)
+    imported: tuple[str, ...] = ()  # directories that Python imports from, beside that of manage.py
     notes: tuple[str, ...] = ()  # lines to show the user before the values are used
 
     @property
@@ -83,6 +84,7 @@ def detect(
     else:
         workdir = find_manage(project, tree)
         tree = dataclasses.replace(tree, root=workdir.value)
+        tree = dataclasses.replace(tree, more=find_imported(tree))
         candidates = find_settings(project, tree)
         requirements, kind = find_requirements(project, tree)
     candidates, wanted = choose(project, tree, candidates, tiers)
@@ -99,6 +101,11 @@ def detect(
     lines = [
         note("source", f"{source.description} at {source.revision[:12]}"),
         note("manage.py", manage, workdir.where),
+        *(
+            [note("", f"modules are imported from {', '.join(tree.more)}, too")]
+            if tree.more
+            else []
+        ),
         note("settings", settings.value, settings.where),
         *settings_notes(candidates),
         *([note("", f"class {configuration.value}", configuration.where)] if configuration else []),
@@ -131,6 +138,7 @@ def detect(
         groups,
         indexes,
         python,
+        tree.more,
         (*lines, *source.notes, *size_note(project, source)),
     )
 

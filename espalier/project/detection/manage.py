@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 
 from espalier.project.detection.tree import (
     SECONDARY_DIRECTORIES,
@@ -60,6 +61,28 @@ def find_manage(project: Project, tree: ProjectTree) -> Found:
     return Found(
         posixpath.dirname(kept[0]), "the only one" if len(found) == 1 else "nearest the root"
     )
+
+
+def find_imported(tree: ProjectTree) -> tuple[str, ...]:
+    """Directories beside manage.py that Python imports from, too: what it says, and `src`.
+
+    `src` is one where it has packages and is none itself, as an installed project has it.
+    """
+    text = tree.read(posixpath.join(tree.root, "manage.py"))
+    named = [
+        word
+        for arguments in re.findall(r"sys\.path\.(?:append|insert)\((.*)", text)
+        for word in re.findall(r"""["']\.?/?([\w./-]+)["']""", arguments)
+    ]
+    src = posixpath.join(tree.root, "src")
+    packages = {path.removeprefix(f"{src}/") for path in tree.paths if path.startswith(f"{src}/")}
+    if "__init__.py" not in packages and any(
+        re.fullmatch(r"[^/]+/__init__\.py", path) for path in packages
+    ):
+        named.append("src")
+    found = [posixpath.normpath(posixpath.join(tree.root, name)) for name in named]
+    below = [one for one in found if any(path.startswith(f"{one}/") for path in tree.paths)]
+    return tuple(dict.fromkeys(one for one in below if one not in (tree.root, ".")))
 
 
 def is_aside(path: str) -> bool:

@@ -33,11 +33,12 @@ class Found:
 
 @dataclasses.dataclass(frozen=True)
 class ProjectTree:
-    """The source tree as detection sees it: modules are searched from `root`."""
+    """The source tree as detection sees it: modules are searched from `root`, then `more`."""
 
     source: Source
     where: str  # the file to name in sentences
     root: str = ""  # the directory of manage.py, which Python imports from; "" is the tree's own
+    more: tuple[str, ...] = ()  # other directories that it imports from, below `root`
 
     @functools.cached_property
     def paths(self) -> frozenset[str]:
@@ -49,9 +50,13 @@ class ProjectTree:
         return self.source.read(path)
 
     def module(self, dotted: str) -> str:
-        """The file of a Python module below `root`, or ""."""
-        base = posixpath.join(self.root, *dotted.split("."))
-        return next((f for f in (f"{base}.py", f"{base}/__init__.py") if f in self.paths), "")
+        """The file of a Python module, or ""."""
+        for folder in (self.root, *self.more):
+            base = posixpath.join(folder, *dotted.split("."))
+            for file in (f"{base}.py", f"{base}/__init__.py"):
+                if file in self.paths:
+                    return file
+        return ""
 
     def beside(self, path: str, pattern: str) -> list[str]:
         """The files that a pattern names, such as `components/*.py`, relative to another file."""
@@ -60,12 +65,15 @@ class ProjectTree:
 
     def has_package(self, dotted: str) -> bool:
         """Whether the first part of a module's name is a package of the project's."""
-        top = posixpath.join(self.root, dotted.split(".")[0])
-        return any(path.startswith(f"{top}/") or path == f"{top}.py" for path in self.paths)
+        tops = [posixpath.join(folder, dotted.split(".")[0]) for folder in (self.root, *self.more)]
+        return any(
+            path.startswith(f"{top}/") or path == f"{top}.py" for path in self.paths for top in tops
+        )
 
     def dotted(self, path: str) -> str:
-        """The Python module of a file below `root`."""
-        below = posixpath.relpath(path, self.root or ".")
+        """The Python module of a file below `root` or `more`."""
+        folder = next((one for one in self.more if path.startswith(f"{one}/")), self.root)
+        below = posixpath.relpath(path, folder or ".")
         return re.sub(r"(/__init__)?\.py$", "", below).replace("/", ".")
 
     @functools.cached_property

@@ -19,7 +19,9 @@ def release_environment(build: Mapping[str, Any], path: Path) -> dict[str, str]:
         "ESPALIER_SETTINGS": build["settings"],
         "ESPALIER_RELEASE": path.name,
         "ESPALIER_STATIC_ROOT": str(path / "static"),
-        "PYTHONPATH": f"{path}/overlay:{path}/{build['workdir']}",
+        "PYTHONPATH": ":".join(
+            f"{path}/{one}" for one in ("overlay", build["workdir"], *build.get("imported", ()))
+        ),
         **({"DJANGO_CONFIGURATION": name} if (name := build.get("configuration")) else {}),
     }
 

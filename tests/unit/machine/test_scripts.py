@@ -8,9 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from espalier_machine.release.scripts import process_script, shell_line, web_script
+from espalier_machine.release.scripts import (
+    process_script,
+    release_environment,
+    shell_line,
+    web_script,
+)
 
 from .fakes import BUILD, PROCESSES
+
+
+def test_python_imports_from_the_overlay_first_and_from_other_directories_last():
+    build = BUILD | {"imported": ["code/src"]}
+    variables = release_environment(build, Path("/srv/o/releases/r1"))
+    assert variables["PYTHONPATH"].split(":") == [
+        "/srv/o/releases/r1/overlay",
+        f"/srv/o/releases/r1/{build['workdir']}",
+        "/srv/o/releases/r1/code/src",
+    ]
 
 
 def test_bin_web_starts_gunicorn_where_manage_py_is(tmp_path):

@@ -121,6 +121,11 @@ def test_of_several_applications_the_one_of_what_developers_run(tmp_path):
     )
 
 
+def test_production_comes_before_what_is_for_one_host(tmp_path):
+    files = PACKAGE | {"manage.py": "x = 1", "mysite/settings/heroku.py": STAR}
+    assert chosen(tmp_path, files)[2] == ["production", "heroku", "base", "dev"]
+
+
 def test_the_others_are_mentioned(tmp_path):
     notes = detected(tmp_path, DEV).notes
     assert "settings     mysite.settings.production (the name says production)" in notes

@@ -306,3 +306,30 @@ def test_a_writable_directory_is_shown_and_kept(tmp_path):
 )
 def test_a_writable_path_that_cannot_be_one(tmp_path, files, path, sentence):
     assert sentence in undetected(tmp_path, files, writable=[path])
+
+
+@pytest.mark.parametrize(
+    ("manage", "files", "imported"),
+    [
+        ("sys.path.append('lib')", {"lib/jobs/__init__.py": ""}, ("lib",)),
+        ('sys.path.insert(0, os.path.join(HERE, "lib"))', {"lib/jobs.py": ""}, ("lib",)),
+        ('sys.path.append("gone")', {}, ()),
+        ("", {"src/jobs/__init__.py": ""}, ("src",)),
+        ("", {"src/app.js": ""}, ()),
+        ("", {"src/__init__.py": "", "src/jobs/__init__.py": ""}, ()),
+    ],
+)
+def test_directories_that_modules_are_imported_from(tmp_path, manage, files, imported):
+    found = detected(tmp_path, {"manage.py": f"{manage}\n{MANAGE}", **files})
+    assert found.imported == imported
+    said = [line for line in found.notes if "modules are imported from" in line]
+    assert bool(said) == bool(imported)
+
+
+def test_a_project_whose_code_is_in_src(tmp_path):
+    moved = {f"src/{name}": PLAIN[name] for name in PLAIN if name.startswith("mysite/")}
+    away = dict.fromkeys(name for name in PLAIN if name.startswith("mysite/"))
+    found = detected(tmp_path, moved | away)
+    assert (found.workdir.value, found.imported) == ("", ("src",))
+    assert found.settings.value == "mysite.settings"
+    assert found.application.value == "mysite.wsgi:application"
