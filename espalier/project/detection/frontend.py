@@ -97,18 +97,17 @@ def find_build(project: Project, tree: ProjectTree, settings: str) -> Build:
 def _packages(tree: ProjectTree, settings: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each directory with a package.json that the site needs, and what the file says."""
     main = [folder for folder in dict.fromkeys(("", tree.root)) if _package(folder) in tree.paths]
-    all_of = [
-        folder
-        for path in dataclasses.replace(tree, root="").named("package.json")
-        if not SERVED & {*(folder := posixpath.dirname(path)).split("/")}
-        or _is_locked(tree, folder)
-    ]
-    folders = dict.fromkeys([*main, *all_of])
-    packages = [(folder, _read(tree, folder)) for folder in folders]
-    built = [(folder, package) for folder, package in packages if _has_build(package)]
-    if built:
-        first = built[0]
-        yield from [first] if first[0] in main else built
+    packages = [(folder, _read(tree, folder)) for folder in main]
+    if built := [(folder, package) for folder, package in packages if _has_build(package)]:
+        yield built[0]
+        return
+    for path in dataclasses.replace(tree, root="").named("package.json"):
+        folder = posixpath.dirname(path)
+        is_served = bool(SERVED & {*folder.split("/")}) and not _is_locked(tree, folder)
+        if folder not in main and not is_served:
+            packages.append((folder, _read(tree, folder)))
+    if built := [(folder, package) for folder, package in packages if _has_build(package)]:
+        yield from built
     elif FROM_MODULES.search(settings) and not any("node_modules/" in one for one in tree.paths):
         yield from ((folder, one) for folder, one in packages if one.get("dependencies"))
 

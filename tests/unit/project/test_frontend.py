@@ -170,8 +170,10 @@ def test_what_is_stated_is_taken(tmp_path):
 
 def test_a_package_json_that_is_none(tmp_path):
     assert "the project's package.json is not valid JSON" in undetected(
-        tmp_path, {"package.json": "{"}
+        tmp_path / "a", {"package.json": "{"}
     )
+    files = {"package.json": VITE, "ui/kit/package.json": "{"}  # which nobody builds
+    assert len(detected(tmp_path / "b", files).build.commands) == 1
 
 
 @pytest.mark.parametrize(
