@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from espalier_overlay.logs import CONSOLE_CLASSES, Config
+from espalier_overlay.logs import CONSOLE_CLASSES, Config, last_part, propagates, root_logger
 
 # What a handler of any class may have; the rest is about its file.
 KEPT = ("level", "formatter", "filters")
@@ -33,11 +33,12 @@ def move_log_files(project: Mapping[str, Any], code: str) -> tuple[Config, list[
         kept = {key: handlers[name][key] for key in KEPT if key in handlers[name]}
         handlers[name] = {"class": "logging.StreamHandler", **kept}
     loggers = dict(project.get("loggers") or {})
-    root = project.get("root") or loggers.get("") or loggers.get("root") or {}
+    root = root_logger({**project, "loggers": loggers})
 
     def printing(logger: Mapping[str, Any]) -> list[str]:
         names = logger.get("handlers") or ()
-        return [name for name in names if _class(handlers.get(name)) in CONSOLE_CLASSES]
+        kinds = {name: (handlers.get(name) or {}).get("class") for name in names}
+        return [name for name, kind in kinds.items() if last_part(kind) in CONSOLE_CLASSES]
 
     def once(logger: Mapping[str, Any], reaches_root: bool) -> Config:
         names, prints = list(logger.get("handlers") or ()), printing(logger)
@@ -46,8 +47,7 @@ def move_log_files(project: Mapping[str, Any], code: str) -> tuple[Config, list[
         return {**logger, "handlers": [n for n in names if n not in moved or n == keep]}
 
     for name, logger in loggers.items():
-        below = name not in ("", "root") and bool(logger.get("propagate", True))
-        loggers[name] = once(logger, below)
+        loggers[name] = once(logger, name not in ("", "root") and propagates(logger))
     if project.get("root"):
         config["root"] = once(project["root"], reaches_root=False)
     return {**config, "handlers": handlers, "loggers": loggers}, sorted(set(moved.values()))
@@ -60,7 +60,3 @@ def _file(handler: Any) -> str:
 
 def _is_inside(file: str, code: str) -> bool:
     return os.path.realpath(file).startswith(os.path.realpath(code) + os.sep)
-
-
-def _class(handler: Any) -> str:
-    return str((handler or {}).get("class")).rpartition(".")[2]

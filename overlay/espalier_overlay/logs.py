@@ -54,12 +54,12 @@ def logging_config(project: Mapping[str, Any]) -> Config:
     config["formatters"][FORMAT] = {"format": "%(levelname)s %(name)s: %(message)s"}
     config["handlers"][CONSOLE] = {"class": "logging.StreamHandler", "formatter": FORMAT}
 
-    if not _prints(config, _root(config)):
-        _set_root(config, _with_console(_root(config) or {"level": "WARNING"}))
+    if not _prints(config, root_logger(config)):
+        _set_root(config, _with_console(root_logger(config) or {"level": "WARNING"}))
         printing = [
             name
             for name, logger in config["loggers"].items()
-            if name not in ("", "root") and _propagates(logger) and _prints(config, logger)
+            if name not in ("", "root") and propagates(logger) and _prints(config, logger)
         ]
         if printing:
             config["filters"][ELSEWHERE] = {
@@ -72,13 +72,14 @@ def logging_config(project: Mapping[str, Any]) -> Config:
         logger = config["loggers"].get(name) or {}
         if _prints(config, logger):
             break
-        if not _propagates(logger):
+        if not propagates(logger):
             config["loggers"][name] = _with_console(logger)
             break
     return config
 
 
-def _root(config: Config) -> Mapping[str, Any]:
+def root_logger(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is said of the root logger, wherever; `config` has loggers."""
     return config.get("root") or config["loggers"].get("") or config["loggers"].get("root") or {}
 
 
@@ -93,7 +94,8 @@ def _with_console(logger: Mapping[str, Any]) -> Config:
     return {**logger, "handlers": [*(logger.get("handlers") or ()), CONSOLE]}
 
 
-def _propagates(logger: Mapping[str, Any]) -> bool:
+def propagates(logger: Mapping[str, Any]) -> bool:
+    """Whether the handlers of the loggers above get its records, too."""
     return bool(logger.get("propagate", True))
 
 
@@ -101,7 +103,7 @@ def _prints(config: Config, logger: Mapping[str, Any]) -> bool:
     """Tell whether one of the logger's own handlers prints errors when DEBUG is off."""
     handlers = (config["handlers"].get(name) or {} for name in logger.get("handlers") or ())
     return any(
-        _last_part(handler.get("class") or handler.get("()")) in CONSOLE_CLASSES
+        last_part(handler.get("class") or handler.get("()")) in CONSOLE_CLASSES
         and _level(handler.get("level")) <= logging.ERROR
         and not any(_debug_only(config, name) for name in handler.get("filters") or ())
         for handler in handlers
@@ -110,7 +112,7 @@ def _prints(config: Config, logger: Mapping[str, Any]) -> bool:
 
 def _debug_only(config: Config, name: Any) -> bool:
     factory = (config["filters"].get(name) or {}).get("()") if isinstance(name, str) else name
-    return _last_part(factory) == "RequireDebugTrue"
+    return last_part(factory) == "RequireDebugTrue"
 
 
 def _level(level: int | str | None) -> int:
@@ -119,6 +121,7 @@ def _level(level: int | str | None) -> int:
     return level or logging.NOTSET
 
 
-def _last_part(target: Any) -> str:
+def last_part(target: Any) -> str:
+    """The name of a class or factory, given itself or by its dotted path."""
     text = target if isinstance(target, str) else getattr(target, "__name__", "")
     return text.rpartition(".")[2]

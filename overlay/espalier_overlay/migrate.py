@@ -111,14 +111,13 @@ def _duration(text: str) -> str:
 def _migrate() -> None:
     """Apply what is pending, saying so; post_migrate handlers run in any case, as Django does."""
     pending = pending_migrations()
-    if not pending:
+    if pending:
+        call_command("migrate", interactive=False, verbosity=1)
+        several = "s" if len(pending) > 1 else ""
+        print(f"applied {len(pending)} migration{several}: {', '.join(pending)}", flush=True)
+    else:
         print("nothing to migrate", flush=True)
         call_command("migrate", interactive=False, verbosity=0)
-        _make_cache_tables()
-        return
-    call_command("migrate", interactive=False, verbosity=1)
-    count = len(pending)
-    print(f"applied {count} migration{'s' if count > 1 else ''}: {', '.join(pending)}", flush=True)
     _make_cache_tables()
 
 

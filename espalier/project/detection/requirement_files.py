@@ -78,11 +78,16 @@ def candidates(tree: ProjectTree, directory: str, *, anywhere: bool = False) -> 
     return sorted(kept, key=lambda path: (rank(path, directory), nearest(path)))
 
 
+def names_django(text: str) -> bool:
+    """Whether one of some requirement lines is Django's."""
+    return bool(re.search(r"(?mi)^\s*django\s*([\[<>=!~;@#\\]|$)", text))
+
+
 def asks_for_django(tree: ProjectTree, path: str, seen: frozenset[str] = frozenset()) -> bool:
     """Whether a requirements file, with those that it includes, names Django."""
     if path in seen or path not in tree.paths:
         return False
-    if re.search(r"(?mi)^\s*django\s*([\[<>=!~;@#\\]|$)", tree.read(path)):
+    if names_django(tree.read(path)):
         return True
     return any(asks_for_django(tree, one, seen | {path}) for one in _included(tree, path))
 

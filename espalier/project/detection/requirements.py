@@ -19,6 +19,7 @@ from espalier.project.detection.requirement_files import (
     installed_beside,
     is_named,
     named_by_deployment,
+    names_django,
     pins_django,
     rank,
 )
@@ -142,10 +143,7 @@ def groups_with_django(manifest: dict[str, Any]) -> list[str]:
     return [
         name
         for name, lines in manifest.get("dependency-groups", {}).items()
-        if any(
-            isinstance(one, str) and re.match(r"(?i)django\s*([\[<>=!~;@ ]|$)", one)
-            for one in lines
-        )
+        if any(isinstance(one, str) and names_django(one) for one in lines)
     ]
 
 
