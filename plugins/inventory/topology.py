@@ -26,6 +26,7 @@ from ansible.vars.plugins import get_vars_from_inventory_sources
 try:
     from espalier.inventory.errors import InventoryError
     from espalier.inventory.known_hosts import BACKUP, FILE, ssh_arguments
+    from espalier.inventory.machine_settings.check import KEYS, check_settings
     from espalier.inventory.model import Machine
     from espalier.inventory.names import check_names
     from espalier.inventory.placement import unique
@@ -216,6 +217,7 @@ class InventoryModule(BaseInventoryPlugin):
             # The values of others may be secrets that this command was given no password for.
             values = {key: _plain(variables[key]) for key in CHECKED if key in variables}
             check_variables(name, list(variables), values, variables.keys() - written.keys())
+            check_settings(name, {key: _plain(variables[key]) for key in KEYS if key in variables})
             if _plain(variables.get("tiers")) != tiers:
                 raise InventoryError(
                     f"`tiers` is written a second time, for the machine `{name}` or a group that "

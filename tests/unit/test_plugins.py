@@ -12,7 +12,8 @@ from espalier.paths import KIT
 PLUGINS = [
     ".".join(path.relative_to(KIT).with_suffix("").parts)
     for path in sorted(KIT.glob("plugins/*/*.py"))
-    if path.parent.name != "modules"  # they run on machines, where the package never is
+    # Those in modules run on machines, where the package never is.
+    if path.parent.name != "modules" and "from espalier." in path.read_text()
 ]
 
 # As Python itself does where a module is in none of its directories.
