@@ -48,6 +48,7 @@ SITE_KEYS = (
     "vault_replication_password",
     "vault_secret_key",
     "vault_media_token",
+    "vault_authority",
     "vault_reader_password",
     "vault_email_password",
     "vault_s3_access_key",

@@ -7,6 +7,8 @@ import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from espalier.wiring.authority import generate_authority
+
 PREFIX = "vault_"  # of the variable that holds a secret, in an inventory
 LETTERS = string.ascii_letters + string.digits
 
@@ -17,7 +19,7 @@ class Secret:
 
     Attributes:
         purpose: what it is for, in a few words.
-        length: letters and digits of a new one.
+        length: letters and digits of a new one; 0 for one that is no word.
         companions: what is kept beside it, where it has been rotated.
         interrupts: the service whose restart a rotation takes, "" for none.
     """
@@ -49,6 +51,9 @@ SECRETS: Mapping[str, Secret] = {
         "machines reach uploads on another machine with it",
         companions=("media_token_old",),
     ),
+    "authority": Secret(
+        "signs the certificates by which the site's machines know each other", length=0
+    ),
 }
 # Every name under which the kit keeps something.
 NAMES = tuple(name for key, one in SECRETS.items() for name in (key, *one.companions))
@@ -56,6 +61,8 @@ NAMES = tuple(name for key, one in SECRETS.items() for name in (key, *one.compan
 
 def generate(name: str) -> str:
     """A new value for a secret of the kit's."""
+    if name == "authority":
+        return generate_authority()
     return "".join(secrets.choice(LETTERS) for _ in range(SECRETS[name].length))
 
 

@@ -7,6 +7,7 @@ from typing import TypedDict
 from urllib.parse import quote, unquote, urlsplit
 
 from espalier.inventory.model import Link
+from espalier.wiring.authority import TRUSTED
 
 # Of the links that go out from Django, in the order in which their URLs are given.
 PURPOSES = ("queries", "reads", "migrations")
@@ -128,6 +129,6 @@ def _url(link: Link, project: str, user: str, password: str) -> str:
     """Return a URL as psycopg and Django read it; a socket's directory stands in it as the host."""
     address = link["address"]
     # Inside the machine nothing travels over a network.
-    tls = "" if address.startswith("/") else "?sslmode=require"
+    tls = "" if address.startswith("/") else f"?sslmode=verify-full&sslrootcert={TRUSTED}"
     secret, host = quote(password, safe=""), quote(address, safe="")
     return f"postgresql://{user}:{secret}@{host}:{link['port']}/{project}{tls}"

@@ -14,6 +14,7 @@ try:
     from espalier.inventory import names, secret_files, services
     from espalier.lab import builder
     from espalier.wiring import (
+        authority,
         databases,
         debian,
         directories,
@@ -50,6 +51,7 @@ TABLES: Mapping[str, Any] = {
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_allowed_clients": record.allowed_clients,
+    "espalier_authority": authority.authority_secret,
     "espalier_argument_spec": roles.argument_spec,
     "espalier_certificate_names": nginx.certificate_names,
     "espalier_changed_settings": postgresql.changed_settings,
@@ -104,6 +106,8 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_site_environment": django.site_environment,
     "espalier_table": TABLES.__getitem__,
     "espalier_upstreams": nginx.upstreams,
+    "espalier_trusted_before": authority.trusted_before,
+    "espalier_trusted_certificate": authority.trusted_certificate,
     "espalier_uploads_are_moving": media.uploads_are_moving,
     "espalier_worker_count": django.worker_count,
 }

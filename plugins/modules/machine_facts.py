@@ -26,7 +26,9 @@ ansible_facts:
       is in it in a container of any kind, and nowhere else), C(all_ipv4_addresses),
       C(all_ipv6_addresses), the kit's own record of the machine as C(ansible_local.espalier),
       which always says in C(site) whose it is, C(site_removed_by) (who takes the kit off the
-      machine right now, "" for nobody), C(clock) (seconds since 1970) and C(data_free) (bytes that
+      machine right now, "" for nobody), C(machine_certificate) (the newest one of the site's own
+      authority: its C(directory), and C(pem)), C(machine_trusted) (the authorities that it trusts,
+      in PEM), C(clock) (seconds since 1970) and C(data_free) (bytes that
       are free where a database's data is, or would be).
   type: dict
   returned: always
@@ -45,6 +47,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 DATA = ("/var/lib/postgresql", "/var/lib", "/")
 RECORD = "/etc/ansible/facts.d/espalier.fact"
+TRUSTED = "/etc/espalier/tls/authority.crt"
+CERTIFICATES = "/etc/espalier/tls/*/machine.crt"
 LOCKS = "/srv/*/site.lock"  # of the release command
 # The record of versions before 0.11 does not say whose the machine is. By service: a file that the
 # kit has written for it, and where the site's name stands in there.
@@ -115,6 +119,12 @@ def removed_by(pattern: str) -> str:
     return ""
 
 
+def machine_certificate(pattern: str) -> dict[str, str]:
+    """Give the newest certificate of the site's own authority, and where it is; {} for none."""
+    found = max(glob.glob(pattern), key=os.path.getmtime, default="")
+    return {"directory": os.path.dirname(found), "pem": read(found)} if found else {}
+
+
 def addresses(listed: str) -> dict[str, list[str]]:
     """Sort the addresses that `hostname -I` lists into both kinds."""
     words = listed.split()
@@ -149,6 +159,8 @@ def main() -> None:
             "mounts": [{"mount": "/", "size_total": root.f_frsize * root.f_blocks}],
             "ansible_local": local,
             "site_removed_by": removed_by(LOCKS),
+            "machine_certificate": machine_certificate(CERTIFICATES),
+            "machine_trusted": read(TRUSTED),
             "clock": time.time(),
             "data_free": data.f_frsize * data.f_bavail,
         }

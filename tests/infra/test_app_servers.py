@@ -253,3 +253,30 @@ def test_machine_that_stops_is_not_noticed(
     finally:
         remote.check_output("systemctl start %s", unit)
     wait_for(f"{name} to answer again", lambda: name in where(site, 20))
+
+
+CONNECT = """
+from django.db import connection
+known = connection.get_connection_params()
+for name in ("cursor_factory", "context"):
+    known.pop(name, None)
+said = []
+for changes in (
+    {},
+    {"sslrootcert": "/etc/ssl/certs/ca-certificates.crt"},
+    {"host": "another.example", "hostaddr": known["host"]},
+):
+    try:
+        connection.Database.connect(**{**known, **changes}).close()
+        said.append("connected")
+    except connection.Database.OperationalError as error:
+        said.append(str(error).replace("\\n", " "))
+print(*said, sep="\\n")
+"""
+
+
+def test_django_talks_to_the_site_s_own_database_and_to_no_other(remote: Any, project: str) -> None:
+    as_it_is, other_authority, other_name = python(remote, project, CONNECT).splitlines()[-3:]
+    assert as_it_is == "connected"
+    assert "certificate verify failed" in other_authority
+    assert "does not match host name" in other_name

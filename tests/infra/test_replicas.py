@@ -163,6 +163,15 @@ def test_primary_refuses_a_replica_without_tls_or_password(
     assert said in done.stderr
 
 
+def test_replica_follows_the_site_s_own_primary_and_no_other(replicas: list[Any]) -> None:
+    known = ask(replicas[0], "SHOW primary_conninfo") + " replication=true"
+    identify = f"{AS_OWNER} psql -X -w -c IDENTIFY_SYSTEM -d %s"
+    assert replicas[0].run(identify, known).rc == 0
+    other = replicas[0].run(identify, f"{known} sslrootcert=/etc/ssl/certs/ca-certificates.crt")
+    assert other.rc != 0
+    assert "certificate verify failed" in other.stderr
+
+
 def test_primary_keeps_a_slot_for_each_replica_and_no_other(primary: Any, names: list[str]) -> None:
     slots = ask(primary, "SELECT slot_name, active FROM pg_replication_slots ORDER BY 1")
     assert slots.splitlines() == [f"espalier_{name}|t" for name in sorted(names)]

@@ -38,6 +38,7 @@ def load(plugin: str, missing: str) -> str:
 
 def test_there_are_such_plugins() -> None:
     assert PLUGINS == [
+        "plugins.action.machine_certificate",
         "plugins.action.project",
         "plugins.action.project_python",
         "plugins.action.site_lock",
@@ -65,6 +66,7 @@ def test_a_bug_inside_the_package_is_not_called_a_missing_package(plugin: str) -
     parts = {
         "action.project": "espalier.project",
         "action.project_python": "espalier.wiring",
+        "action.machine_certificate": "espalier.wiring",
         "callback.plan": "espalier.plan_report",
         "callback.progress": "espalier.progress",
         "filter.espalier": "espalier.wiring",

@@ -19,6 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 PROJECT = {"directory": "shop", "domains": ["shop.example", "[2001:DB8::1]"]}
 
+VERIFIED = "?sslmode=verify-full&sslrootcert=/etc/espalier/tls/authority.crt"
+
 
 def found(project: dict[str, Any]) -> dict[str, Any]:
     """What preflight registers of a project; not packed, as no variable needs its files."""
@@ -121,7 +123,7 @@ def test_no_tier_changes_what_restarts_postgresql(tmp_path: Path, expression: st
 
 def test_database_elsewhere_is_reached_over_tls(inventory: Path) -> None:
     url = value(inventory, "app1", "django_environment")["ESPALIER_DATABASE_URL"]
-    assert url.endswith("@198.18.99.2:5432/shop?sslmode=require")
+    assert url.endswith(f"@198.18.99.2:5432/shop{VERIFIED}")
 
 
 def test_secrets_of_a_tier_that_is_off_are_not_made(tmp_path: Path) -> None:
@@ -267,7 +269,10 @@ def test_django_learns_its_pools_replicas_and_how_to_bypass_them(grown: Path) ->
     assert {(d["purpose"], d["machine"]): d["url"].split("@")[1] for d in found} == {
         ("queries", "app1"): "%2Frun%2Fpgbouncer:6432/shop",
         ("migrations", "app1"): "%2Frun%2Fpostgresql:5432/shop",
-        ("reads", "db1"): "198.18.99.2:6432/shop?sslmode=require",
+        (
+            "reads",
+            "db1",
+        ): f"198.18.99.2:6432/shop{VERIFIED}",
     }
 
 

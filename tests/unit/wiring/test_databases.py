@@ -24,13 +24,15 @@ READS = [
 ]
 DIRECT = link("app1/postgresql_primary", "/run/postgresql", 5432, "migrations")
 
+VERIFIED = "?sslmode=verify-full&sslrootcert=/etc/espalier/tls/authority.crt"
+
 
 def test_database_on_another_machine_is_reached_over_tls() -> None:
     assert databases({"queries": [PRIMARY], "media": []}, "shop", "shop", "secret") == [
         {
             "purpose": "queries",
             "machine": "db1",
-            "url": "postgresql://shop:secret@10.0.0.3:5432/shop?sslmode=require",
+            "url": f"postgresql://shop:secret@10.0.0.3:5432/shop{VERIFIED}",
         }
     ]
 
@@ -55,7 +57,7 @@ def test_either_login_leads_to_the_same_database() -> None:
 
 def test_baseline_names_one_database_twice_and_no_tier() -> None:
     found = databases({"queries": [PRIMARY]}, "shop", "shop", "secret")
-    url = "postgresql://shop:secret@10.0.0.3:5432/shop?sslmode=require"
+    url = f"postgresql://shop:secret@10.0.0.3:5432/shop{VERIFIED}"
     assert database_environment(found, pooled=False, prepared_statements=False) == {
         "ESPALIER_DATABASE_URL": url,
         "DATABASE_URL": url,
@@ -80,8 +82,8 @@ def test_pool_and_replicas_are_told_with_the_address_that_bypasses_the_pool() ->
         "ESPALIER_DATABASE_USER": "shop",
         "ESPALIER_DATABASE_PASSWORD": "secret",
         "ESPALIER_REPLICA_URLS": (
-            "db2=postgresql://shop:secret@10.0.0.4:6432/shop?sslmode=require "
-            "db3=postgresql://shop:secret@10.0.0.5:6432/shop?sslmode=require"
+            f"db2=postgresql://shop:secret@10.0.0.4:6432/shop{VERIFIED} "
+            f"db3=postgresql://shop:secret@10.0.0.5:6432/shop{VERIFIED}"
         ),
         "ESPALIER_REPLICA_MAX_LAG": "10",
         "ESPALIER_DIRECT_DATABASE_URL": direct,
