@@ -50,7 +50,7 @@ def details(result: CallbackTaskResult) -> list[str]:
     """
     args, found = result.task_fields.get("args") or {}, result.result
     match result.task.action:
-        case "files":
+        case "files" | "guarded_files":
             return list(found.get("changed_paths", []))
         case "ansible.builtin.copy":
             return [str(args["dest"])]

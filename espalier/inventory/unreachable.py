@@ -97,9 +97,13 @@ def unreachable(
     address = str(variables.get("ansible_host", machine))
     user = f"{variables['ansible_user']}@" if "ansible_user" in variables else ""
     port = f" -p {variables['ansible_port']}" if "ansible_port" in variables else ""
-    reason = re.sub(r"(?s)^.*\bssh: ", "", words).strip().rstrip(".") or "no answer"
     return (
-        f"{machine} cannot be reached at {address}: {reason}. Check `ansible_host` and "
+        f"{machine} cannot be reached at {address}: {reason(words)}. Check `ansible_host` and "
         "`ansible_user` in hosts.yml, that the machine is on, and that "
         f"`ssh {user}{address}{port}` lets you in."
     )
+
+
+def reason(words: str) -> str:
+    """What ssh said, without what Ansible put before it."""
+    return re.sub(r"(?s)^.*\bssh: ", "", words).strip().rstrip(".") or "no answer"

@@ -94,7 +94,7 @@ class CallbackModule(CallbackBase):
             unit = result.task_fields["args"]["name"]
             what, interrupts = [f"{unit} started"], "nothing: it is not there yet"
             self.missing.setdefault(result.host.name, []).append(unit)
-        wanted = context.CLIARGS.get("diff") and result.task.action == "files"
+        wanted = context.CLIARGS.get("diff") and result.task.action in ("files", "guarded_files")
         diff = self._get_diff(result.result.get("diff", [])) if wanted else ""
         change = Change(role, result.task_name, what, interrupts, diff)
         self.changes.setdefault(result.host.name, []).append(change)

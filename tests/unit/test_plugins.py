@@ -38,6 +38,7 @@ def load(plugin: str, missing: str) -> str:
 
 def test_there_are_such_plugins() -> None:
     assert PLUGINS == [
+        "plugins.action.guarded_files",
         "plugins.action.machine_certificate",
         "plugins.action.project",
         "plugins.action.project_python",
@@ -64,6 +65,7 @@ def test_a_missing_package_is_said_in_one_wording(plugin: str) -> None:
 @pytest.mark.parametrize("plugin", PLUGINS)
 def test_a_bug_inside_the_package_is_not_called_a_missing_package(plugin: str) -> None:
     parts = {
+        "action.guarded_files": "espalier.inventory",
         "action.project": "espalier.project",
         "action.project_python": "espalier.wiring",
         "action.machine_certificate": "espalier.wiring",
