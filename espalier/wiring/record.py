@@ -80,7 +80,9 @@ def record_during_run(planned: Record, recorded: Record) -> Record:
         "site": recorded.get("site") or planned["site"],
         "services": sorted({*planned["services"], *recorded.get("services", ())}),
         "projects": sorted({*planned["projects"], *recorded.get("projects", ())}),
-        "clients": allowed_clients(planned["clients"], recorded.get("clients", {})),
+        # Those of services that leave, too: the firewall lets them in until the run has ended.
+        "clients": recorded.get("clients", {})
+        | allowed_clients(planned["clients"], recorded.get("clients", {})),
         "primary": recorded.get("primary", ""),
         "uploads": recorded.get("uploads", ""),
     }

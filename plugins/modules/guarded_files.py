@@ -250,8 +250,8 @@ class Guard:
         known |= {"here": str(self.here), "lock": str(self.here.with_suffix(".lock"))}
         known |= {"unit": str(self.unit), "link": str(self.link)}
         script = ROLLBACK.format(**known, puts="\n".join(puts))
-        for path, text in ((new / "rollback", script), (new / f"token-{token}", "")):
-            Wanted(str(path), text.encode(), 0o600, os.geteuid(), os.getegid()).write()
+        for kept, text in ((new / "rollback", script), (new / f"token-{token}", "")):
+            Wanted(str(kept), text.encode(), 0o600, os.geteuid(), os.getegid()).write()
         new.rename(self.here)
         sync_directory(self.here.parent)
         boot = BOOT.format(**known).encode()

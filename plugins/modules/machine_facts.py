@@ -28,8 +28,9 @@ ansible_facts:
       which always says in C(site) whose it is, C(site_removed_by) (who takes the kit off the
       machine right now, "" for nobody), C(machine_certificate) (the newest one of the site's own
       authority: its C(directory), and C(pem)), C(machine_trusted) (the authorities that it trusts,
-      in PEM), C(clock) (seconds since 1970) and C(data_free) (bytes that
-      are free where a database's data is, or would be).
+      in PEM), C(ssh_client) (the address that this connection comes from, "" where it is none of
+      SSH), C(ssh_ports) (where sshd listens), C(clock) (seconds since 1970) and C(data_free) (bytes
+      that are free where a database's data is, or would be).
   type: dict
   returned: always
 """
@@ -49,6 +50,7 @@ DATA = ("/var/lib/postgresql", "/var/lib", "/")
 RECORD = "/etc/ansible/facts.d/espalier.fact"
 TRUSTED = "/etc/espalier/tls/authority.crt"
 CERTIFICATES = "/etc/espalier/tls/*/machine.crt"
+SSHD = "/usr/sbin/sshd"
 LOCKS = "/srv/*/site.lock"  # of the release command
 # The record of versions before 0.11 does not say whose the machine is. By service: a file that the
 # kit has written for it, and where the site's name stands in there.
@@ -123,6 +125,28 @@ def machine_certificate(pattern: str) -> dict[str, str]:
     """Give the newest certificate of the site's own authority, and where it is; {} for none."""
     found = max(glob.glob(pattern), key=os.path.getmtime, default="")
     return {"directory": os.path.dirname(found), "pem": read(found)} if found else {}
+def ssh_connection(pid: str | int = "self", proc: str = "/proc") -> list[str]:
+    """Give the addresses and ports of the connection that a process came by; [] for none of SSH.
+
+    sudo clears the environment, so that of the process before it is asked, and so on.
+    """
+    while pid not in (0, "0"):
+        try:
+            with open(f"{proc}/{pid}/environ", "rb") as stream:
+                found = re.search(rb"(?:^|\0)SSH_CONNECTION=([^\0]+)", stream.read())
+            if found and len(words := found[1].decode().split()) == 4:
+                return words
+            parent = re.search(r"^PPid:\s+(\d+)", read(f"{proc}/{pid}/status"), re.MULTILINE)
+        except OSError:
+            break
+        pid = parent[1] if parent else 0
+    return []
+
+
+def ssh_ports(settings: str, connection: list[str]) -> list[int]:
+    """Give the ports of SSH: those in what `sshd -T` says, and the one of the connection."""
+    found = re.findall(r"^listenaddress (?!127\.|\[::1\])\S+:(\d+)$", settings, re.MULTILINE)
+    return sorted({int(port) for port in found + connection[3:]}) or [22]
 
 
 def addresses(listed: str) -> dict[str, list[str]]:
@@ -141,6 +165,8 @@ def main() -> None:
     root = os.statvfs("/")
     data = os.statvfs(next(path for path in DATA if os.path.exists(path)))
     record = read(RECORD)
+    connection = ssh_connection()
+    settings = module.run_command([SSHD, "-T"])[1] if os.path.exists(SSHD) else ""
     try:
         known = json.loads(record) if record else {}
         local = {"espalier": known | {"site": named_site(known)}} if record else {}
@@ -161,6 +187,8 @@ def main() -> None:
             "site_removed_by": removed_by(LOCKS),
             "machine_certificate": machine_certificate(CERTIFICATES),
             "machine_trusted": read(TRUSTED),
+            "ssh_client": connection[0] if connection else "",
+            "ssh_ports": ssh_ports(settings, connection),
             "clock": time.time(),
             "data_free": data.f_frsize * data.f_bavail,
         }

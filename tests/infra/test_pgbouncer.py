@@ -123,7 +123,8 @@ def test_other_machines_are_refused(
             # On the pool's own machine Django comes by the socket, never by the private address.
             if placed["address"] in here["clients"]["pgbouncer"] or not placed["services"]:
                 continue
-            command = "PGPASSWORD=%s psql -X -w -h %s -p 6432 -U %s -d %s -c 'SELECT 1'"
+            command = "PGPASSWORD=%s psql -Xw -h %s -p 6432 -U %s -d 'dbname=%s connect_timeout=3'"
+            command += " -c 'SELECT 1'"
             done = machine(other).run(command, password, here["address"], project, project)
             assert done.rc != 0, other
 

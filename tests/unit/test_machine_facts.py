@@ -124,3 +124,27 @@ def test_lock_of_a_site_is_left_alone(tmp_path: Path, monkeypatch: pytest.Monkey
     for text in ("", json.dumps({"pid": 1, "by": "ann@desk", "token": "x", "what": "site.yml"})):
         (tmp_path / "site.lock").write_text(text)
         assert facts.removed_by(str(tmp_path / "*.lock")) == ""
+
+
+def process(proc: Path, pid: int, parent: int, environment: bytes) -> None:
+    """Write what the kernel says of a process."""
+    (proc / str(pid)).mkdir()
+    (proc / str(pid) / "status").write_text(f"Name:\tsh\nPid:\t{pid}\nPPid:\t{parent}\n")
+    (proc / str(pid) / "environ").write_bytes(environment)
+
+
+def test_connection_is_found_through_sudo(tmp_path: Path) -> None:
+    process(tmp_path, 1, 0, b"")
+    process(tmp_path, 7, 1, b"LANG=C\0SSH_CONNECTION=203.0.113.7 50000 10.0.0.4 2222\0HOME=/\0")
+    process(tmp_path, 8, 7, b"NO_SSH_CONNECTION=1 2 3 4\0")
+    assert facts.ssh_connection(8, str(tmp_path)) == ["203.0.113.7", "50000", "10.0.0.4", "2222"]
+    process(tmp_path, 9, 1, b"HOME=/")
+    assert facts.ssh_connection(9, str(tmp_path)) == []
+    assert facts.ssh_connection(99, str(tmp_path)) == []
+
+
+def test_ports_of_ssh() -> None:
+    said = "port 22\nlistenaddress 0.0.0.0:22\nlistenaddress [::]:22\nlistenaddress 127.0.0.1:7\n"
+    assert facts.ssh_ports(said, []) == [22]
+    assert facts.ssh_ports(said, ["203.0.113.7", "50000", "10.0.0.4", "2222"]) == [22, 2222]
+    assert facts.ssh_ports("", []) == [22]

@@ -72,7 +72,7 @@ def test_record_of_a_run_under_way_has_old_and_new() -> None:
         "site": "old",
         "services": ["django", "nginx", "redis"],
         "projects": ["old", "shop"],
-        "clients": {"redis": ["10.0.0.1", "10.0.0.9"]},
+        "clients": {"redis": ["10.0.0.1", "10.0.0.9"], "queue": []},
         "primary": "db0",
         "uploads": "",
     }
