@@ -125,6 +125,8 @@ def machine_certificate(pattern: str) -> dict[str, str]:
     """Give the newest certificate of the site's own authority, and where it is; {} for none."""
     found = max(glob.glob(pattern), key=os.path.getmtime, default="")
     return {"directory": os.path.dirname(found), "pem": read(found)} if found else {}
+
+
 def ssh_connection(pid: str | int = "self", proc: str = "/proc") -> list[str]:
     """Give the addresses and ports of the connection that a process came by; [] for none of SSH.
 
