@@ -18,6 +18,7 @@ SUBJECTS = {
     "Refuse databases on different releases of Debian": "debian",
     "Refuse a Python that the machine cannot have": "python",
     "Refuse a machine whose clock is wrong": "clock",
+    "Refuse a firewall that would lock this run out": "ssh",
     "Refuse a disk that is too small for a replica": "disk",
     PROJECT: "project",
 }
@@ -104,6 +105,7 @@ def _machine(results: Results, machine: str, placed: Mapping[str, Any]) -> Itera
     if state and shares:
         processes = (results.value(WISHES, "msg") or {}).get("processes", {})
         yield look.memory(state, shares, placed["services"], processes, machine)
+        yield from look.firewall(state, shares, machine)
         yield from look.ports(state["listening"], placed["listens"], shares["recorded"], machine)
     for subject in list(refused):
         yield from told(subject, None)

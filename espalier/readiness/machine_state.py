@@ -114,6 +114,27 @@ def locale(state: Mapping[str, Any], machine: str) -> Finding:
     return failed("locale", text, machine)
 
 
+def firewall(
+    state: Mapping[str, Any], shares: Mapping[str, Any], machine: str
+) -> Iterator[Finding]:
+    """What listens there and could be reached until the kit's first firewall."""
+    own = {port for service in shares["recorded"] for port in SERVICES[service].ports}
+    closing = {
+        port: names
+        for port, names in state["exposed"].items()
+        if int(port) not in {*shares["opened"], *own}
+    }
+    if closing and shares["closes"] and not state["has_firewall"]:
+        listed = ", ".join(f"{' and '.join(names)} on {port}" for port, names in closing.items())
+        first = next(iter(closing))
+        yield note(
+            "firewall",
+            f"other machines will not reach what listens there now: {listed}. What they need "
+            f"belongs into hosts.yml, as `firewall: {{allow: [{{port: {first}}}]}}`",
+            machine,
+        )
+
+
 def ports(
     listening: Mapping[str, Sequence[str]],
     listens: Mapping[str, Sequence[Endpoint]],

@@ -28,8 +28,9 @@ state:
   description:
     - C(architecture), C(python) (the version that runs this), C(swap_mb), C(available_mb) (memory
       that is free or can be freed), C(root_free) and C(root_size) (bytes of C(/)), C(listening)
-      (port, as text, to the names of the processes that listen there), C(apt_holders) (names of
-      the processes that hold a lock of apt or dpkg), C(dpkg_interrupted), C(has_locale) (whether
+      (port, as text, to the names of the processes that listen there), C(exposed) (the same, of
+      each port that other machines could reach), C(has_firewall) (the kit's), C(apt_holders) (names
+      of the processes that hold a lock of apt or dpkg), C(dpkg_interrupted), C(has_locale) (whether
       there is C.UTF-8), C(clock_synchronized) (C(yes), C(no), or nothing where it cannot be told).
   type: dict
   returned: always
@@ -44,6 +45,9 @@ import shutil
 
 from ansible.module_utils.basic import AnsibleModule
 
+FIREWALL = "/etc/espalier/firewall.nft"
+# Addresses of the machine alone, as /proc/net/tcp has them: 127.0.0.0/8, in IPv6 too, and ::1.
+LOOPBACK = re.compile(r"([0-9A-F]{24})?[0-9A-F]{6}7F|0{24}01000000")
 LISTEN = "0A"  # in /proc/net/tcp
 LOCKS = ("/var/lib/dpkg/lock-frontend", "/var/lib/dpkg/lock", "/var/lib/apt/lists/lock")
 UPDATES = "/var/lib/dpkg/updates"  # what dpkg leaves here was never finished
@@ -65,6 +69,13 @@ def listening_sockets(table: str, ports: list[int]) -> dict[str, int]:
         if words[3] == LISTEN and port in ports:
             found[words[9]] = port
     return found
+
+
+def exposed_ports(table: str) -> list[int]:
+    """Give the ports that other machines could reach, from the text of /proc/net/tcp."""
+    listening = [words for line in table.splitlines()[1:] if (words := line.split())[3] == LISTEN]
+    places = [words[1].split(":") for words in listening]
+    return [int(port, 16) for address, port in places if not LOOPBACK.fullmatch(address)]
 
 
 def lock_holders(table: str, inodes: set[int]) -> list[int]:
@@ -126,6 +137,10 @@ def main() -> None:
             "root_free": root.f_frsize * root.f_bavail,
             "root_size": root.f_frsize * root.f_blocks,
             "listening": listeners(module.params["ports"]),
+            "exposed": listeners(
+                exposed_ports(read("/proc/net/tcp")) + exposed_ports(read("/proc/net/tcp6"))
+            ),
+            "has_firewall": os.path.exists(FIREWALL),
             "apt_holders": sorted({command_name(process) for process in holders}),
             "dpkg_interrupted": bool(glob.glob(f"{UPDATES}/[0-9]*")),
             "has_locale": bool(re.search(r"(?mi)^C\.utf-?8$", locales)),

@@ -28,6 +28,13 @@ def test_sockets_that_listen_on_some_ports() -> None:
     assert state.listening_sockets("", [80]) == {}
 
 
+def test_ports_that_other_machines_could_reach() -> None:
+    assert state.exposed_ports(TCP) == [0x50]
+    local = ("00000000000000000000000001000000", "0000000000000000FFFF00000100007F")
+    six = "".join(f" 0: {where}:0019 0:0 0A\n" for where in (*local, "0" * 32))
+    assert state.exposed_ports(f"head\n{six}") == [0x19]
+
+
 def test_who_holds_a_lock_and_not_who_waits_for_it() -> None:
     assert state.lock_holders(LOCKS, {131}) == [812]
     assert state.lock_holders(LOCKS, {901}) == []

@@ -48,6 +48,8 @@ STATE_FOUND = {
     "root_free": 10 * GIB,
     "root_size": 20 * GIB,
     "listening": {},
+    "exposed": {"22": ["sshd"], "80": ["nginx"]},
+    "has_firewall": False,
     "apt_holders": [],
     "dpkg_interrupted": False,
     "has_locale": True,
@@ -59,6 +61,8 @@ SHARES_FOUND = {
     "redis_mb": "0",
     "workers": "3",
     "threads": 4,
+    "opened": [22, 80, 443],
+    "closes": True,
     "recorded": [],
 }
 NOTES = [
@@ -187,6 +191,14 @@ def test_machine_that_is_ready() -> None:
                 "480 MiB, 512 MiB of swap; PostgreSQL may count on 240 MiB; Django answers with 3 "
                 "processes of 4 threads, beside 2 of its own. Small: 1 GiB is the least that the "
                 "kit is tried on",
+            ),
+        ),
+        (
+            {"state": {"exposed": {"25": ["exim4"], "22": ["sshd"], "8125": ["netdata"]}}},
+            note(
+                "firewall",
+                "other machines will not reach what listens there now: exim4 on 25, netdata on "
+                "8125. What they need belongs into hosts.yml, as `firewall: {allow: [{port: 25}]}`",
             ),
         ),
         (
