@@ -39,12 +39,18 @@ def sources(networks: Iterable[str]) -> Sources:
 
     Names are left out, too: of links there are none, as the topology refuses them.
     """
-    found = [ipaddress.ip_network(text) for text in networks if _is_network(text)]
-    four = [network for network in found if isinstance(network, ipaddress.IPv4Network)]
-    six = [network for network in found if isinstance(network, ipaddress.IPv6Network)]
+    found = sorted(
+        {ipaddress.ip_network(text) for text in networks if _is_network(text)},
+        key=lambda network: (network.version, network.network_address.packed, network.prefixlen),
+    )
+    kept: list[ipaddress.IPv4Network | ipaddress.IPv6Network] = []
+    for network in found:
+        if not any(_is_within(network, other) for other in kept):
+            kept.append(network)
+    texts = [(network.version, _text(network)) for network in kept]
     return {
-        "ip": [_text(network) for network in ipaddress.collapse_addresses(four)],
-        "ip6": [_text(network) for network in ipaddress.collapse_addresses(six)],
+        "ip": [text for version, text in texts if version == 4],
+        "ip6": [text for version, text in texts if version == 6],
     }
 
 
@@ -126,6 +132,13 @@ def _ports(access: str) -> tuple[int, ...]:
 def _text(network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> str:
     """Return a range in its usual spelling: of one address, the address."""
     return str(network.network_address if network.num_addresses == 1 else network)
+
+
+def _is_within(
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network,
+    other: ipaddress.IPv4Network | ipaddress.IPv6Network,
+) -> bool:
+    return network.version == other.version and network.network_address in other
 
 
 def _is_network(text: str) -> bool:

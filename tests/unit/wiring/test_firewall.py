@@ -85,8 +85,10 @@ def test_what_the_house_wants() -> None:
 
 
 def test_ranges_within_others_are_left_out() -> None:
-    assert firewall.sources(["10.1.0.0/16", "10.0.0.0/8", "10.2.0.1", "2001:db8::1", "web1"]) == {
-        "ip": ["10.0.0.0/8"],
+    assert firewall.sources(
+        ["10.1.0.0/16", "192.0.2.3", "192.0.2.2", "10.0.0.0/8", "10.2.0.1", "2001:db8::1", "web1"]
+    ) == {
+        "ip": ["10.0.0.0/8", "192.0.2.2", "192.0.2.3"],
         "ip6": ["2001:db8::1"],
     }
 
