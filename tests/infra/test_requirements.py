@@ -76,14 +76,18 @@ def test_what_was_installed_is_used(site: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["netrc", "deploy_key"])
-def test_the_login_is_for_root_and_the_project_alone(host: Any, name: str) -> None:
+def test_the_login_is_for_root_alone(host: Any, name: str) -> None:
     with host.sudo():
-        file = host.file(f"{SETTINGS}/{name}")
-        assert (file.user, file.group, file.mode) == ("root", "errands", 0o640)
+        file = host.file(f"{SETTINGS}/build/{name}")
+        assert (file.user, file.group, file.mode) == ("root", "root", 0o600)
+        # Where versions before 0.13 had it, for the project's user too.
+        assert not host.file(f"{SETTINGS}/{name}").exists
+        # Nor is a build's copy left behind.
+        assert host.check_output("ls /srv/errands/build") == ""
 
 
 @pytest.mark.parametrize(
-    "secret", [f"cut -d' ' -f6 {SETTINGS}/netrc", f"sed -n 3p {SETTINGS}/deploy_key"]
+    "secret", [f"cut -d' ' -f6 {SETTINGS}/build/netrc", f"sed -n 3p {SETTINGS}/build/deploy_key"]
 )
 def test_the_login_is_in_no_release_log_or_cache(host: Any, secret: str) -> None:
     # Never in an argument: sudo writes those into the journal.
@@ -103,18 +107,18 @@ def test_the_login_is_in_no_release_log_or_cache(host: Any, secret: str) -> None
     ("path", "command", "sentence"),
     [
         (
-            f"{SETTINGS}/netrc",
+            f"{SETTINGS}/build/netrc",
             'sed -i "s/password .*/password wr0ng-one/" "$0"',
             "the repository http://127.0.0.1:8431/errands-git.git/ does not accept the login that",
         ),
         (
-            f"{SETTINGS}/deploy_key",
+            f"{SETTINGS}/build/deploy_key",
             'ssh-keygen -q -t ed25519 -N "" -f /root/wrong && cat /root/wrong > "$0"; '
             "rm /root/wrong /root/wrong.pub",
             "127.0.0.1 does not accept the key of `deploy_key:`",
         ),
         (
-            f"{SETTINGS}/deploy_key",
+            f"{SETTINGS}/build/deploy_key",
             'sed -i 3d "$0"',
             "`deploy_key:` in project.yml is no whole key of SSH",
         ),

@@ -1,20 +1,25 @@
 """Where requirements come from besides the Python index: its address, and how to log in there.
 
-The role writes two files beside release.json where project.yml has something for them: `netrc`
-with a login for each host, which uv reads, and the key of SSH for repositories. So a password is
-in no argument, no URL and no build.json.
+The role writes two files into the directory `build` beside release.json where project.yml has
+something for them: `netrc` with a login for each host, which uv reads, and the key of SSH for
+repositories. So a password is in no argument, no URL and no build.json. Only root reads them: the
+site's processes have the same user as a build has, which gets copies for as long as it needs them.
 """
 
 from __future__ import annotations
 
 import re
 import shlex
+import tempfile
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from espalier_machine.release.machine import Machine
 
+SECRETS = ("netrc", "deploy_key")
 # What git asks for a login: one line a host in netrc, `machine HOST login NAME password PASSWORD`.
 # git itself reads that file in a home directory only.
 HELPER = (
@@ -38,16 +43,47 @@ REASON = re.compile(
 )
 
 
-def remote_environment(machine: Machine, build: Mapping[str, Any]) -> dict[str, str]:
-    """What uv, and the git that uv starts, must know to get the requirements of a release."""
-    folder = machine.config.file.parent
+def logins(machine: Machine) -> Path:
+    """The directory of what is secret to log in with; only root looks into it."""
+    return machine.config.file.parent / "build"
+
+
+@contextmanager
+def remote_environment(machine: Machine, build: Mapping[str, Any]) -> Iterator[dict[str, str]]:
+    """What uv, and the git that uv starts, must know to get the requirements of a release.
+
+    Logins are for the project's user in the block only, where its units cannot look: in the
+    directory that releases are built in. A run that is killed there leaves them to
+    `remove_leftovers`.
+    """
+    found = [path for name in SECRETS if (path := logins(machine) / name).exists()]
+    if not found:
+        yield environment_with(machine, build, None)
+        return
+    texts = {path.name: path.read_text() for path in found}
+    with machine.as_user():
+        folder = Path(tempfile.mkdtemp(prefix="logins-", dir=machine.build))
+    try:
+        with machine.as_user():
+            for name, text in texts.items():
+                (folder / name).touch(mode=0o600)
+                (folder / name).write_text(text)
+        yield environment_with(machine, build, folder)
+    finally:
+        machine.discard(folder)
+
+
+def environment_with(
+    machine: Machine, build: Mapping[str, Any], folder: Path | None
+) -> dict[str, str]:
+    """The variables for uv and git, with what `folder` has to log in with."""
     # ssh has nobody to ask, and a host is known by the key that it had first.
     ssh = ["ssh", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=accept-new"]
     ssh += ["-o", f"UserKnownHostsFile={machine.cache / 'known_hosts'}"]
-    if (key := folder / "deploy_key").exists():
+    if folder and (key := folder / "deploy_key").exists():
         ssh += ["-o", "IdentitiesOnly=yes", "-i", str(key)]
     variables = {"GIT_SSH_COMMAND": shlex.join(ssh), "GIT_TERMINAL_PROMPT": "0"}
-    if (netrc := folder / "netrc").exists():
+    if folder and (netrc := folder / "netrc").exists():
         variables["NETRC"] = str(netrc)
         variables["GIT_CONFIG_COUNT"] = "1"
         variables["GIT_CONFIG_KEY_0"] = "credential.helper"
@@ -90,7 +126,7 @@ def _explain_git(machine: Machine, output: str) -> str:
 
 
 def _explain_login(machine: Machine, output: str) -> str:
-    folder = machine.config.file.parent
+    folder = logins(machine)
     if BROKEN_KEY.search(output):
         return (
             "`deploy_key:` in project.yml is no whole key of SSH: a line of it is missing or "

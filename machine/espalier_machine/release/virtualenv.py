@@ -124,9 +124,9 @@ def make_venv(
                 wheels.keep(machine)
             return attempt()
 
-        env = uv_environment(machine) | remote_environment(machine, build)
-        env["UV_FIND_LINKS"] = str(machine.wheels)
-        return native.with_packages(machine, attempt)
+        with remote_environment(machine, build) as remote:
+            env = uv_environment(machine) | remote | {"UV_FIND_LINKS": str(machine.wheels)}
+            return native.with_packages(machine, attempt)
 
     at = ("--python", str(venv))
     uv("venv", "--python", python.path, str(venv))
@@ -194,8 +194,9 @@ def with_dropped_modules(machine: Machine, release: Release, run: Callable[[], s
             added.add(package)
             machine.progress.tell(f"{package} is added: something imports what Python has dropped")
             argv = [machine.config.uv, "pip", "install", "--python", release.python, package]
-            env = uv_environment(machine) | remote_environment(machine, release.record)
-            machine.run(argv, "install", last_line, env, machine.root)
+            with remote_environment(machine, release.record) as remote:
+                env = uv_environment(machine) | remote
+                machine.run(argv, "install", last_line, env, machine.root)
 
 
 def requirement_changes(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,8 +24,16 @@ PROJECT = {
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Any:
-    config = SimpleNamespace(file=tmp_path / "release.json")
-    return SimpleNamespace(config=config, cache=tmp_path / ".cache")
+    config = SimpleNamespace(file=tmp_path / "etc/release.json")
+    (tmp_path / "etc/build").mkdir(parents=True)
+    (tmp_path / "build").mkdir()
+    return SimpleNamespace(
+        config=config,
+        cache=tmp_path / ".cache",
+        build=tmp_path / "build",
+        as_user=nullcontext,
+        discard=shutil.rmtree,
+    )
 
 
 def test_netrc_has_a_line_for_each_host():
@@ -44,31 +54,46 @@ def test_netrc_has_a_line_for_each_host():
     ],
 )
 def test_git_gets_the_login_of_its_host_alone(machine, url, answer):
-    (machine.config.file.parent / "netrc").write_text(netrc(PROJECT))
-    variables = remote_environment(machine, {})
-    assert not [value for value in variables.values() if "t0ken" in value]
-    env = os.environ | variables | {"GIT_ASKPASS": "true", "HOME": str(machine.cache)}
-    done = subprocess.run(
-        ["git", "credential", "fill"], input=f"url={url}\n\n", env=env, text=True,
-        capture_output=True, check=False,
-    )  # fmt: skip
+    (machine.config.file.parent / "build/netrc").write_text(netrc(PROJECT))
+    with remote_environment(machine, {}) as variables:
+        assert not [value for value in variables.values() if "t0ken" in value]
+        env = os.environ | variables | {"GIT_ASKPASS": "true", "HOME": str(machine.cache)}
+        done = subprocess.run(
+            ["git", "credential", "fill"], input=f"url={url}\n\n", env=env, text=True,
+            capture_output=True, check=False,
+        )  # fmt: skip
     found = [line for line in done.stdout.splitlines() if line.startswith(("username=", "passw"))]
     assert "\n".join(line for line in found if not line.endswith("=")) == answer
 
 
 def test_uv_is_told_of_indexes_and_of_a_key_only_where_they_are(machine):
-    plain = remote_environment(machine, {})
-    assert not plain.keys() & {"UV_INDEX", "NETRC"}
-    assert " -i " not in plain["GIT_SSH_COMMAND"]
-    (machine.config.file.parent / "deploy_key").touch()
-    given = remote_environment(machine, {"index": ["https://a.example/", "https://b.example/"]})
-    assert given["UV_INDEX"] == "https://a.example/ https://b.example/"
-    assert "UV_INDEX_STRATEGY" not in given
+    with remote_environment(machine, {}) as plain:
+        assert not plain.keys() & {"UV_INDEX", "NETRC"}
+        assert " -i " not in plain["GIT_SSH_COMMAND"]
+    (machine.config.file.parent / "build/deploy_key").touch()
+    two = ["https://a.example/", "https://b.example/"]
+    with remote_environment(machine, {"index": two}) as given:
+        assert given["UV_INDEX"] == "https://a.example/ https://b.example/"
+        assert "UV_INDEX_STRATEGY" not in given
+        assert " -i " in given["GIT_SSH_COMMAND"]
     build = {"index": ["https://a.example/"], "index_of_lock": ["https://c.example/"]}
-    of_lock = remote_environment(machine, build)
-    assert of_lock["UV_INDEX"] == "https://a.example/ https://c.example/"
-    assert of_lock["UV_INDEX_STRATEGY"] == "unsafe-best-match"
-    assert given["GIT_SSH_COMMAND"].endswith(f" -i {machine.config.file.parent}/deploy_key")
+    with remote_environment(machine, build) as of_lock:
+        assert of_lock["UV_INDEX"] == "https://a.example/ https://c.example/"
+        assert of_lock["UV_INDEX_STRATEGY"] == "unsafe-best-match"
+
+
+def test_a_build_has_the_logins_for_as_long_as_it_needs_them(machine):
+    (machine.config.file.parent / "build/netrc").write_text("machine a login b password c\n")
+    (machine.config.file.parent / "build/deploy_key").write_text("key\n")
+    with pytest.raises(KeyError), remote_environment(machine, {}) as variables:
+        handed = Path(variables["NETRC"])
+        assert handed.parent.parent == machine.build
+        assert handed.read_text() == "machine a login b password c\n"
+        key = handed.with_name("deploy_key")
+        assert variables["GIT_SSH_COMMAND"].endswith(f" -i {key}")
+        assert [path.stat().st_mode & 0o777 for path in (handed, key)] == [0o600, 0o600]
+        raise KeyError
+    assert list(machine.build.iterdir()) == []
 
 
 INDEX = (
@@ -91,8 +116,8 @@ SSH = "git@git.example.com: Permission denied (publickey)."
 )
 def test_a_missing_login_is_told_apart_from_a_wrong_one(machine, output, without, with_one):
     assert without in explain_remote(machine, output)
-    (machine.config.file.parent / "netrc").write_text(netrc(PROJECT))
-    (machine.config.file.parent / "deploy_key").touch()
+    (machine.config.file.parent / "build/netrc").write_text(netrc(PROJECT))
+    (machine.config.file.parent / "build/deploy_key").touch()
     assert with_one in explain_remote(machine, output)
     assert explain_remote(machine, "error: No space left on device") == ""
 

@@ -201,10 +201,10 @@ def in_lab(
 ) -> Callable[[str], Lab]:
     """A lab machine whose release command answers so, and what a machine and an archive have."""
     settings, uv = tmp_path / "settings", tmp_path / "opt-uv"
-    settings.mkdir()
+    (settings / "build").mkdir(parents=True)
     uv.write_text("uv")
     (settings / "release.json").write_text(json.dumps({"uv": str(uv)}))
-    (settings / "netrc").write_text("machine a login b password s3cret\n")
+    (settings / "build/netrc").write_text("machine a login b password s3cret\n")
     monkeypatch.setattr(
         lab, "project_directories", lambda name: dict.fromkeys(("root", "settings"), str(settings))
     )
@@ -238,7 +238,7 @@ def test_a_lab_machine_builds_with_a_machine_s_configuration(
     assert (answer.error, answer.note) == ("", "uwsgi")
     assert transport.wheels and transport.wheels.read_text() == "tar"
     settings = machine.folder / str(tmp_path / "settings")[1:]
-    assert "s3cret" in (settings / "netrc").read_text()
+    assert "s3cret" in (settings / "build/netrc").read_text()
     uv = machine.folder / str(tmp_path / "opt-uv")[1:]
     assert (uv.read_text(), uv.stat().st_mode & 0o777) == ("uv", 0o755)
     (typed,) = machine.typed
