@@ -26,6 +26,7 @@ from espalier.project.rules.basics import DOTTED, InvalidValue, choice, flag, li
 from espalier.project.rules.build import build_commands, node_wanted
 from espalier.project.rules.build_on import machine_name
 from espalier.project.rules.database import database as rule_of_database
+from espalier.project.rules.egress import target
 from espalier.project.rules.email import email as rule_of_email
 from espalier.project.rules.files import files as files_rule
 from espalier.project.rules.writable import writable_directories
@@ -150,6 +151,11 @@ class Project(BaseModel):
     ] = ()
     # {"host", "port", "user", "from", "tls"}, all of them or none
     email: Annotated[Mapping[str, Any], Rule(rule_of_email)] = {}
+    # None is "not stated": everything. () is nothing but the site itself.
+    egress: (
+        Annotated[tuple[str, ...], Rule(list_of(target, "[smtp.example.com:587, 203.0.113.0/24]"))]
+        | None
+    ) = None
     # {"extensions", "version", "databases", "readers"}, only what is stated
     database: Annotated[Mapping[str, Any], Rule(rule_of_database)] = {}
 

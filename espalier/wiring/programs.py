@@ -20,7 +20,12 @@ from typing import Any
 from espalier.paths import MACHINE
 from espalier_machine.common.forms import PROGRAMS, WRAPPERS
 
-PACKAGES = {"release": "release", "postgresql-replica": "replica", "importing": "importing"}
+PACKAGES = {
+    "release": "release",
+    "postgresql-replica": "replica",
+    "importing": "importing",
+    "espalier-egress": "egress",
+}
 SHARED = "common"
 MAIN = "import sys\n\nfrom espalier_machine.{package}.cli import main\n\nsys.exit(main())\n"
 # -I and -S: nothing of the caller's environment and no installed package changes what it does.

@@ -40,6 +40,8 @@ class Config:
     is_first: bool
     # The machines that run Django for the site; empty in a file of an older kit.
     site_machines: tuple[str, ...] = ()
+    # Whose processes connect to anything where what Django connects to is limited; "": it is not.
+    build_group: str = ""
 
     @classmethod
     def load(cls, file: Path) -> Config:
@@ -48,7 +50,7 @@ class Config:
             given = json.loads(file.read_text())
         except (OSError, ValueError) as error:
             raise UsageError(f"{file} cannot be read: {error}; run site.yml again.") from error
-        given = {"site_machines": []} | given
+        given = {"site_machines": [], "build_group": ""} | given
         names = [field.name for field in dataclasses.fields(cls) if field.name != "file"]
         if missing := [name for name in names if name not in given]:
             raise UsageError(f"{file} lacks {', '.join(missing)}; run site.yml again.")

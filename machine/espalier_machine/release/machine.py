@@ -115,8 +115,9 @@ class Machine:
         Where systemd is, in a scope that leaves memory to what serves. Returns stdout. A failure
         raises ReleaseError with `explain(output)` and the output's tail.
         """
-        scope = Scope(self.account, step) if self.drops_privileges and is_usable() else None
-        account = self.account
+        account, scope = self.account, None
+        if self.drops_privileges and is_usable():
+            scope = Scope(account, step, self.config.build_group)
         who: dict[str, Any] = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         if scope:
             who = {"pass_fds": [scope.theirs.fileno()]}

@@ -35,6 +35,8 @@ TIME_LIMITS = {
     "static": HOUR,
     "compile": HOUR // 4,
 }
+DOWNLOADS = ("install", "build")  # the steps that ask indexes and repositories
+NO_GROUPS = "--clear-groups"
 GRACE = 60  # seconds after which systemd ends what this program could not
 LAUNCH = (
     "import sys; sys.path.insert(0, sys.argv[1]); from espalier_machine.release import bounded; "
@@ -108,8 +110,12 @@ class Crawl:
 class Scope:
     """One command's scope: how it is started, and what it reports."""
 
-    def __init__(self, account: pwd.struct_passwd, step: str) -> None:
-        """Compute the bound from what is free right now."""
+    def __init__(self, account: pwd.struct_passwd, step: str, group: str = "") -> None:
+        """Compute the bound from what is free right now.
+
+        What downloads requirements runs in `group`, which the packet filter knows.
+        """
+        self.group = group if step in DOWNLOADS else ""
         self.account, self.step, self.bound = account, step, Bound.of(memory.read())
         self.unit = f"espalier-build-{os.getpid()}-{next(_count)}.scope"
         self.seconds = TIME_LIMITS.get(step)
@@ -124,9 +130,11 @@ class Scope:
         # Else it would be the command, in the journal, where no secret of its arguments belongs.
         start += [f"--unit={self.unit}", f"--description=Step {self.step} of a release"]
         start += self.bound.properties(self.seconds)
-        become = [f"--reuid={self.account.pw_uid}", f"--regid={self.account.pw_gid}"]
+        own = str(self.account.pw_gid)
+        groups = [f"--regid={self.group}", f"--groups={own}"] if self.group else []
+        become = [f"--reuid={self.account.pw_uid}", *(groups or [f"--regid={own}", NO_GROUPS])]
         inside = [sys.executable, "-I", "-S", "-c", LAUNCH, PACKAGES, str(self.theirs.fileno())]
-        return [*start, "--", "setpriv", *become, "--clear-groups", "--", *inside, *argv]
+        return [*start, "--", "setpriv", *become, "--", *inside, *argv]
 
     def send(self, env: Mapping[str, str]) -> None:
         """Hand over the environment, once the command was started."""

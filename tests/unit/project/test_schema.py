@@ -72,6 +72,7 @@ def test_everything_stated():
                 "readers": {"bi": {"from": ["10.0.0.7"]}},
             },
             "email": {"host": "SMTP.example.com", "from": "Shop <a@b.example>", "user": "shop"},
+            "egress": ["SMTP.example.com:587", "203.0.113.0/24", "[2001:DB8::7]:443"],
             "trusted_proxies": ["Cloudflare", "198.51.100.7", "2001:DB8::/32"],
         }
     )
@@ -97,6 +98,7 @@ def test_everything_stated():
         "tls": "starttls",
     }
     assert checked.build_on == "vps1"
+    assert checked.egress == ("smtp.example.com:587", "203.0.113.0/24", "[2001:db8::7]:443")
     assert checked.trusted_proxies == ("cloudflare", "198.51.100.7/32", "2001:db8::/32")
     assert checked.domains == ("shop.example.com", "203.0.113.10", "2001:db8::1")
     assert checked.environment == {"A": "x=1", "WORKERS": "3", "FLAG": "True"}
@@ -224,6 +226,9 @@ REFUSALS = [
     ({**D, "email": {**M, "from": "shop"}}, 'from: "shop" is not an address such as'),
     ({**D, "email": {**M, "host": "a:25"}}, 'email: host: "a:25" has a port'),
     ({**D, "email": {**M, "username": "x"}}, "username is not a key here: did you mean `user`?"),
+    ({**D, "egress": ["https://a.example/"]}, "is a URL: write only its host and port"),
+    ({**D, "egress": ["*.example.com:443"]}, "a name has to be whole"),
+    ({**D, "egress": ["a.example:99999"]}, '"a.example:99999" is no host with or without a port'),
     ({**D, "trusted_proxies": ["cloudflair"]}, '"cloudflair" is neither `cloudflare` nor'),
     ({**D, "trusted_proxies": ["10.0.0.1/8"]}, "has host bits set"),
     ({**D, "trusted_proxies": ["0.0.0.0/0"]}, "would let anybody claim any address"),
