@@ -46,6 +46,12 @@ def command(environment: Environment, as_json: bool) -> int:
     for answer in answers.values():
         if lock := answer.get("site_lock"):
             click.echo(f"{lock['by']} is at work since {lock['since'][:19]}: {lock['what']}")
+    for machine, answer in answers.items():
+        for unit in answer.get("waiting_for_sandbox", ()):
+            click.echo(
+                f"{machine}: {unit} runs without its sandbox until its next start: a reboot, an "
+                f"update of its package, or `systemctl restart {unit}`, at which requests may fail."
+            )
     lives = {(answer.get("live") or {}).get("identity") for answer in answers.values()}
     if len(lives) > 1:
         click.echo(

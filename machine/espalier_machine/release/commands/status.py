@@ -9,6 +9,7 @@ from espalier_machine.common.text import format_table
 from espalier_machine.release.locks import lock_holder
 from espalier_machine.release.machine import Machine
 from espalier_machine.release.processes import process_states
+from espalier_machine.release.sandboxes import waiting_for_sandbox
 from espalier_machine.release.status import (
     is_unfinished,
     live_state,
@@ -45,8 +46,11 @@ def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     processes = process_states(machine)
     for name, one in processes.items():
         table += [["process", f"{name} {one['state']}, {one['release']}"]]
+    waiting = waiting_for_sandbox()
+    if waiting:
+        table += [["sandbox", f"from its next start on: {', '.join(waiting)}"]]
     state: dict[str, Any] = {"live": live, "stale": stale, "processes": processes, "lock": lock}
-    state |= {"unfinished": unfinished, "previous": previous}
+    state |= {"unfinished": unfinished, "previous": previous, "waiting_for_sandbox": waiting}
     state["releases"] = release_rows(machine)
     state["site_lock"] = site_lock
     state["python"], state["platform"] = python_here(machine), platform_here()
