@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from espalier_machine.common.text import last_line
+from espalier_machine.release.compress import brotli_commands, compress_static, drop_larger
 from espalier_machine.release.explain import explain_django
 from espalier_machine.release.machine import Machine
 from espalier_machine.release.record import Release
-from espalier_machine.release.static import add_missing, compress_static, publish_static
+from espalier_machine.release.static import add_missing, publish_static
 
 
 def collect_static(machine: Machine, release: Release, found: Mapping[str, Any]) -> str:
@@ -42,6 +43,10 @@ def collect_static(machine: Machine, release: Release, found: Mapping[str, Any])
         return ""
     with machine.as_user():
         folder.mkdir(parents=True, exist_ok=True)
-        compress_static(folder)
+        to_brotli = compress_static(folder, machine.static)
+    for command in brotli_commands(to_brotli):
+        machine.run(command, "static", last_line, machine.environment(), release.path)
+    with machine.as_user():
+        drop_larger(to_brotli)
         publish_static(folder, machine.static, replace=False)
     return str(folder.relative_to(release.path))

@@ -1,9 +1,8 @@
-"""Static files: compressed once, published into a store that all releases share."""
+"""Static files, published into a store that all releases share."""
 
 from __future__ import annotations
 
 import filecmp
-import gzip
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -12,9 +11,7 @@ from pathlib import Path
 
 from espalier_machine.release.machine import Machine
 
-COMPRESSIBLE = {".css", ".js", ".svg", ".json", ".map", ".txt", ".xml", ".html"}
-COMPRESSIBLE |= {".ico", ".ttf", ".wasm"}
-COMPRESS_ABOVE = 1000  # bytes; below, the gzip header and a second file cost more than they save
+COMPRESSED = (".gz", ".br")  # what nginx looks for beside a file
 
 
 def static_files(folder: Path) -> Iterator[str]:
@@ -27,31 +24,28 @@ def static_files(folder: Path) -> Iterator[str]:
                 yield str(path.relative_to(folder))
 
 
-def compress_static(folder: Path) -> int:
-    """Make files readable by nginx, and write a .gz beside those that shrink; returns how many."""
-    count = 0
-    folder.chmod(0o755)
-    for path in [folder / name for name in static_files(folder)]:
-        path.chmod(0o644)
-        path.parent.chmod(0o755)
-        sibling = path.with_name(path.name + ".gz")
-        if path.suffix.lower() not in COMPRESSIBLE or sibling.exists():
-            continue
-        stat = path.stat()
-        if stat.st_size <= COMPRESS_ABOVE:
-            continue
-        content = gzip.compress(path.read_bytes(), 9, mtime=0)
-        if len(content) < stat.st_size:
-            sibling.write_bytes(content)
-            sibling.chmod(0o644)
-            os.utime(sibling, ns=(stat.st_mtime_ns, stat.st_mtime_ns))  # nginx answers with it
-            count += 1
-    return count
+def plain_name(name: str) -> str:
+    """The file of which `name` is a compressed form, or itself."""
+    base, ending = os.path.splitext(name)
+    return base if ending in COMPRESSED else name
+
+
+def is_same(one: Path, other: Path) -> bool:
+    """Whether both files exist and have the same content."""
+    return one.exists() and other.exists() and filecmp.cmp(one, other, shallow=False)
+
+
+def link(source: Path, target: Path) -> None:
+    """Have the same file at another place, by a copy on another filesystem."""
+    try:
+        target.hardlink_to(source)
+    except OSError:  # or one without hard links
+        shutil.copy2(source, target)
 
 
 def differs(one: Path, other: Path) -> bool:
     """Whether both files exist and have different content."""
-    return one.exists() and other.exists() and not filecmp.cmp(one, other, shallow=False)
+    return one.exists() and other.exists() and not is_same(one, other)
 
 
 def publish_static(folder: Path, store: Path, replace: bool) -> int:
@@ -62,7 +56,7 @@ def publish_static(folder: Path, store: Path, replace: bool) -> int:
     count = 0
     for name in sorted(static_files(folder)):  # a plain file before its compressed one
         source, target = folder / name, store / name
-        plain = name.removesuffix(".gz")
+        plain = plain_name(name)
         if not replace and plain != name and differs(folder / plain, store / plain):
             continue  # it would stand beside another content, and nginx would serve it for that
         if target.exists() and not replace:
@@ -70,14 +64,12 @@ def publish_static(folder: Path, store: Path, replace: bool) -> int:
         if target.exists() and filecmp.cmp(source, target, shallow=False):
             continue
         if replace:  # nginx must not serve what was compressed of the content before
-            target.with_name(f"{target.name}.gz").unlink(missing_ok=True)
+            for ending in COMPRESSED:
+                target.with_name(f"{target.name}{ending}").unlink(missing_ok=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         fresh = target.with_name(f"{target.name}.espalier-new")
         fresh.unlink(missing_ok=True)
-        try:
-            fresh.hardlink_to(source)
-        except OSError:  # another filesystem, or one without hard links
-            shutil.copy2(source, fresh)
+        link(source, fresh)
         fresh.rename(target)
         count += 1
     return count
@@ -88,7 +80,7 @@ def prune_static(machine: Machine, folders: Sequence[Path]) -> int:
     count = 0
     with machine.as_user():
         for name in list(static_files(machine.static)):
-            plain = name.removesuffix(".gz")
+            plain = plain_name(name)
             if any((folder / name).exists() or (folder / plain).exists() for folder in folders):
                 continue
             (machine.static / name).unlink()
