@@ -216,11 +216,12 @@ class Takeover:
 
     def front_page(self) -> str:
         """Fetch the front page, on the app machine."""
-        url = f"{self.site.scheme}://127.0.0.1/"
         ask = (
-            "import urllib.request as u, ssl; c = ssl._create_unverified_context(); "
-            f'r = u.Request("{url}", headers={{"Host": "{self.site.domain}"}}); '
-            "print(u.urlopen(r, context=c).read().decode())"
+            "import socket, ssl, urllib.request as u; c = ssl._create_unverified_context(); "
+            "find = socket.getaddrinfo; "
+            "socket.getaddrinfo = lambda host, *rest, **more: find('127.0.0.1', *rest, **more); "
+            f"page = u.urlopen('{self.site.scheme}://{self.site.domain}/', context=c); "
+            "print(page.read().decode())"
         )
         return self.on(self.app, f"python3 -c {shlex.quote(ask)}")
 

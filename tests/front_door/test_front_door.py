@@ -33,9 +33,10 @@ def commit(anna: Person, message: str) -> None:
 def front_page(anna: Person, address: str) -> str:
     """What a visitor sees."""
     ask = (
-        "import ssl, sys, urllib.request as u; "
-        f"print(u.urlopen(u.Request('https://{address}/', headers={{'Host': '{DOMAIN}'}}), "
-        "context=ssl._create_unverified_context()).read().decode())"
+        "import socket, ssl, urllib.request as u; find = socket.getaddrinfo; "
+        f"socket.getaddrinfo = lambda host, *rest, **more: find('{address}', *rest, **more); "
+        f"page = u.urlopen('https://{DOMAIN}/', context=ssl._create_unverified_context()); "
+        "print(page.read().decode())"
     )
     return anna.gets(f'python3 -c "{ask}"')
 
