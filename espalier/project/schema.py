@@ -146,6 +146,15 @@ class Project(BaseModel):
     upload_limit_mb: Annotated[int, Rule(site.megabytes)] = 25
     # {"path": prefix, "seconds": int}
     microcache: Annotated[tuple[Mapping[str, Any], ...], Rule(site.microcache)] = ()
+    # POST below these paths is limited by visitor.
+    login_paths: Annotated[
+        tuple[str, ...], Rule(list_of(site.login_path, "[/admin/login/, /accounts/login/]"))
+    ] = ("/admin/login/", "/accounts/login/")
+    # None is "not stated": where a certificate of an authority was renewed.
+    hsts: Annotated[bool, Rule(flag)] | None = None
+    http3: Annotated[bool, Rule(flag)] = False
+    # "report" or ""
+    csp: Annotated[str, Rule(site.csp)] = ""
     trusted_proxies: Annotated[
         tuple[str, ...], Rule(list_of(proxies.trusted_proxy, "[cloudflare, 203.0.113.7]"))
     ] = ()
@@ -222,6 +231,15 @@ class Project(BaseModel):
             raise InvalidValue(f"project.index: {bad}") from None
         object.__setattr__(self, "index", addresses)
         object.__setattr__(self, "logins", {**found, **self.logins})
+        return self
+
+    @model_validator(mode="after")
+    def _csp_by_the_overlay(self) -> Self:
+        if self.csp and not self.overlay:
+            raise InvalidValue(
+                "project.csp is the overlay's work, and `overlay: false` turns that off: remove "
+                "one of the two."
+            )
         return self
 
     @model_validator(mode="after")

@@ -18,6 +18,10 @@ class Debian(TypedDict):
             many as Django's pages make.
         nginx_http2_directive: whether nginx has `http2 on;`, as from 1.25.1 on. Before (Debian 12
             has 1.22) it is a word of `listen`.
+        nginx_http3: whether nginx has HTTP/3.
+        tls_groups: how nginx agrees on keys, the first choice first, in OpenSSL's words.
+            X25519MLKEM768, which withstands a quantum computer too, came with OpenSSL 3.5; ? is
+            "if you know it".
         zones_package: what has the older names of time zones, such as US/Eastern and Asia/Calcutta,
             which settings name still. Debian 13 leaves them out of tzdata.
         locale_file: where the system's locale is written. Debian 13 makes /etc/default/locale a
@@ -29,6 +33,8 @@ class Debian(TypedDict):
     postgresql: int
     pgbouncer_prepared_statements: int
     nginx_http2_directive: bool
+    nginx_http3: bool
+    tls_groups: list[str]
     zones_package: str
     locale_file: str
 
@@ -40,6 +46,8 @@ RELEASES: dict[str, Debian] = {
         "postgresql": 15,
         "pgbouncer_prepared_statements": 0,
         "nginx_http2_directive": False,
+        "nginx_http3": False,
+        "tls_groups": ["X25519", "prime256v1", "secp384r1"],
         "zones_package": "tzdata",
         "locale_file": "/etc/default/locale",
     },
@@ -49,6 +57,8 @@ RELEASES: dict[str, Debian] = {
         "postgresql": 17,
         "pgbouncer_prepared_statements": 200,
         "nginx_http2_directive": True,
+        "nginx_http3": True,
+        "tls_groups": ["?X25519MLKEM768", "X25519", "prime256v1", "secp384r1"],
         "zones_package": "tzdata-legacy",
         "locale_file": "/etc/locale.conf",
     },

@@ -55,6 +55,11 @@ def allowed_hosts(domains: Sequence[str]) -> str:
     return ",".join(f"[{domain}]" if ":" in domain else domain for domain in domains)
 
 
+def csp_environment(csp: str) -> dict[str, str]:
+    """Return what the overlay is told of `csp` in project.yml: nothing if it is not stated."""
+    return {"ESPALIER_CSP": csp} if csp else {}
+
+
 def site_environment(domains: Sequence[str]) -> dict[str, str]:
     """Return what settings read of a site that is no secret: its address, and that it is live.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from espalier.inventory.model import Endpoint, Link
 from espalier.inventory.services import SERVICES
@@ -28,6 +28,24 @@ def upstreams(links: Sequence[Link], socket: str) -> list[Endpoint]:
 def certificate_names(domains: Sequence[str]) -> str:
     """Return a certificate's subjectAltName for the site's names, in openssl's words."""
     return ",".join(f"{'IP' if _is_address(domain) else 'DNS'}:{domain}" for domain in domains)
+
+
+def are_names(domains: Sequence[str]) -> bool:
+    """Return whether all the site's names are names, and none is an address."""
+    return not any(_is_address(domain) for domain in domains)
+
+
+def hsts(certificate: Mapping[str, object], said: bool | None) -> bool:
+    """Return whether browsers are told to come by HTTPS only.
+
+    Args:
+        certificate: what the machine knows of its own (`renewals`: how often it was renewed).
+        said: by `hsts` in project.yml, None if nothing.
+    """
+    if said is not None:
+        return said
+    # A renewal proves that the certificate lasts: browsers that were told would not come otherwise.
+    return int(str(certificate.get("renewals") or 0)) > 0
 
 
 def proxy_ranges(proxies: Sequence[str]) -> list[str]:

@@ -20,6 +20,8 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 
+from espalier.load.sessions import OnlyThisSite
+from espalier.load.site import Site
 from tests.infra.conftest import posting
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -78,11 +80,13 @@ class Hive:
 
         Gives what was heard, and the code that the site closed it with: 0 if it did not.
         """
-        headers = {"Host": self.site.domain, "Origin": f"https://{self.site.domain}"}
-        url = f"https://{self.site.address}/hum/"
+        site = Site(self.site.address, self.site.domain)
+        headers = {"Origin": site.base}
         async with (
-            aiohttp.ClientSession() as session,
-            session.ws_connect(url, headers=headers, ssl=False, autoclose=False) as hum,
+            aiohttp.ClientSession(
+                site.base, connector=aiohttp.TCPConnector(resolver=OnlyThisSite(site), ssl=False)
+            ) as session,
+            session.ws_connect("/hum/", headers=headers, autoclose=False) as hum,
         ):
             heard = [await hum.receive_json(timeout=30)]
             task = asyncio.ensure_future(then(hum))

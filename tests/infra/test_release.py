@@ -85,9 +85,9 @@ class Machine:
     def answer(self) -> dict[str, Any]:
         """Give what the health view answers through nginx."""
         ask = (
-            "import json, ssl, sys, urllib.request as u; c = json.load(open(sys.argv[1])); "
-            "r = u.Request(c['front'] + '/-/ready', headers={'Host': c['probe_host']}); "
-            "print(u.urlopen(r, context=ssl._create_unverified_context()).read().decode())"
+            "import json, sys, urllib.request as u; c = json.load(open(sys.argv[1])); "
+            "front = c['front'].replace('https:', 'http:'); "
+            "print(u.urlopen(front + '/-/ready').read().decode())"
         )
         config = f"/etc/espalier/{self.project}/release.json"
         return json.loads(self.host.check_output("python3 -c %s %s", ask, config))

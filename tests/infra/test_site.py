@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
+import ipaddress
 import json
 import re
 import subprocess
+import sys
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,38 +49,112 @@ def test_http_is_sent_to_https(site: Any) -> None:
     assert response.headers["Location"] == f"https://{site.domain}/some/page/?q=1"
 
 
+def shake_hands(site: Any, *options: str, name: str = "") -> subprocess.CompletedProcess[str]:
+    """Begin a TLS connection, and say nothing."""
+    asked = ["-servername", name or site.domain]
+    return subprocess.run(
+        ["openssl", "s_client", *asked, *options, "-connect", f"{site.address}:443"],
+        input="",
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+
+
 def test_http2_is_spoken(site: Any) -> None:
-    done = subprocess.run(
-        ["openssl", "s_client", "-alpn", "h2", "-connect", f"{site.address}:443"],
-        input="",
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
-    assert "ALPN protocol: h2" in done.stdout
+    assert "ALPN protocol: h2" in shake_hands(site, "-alpn", "h2").stdout
 
 
-def test_old_tls_is_refused(site: Any) -> None:
-    done = subprocess.run(
-        [
-            "openssl",
-            "s_client",
-            "-tls1_1",
-            "-cipher",
-            "ALL:@SECLEVEL=0",
-            "-connect",
-            f"{site.address}:443",
-        ],
-        input="",
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-tls1_1", "-cipher", "ALL:@SECLEVEL=0"),
+        ("-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384"),
+        ("-tls1_2", "-cipher", "ECDHE-ECDSA-AES256-CCM:ECDHE-ECDSA-CAMELLIA256-SHA384"),
+        ("-tls1_3", "-groups", "P-521"),
+    ],
+)
+def test_old_tls_is_refused(site: Any, options: tuple[str, ...]) -> None:
+    done = shake_hands(site, *options)
+    assert "alert" in done.stderr, done.stderr
     assert done.returncode != 0
 
 
+@pytest.mark.parametrize("options", [("-tls1_2",), ("-tls1_3",)])
+def test_new_tls_is_spoken(site: Any, options: tuple[str, ...]) -> None:
+    assert shake_hands(site, *options).returncode == 0
+
+
+def test_a_visitor_who_comes_back_saves_a_round_of_keys(site: Any, tmp_path: Path) -> None:
+    session = str(tmp_path / "session")
+    shake_hands(site, "-tls1_2", "-sess_out", session)
+    assert "Reused, TLSv1.2" in shake_hands(site, "-tls1_2", "-sess_in", session).stdout
+
+
+def test_keys_withstand_a_quantum_computer_where_debian_can(site: Any, host: Any) -> None:
+    ask = f"openssl s_client -connect 127.0.0.1:443 -servername {site.domain} < /dev/null 2>&1"
+    if "X25519MLKEM768" not in host.run("openssl list -kem-algorithms").stdout:
+        pytest.skip("Debian 12's OpenSSL does not know X25519MLKEM768")
+    assert "Negotiated TLS1.3 group: X25519MLKEM768" in host.run(ask).stdout
+
+
+def test_mozilla_s_scanner_finds_nothing_but_the_placeholder(site: Any, tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("sslyze")
+    if not program.exists():
+        pytest.skip("sslyze is not installed here")
+    target = ["--sni", site.domain, f"{site.address}:443"]
+    done = subprocess.run(
+        [str(program), "--mozilla_config=intermediate", *target], capture_output=True, text=True
+    )
+    found = set(re.findall(r"^ +\* ([a-z_]+): ", done.stdout, re.MULTILINE))
+    assert "Checking results against" in done.stdout
+    # What a certificate of an authority has not.
+    assert found <= {"certificate_path_validation", "maximum_certificate_lifespan"}, done.stdout
+
+
+def test_gixy_finds_nothing(host: Any, tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("gixy")
+    if not program.exists():
+        pytest.skip("gixy is not installed here")
+    config = tmp_path / "nginx.conf"
+    config.write_text(host.check_output("nginx -T 2> /dev/null"))
+    done = subprocess.run([str(program), "-f", "json", str(config)], capture_output=True, text=True)
+    assert [(one["plugin"], one["reason"]) for one in json.loads(done.stdout)] == []
+
+
+@pytest.fixture
+def named(site: Any) -> None:
+    """Skip what is for a site with a name: one that is asked by its address answers to any."""
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(site.domain)
+        pytest.skip("the site has no domain")
+
+
+@pytest.mark.usefixtures("named")
+def test_other_names_are_not_answered(site: Any, declared: dict[str, Any]) -> None:
+    if not declared.get("trusted_proxies"):
+        for asked in (("-servername", "elsewhere.example"), ("-noservername",)):
+            done = subprocess.run(
+                ["openssl", "s_client", *asked, "-connect", f"{site.address}:443"],
+                input="",
+                capture_output=True,
+                text=True,
+            )
+            assert "unrecognized name" in done.stderr
+            assert "BEGIN CERTIFICATE" not in done.stdout
+        with pytest.raises(ConnectionResetError):
+            site.get("/", scheme="http", Host="elsewhere.example")
+    assert site.get("/", Host="elsewhere.example")[0].status == 421
+
+
+def test_health_is_answered_by_plain_http_to_the_machine_itself_alone(site: Any, host: Any) -> None:
+    assert site.get("/-/alive", scheme="http")[0].status == 403
+    ask = "import urllib.request as u; print(u.urlopen('http://127.0.0.1/-/alive').status)"
+    assert host.check_output("python3 -c %s", ask) == "200"
+
+
 def test_hashed_static_files_are_cached_for_ever_and_compressed_before(
-    site: Any, app: Any, project: str
+    site: Any, app: Any, project: str, is_lab: bool
 ) -> None:
     static = f"/srv/{project}/current/static"
     if not app.run(f"find {static} -name '*.css' -size +1000c").stdout:
@@ -90,6 +168,12 @@ def test_hashed_static_files_are_cached_for_ever_and_compressed_before(
     assert gzip.decompress(body) == content
     # Only a file that was compressed before has a length; nginx streams what it compresses itself.
     assert int(packed.headers["Content-Length"]) == len(body)
+    if not is_lab and not app.run(f"find {static} -name '*.br'").stdout:
+        return  # a release of before 0.13
+    smaller, shorter = site.get(path, Accept_Encoding="gzip, br")
+    assert smaller.headers["Content-Encoding"] == "br"
+    assert smaller.headers["Vary"] == "Accept-Encoding"
+    assert int(smaller.headers["Content-Length"]) == len(shorter) < len(body)
 
 
 def test_pages_are_compressed(site: Any) -> None:
@@ -132,8 +216,21 @@ def test_health_is_for_the_machine_itself(site: Any, host: Any) -> None:
     assert ready(host)["status"] == "ready"
 
 
-def test_wrong_host_name_is_refused(site: Any) -> None:
-    assert site.get("/", Host="elsewhere.example")[0].status == 400
+def test_login_is_limited_and_pages_are_not(site: Any) -> None:
+    """As one who guesses passwords: the limit is refilled within a minute or so."""
+    posts = [site.get("/accounts/login/", method="POST") for _ in range(40)]
+    statuses = [response.status for response, _ in posts]
+    assert 429 not in statuses[:15]
+    assert statuses.count(429) >= 10
+    refused = next(response for response, _ in posts if response.status == 429)
+    assert refused.headers["Retry-After"] == "10"
+    assert {site.get("/accounts/login/")[0].status for _ in range(40)} & {429} == set()
+    assert site.get("/", method="POST")[0].status != 429
+
+
+@pytest.mark.parametrize("headers", [{"X_Long": "x" * 70000}, {"Cookie": "x" * 17000}])
+def test_too_long_headers_are_refused(site: Any, headers: dict[str, str]) -> None:
+    assert site.get("/", **headers)[0].status == 400
 
 
 def test_access_log_tells_what_django_took(site: Any, host: Any) -> None:

@@ -134,11 +134,7 @@ def _cached_page(page: Any) -> dict[str, Any]:
         if page.get(key) is None:
             raise InvalidValue(f"an entry lacks `{key}`: write for example {_MICROCACHE_EXAMPLE}.")
     path, seconds = text_of(page["path"]), page["seconds"]
-    if not re.fullmatch(r"/[A-Za-z0-9_.~/-]*", path) or re.search(r"//|/\.\.?(/|$)", path):
-        raise InvalidValue(
-            f'"{path}" is not the beginning of an address such as /guide/: write it with a slash '
-            "first, and without host name, query or wildcards."
-        )
+    _check_beginning(path, "/guide/")
     if path.startswith("/-/"):
         raise InvalidValue(
             f"{path} holds the kit's health pages, which must never be old: remove it."
@@ -148,6 +144,36 @@ def _cached_page(page: Any) -> dict[str, Any]:
             f"{path}: `seconds` must be a whole number from 1 to 3600, not {seconds!r}."
         )
     return {"path": path, "seconds": seconds}
+
+
+def _check_beginning(path: str, example: str) -> None:
+    """Refuse what is not the beginning of the path of addresses."""
+    if not re.fullmatch(r"/[A-Za-z0-9_.~/-]*", path) or re.search(r"//|/\.\.?(/|$)", path):
+        raise InvalidValue(
+            f'"{path}" is not the beginning of an address such as {example}: write it with a slash '
+            "first, and without host name, query or wildcards."
+        )
+
+
+def login_path(value: Any) -> str:
+    """Where passwords are tried: how the path begins."""
+    path = text_of(value)
+    _check_beginning(path, "/accounts/login/")
+    if path == "/":
+        raise InvalidValue("/ is every page, whose forms would be limited: name that of the login.")
+    return path
+
+
+def csp(value: Any) -> str:
+    """Whether a Content-Security-Policy is tried: `report`, or "" for not."""
+    if value is False or value == "off":  # as YAML reads a bare `off`
+        return ""
+    if value != "report":
+        raise InvalidValue(
+            f"{value!r} is not known: write `report`, to be told what a Content-Security-Policy "
+            "would block, or remove the key. A policy that blocks is the project's own to send."
+        )
+    return "report"
 
 
 def media_s3(value: Any) -> dict[str, str]:

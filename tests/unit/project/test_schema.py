@@ -73,6 +73,10 @@ def test_everything_stated():
             },
             "email": {"host": "SMTP.example.com", "from": "Shop <a@b.example>", "user": "shop"},
             "egress": ["SMTP.example.com:587", "203.0.113.0/24", "[2001:DB8::7]:443"],
+            "login_paths": ["/en/login/", "/api/token"],
+            "hsts": False,
+            "http3": True,
+            "csp": "off",
             "trusted_proxies": ["Cloudflare", "198.51.100.7", "2001:DB8::/32"],
         }
     )
@@ -99,6 +103,8 @@ def test_everything_stated():
     }
     assert checked.build_on == "vps1"
     assert checked.egress == ("smtp.example.com:587", "203.0.113.0/24", "[2001:db8::7]:443")
+    assert checked.login_paths == ("/en/login/", "/api/token")
+    assert (checked.hsts, checked.http3, checked.csp) == (False, True, "")
     assert checked.trusted_proxies == ("cloudflare", "198.51.100.7/32", "2001:db8::/32")
     assert checked.domains == ("shop.example.com", "203.0.113.10", "2001:db8::1")
     assert checked.environment == {"A": "x=1", "WORKERS": "3", "FLAG": "True"}
@@ -308,6 +314,13 @@ REFUSALS = [
     ({**D, "upload_limit_mb": "25"}, "must be a whole number of megabytes"),
     ({**D, "upload_limit_mb": True}, "must be a whole number of megabytes"),
     ({**D, "upload_limit_mb": 0}, "must be a whole number of megabytes"),
+    ({**D, "login_paths": ["login"]}, '"login" is not the beginning of an address such as /acc'),
+    ({**D, "login_paths": ["/"]}, "/ is every page, whose forms would be limited"),
+    ({**D, "hsts": "yes"}, "project.hsts: must be true or false, and is a text"),
+    ({**D, "http3": 1}, "project.http3: must be true or false"),
+    ({**D, "csp": True}, "project.csp: True is not known: write `report`"),
+    ({**D, "csp": "block"}, "A policy that blocks is the project's own to send"),
+    ({**D, "csp": "report", "overlay": False}, "and `overlay: false` turns that off: remove one"),
     ({**D, "microcache": {"/guide/": 10}}, "must be a list, and is a dictionary: write for exam"),
     ({**D, "microcache": ["/guide/"]}, "each entry must be a dictionary, and one is a text"),
     ({**D, "microcache": [{"path": "/a/"}]}, "an entry lacks `seconds`: write for example [{path"),

@@ -6,6 +6,7 @@ import pytest
 
 from espalier.wiring.django import (
     allowed_hosts,
+    csp_environment,
     front,
     secret_key_environment,
     site_environment,
@@ -46,6 +47,11 @@ def test_settings_that_read_the_sites_address_get_it() -> None:
     assert found["ESPALIER_SITE_ORIGINS"] == "https://shop.example,https://[2001:db8::1]"
     assert found["ESPALIER_SITE_DOMAIN"] == "shop.example"
     assert found["ESPALIER_DEBUG"] == "False"
+
+
+def test_a_policy_that_is_tried_is_told_where_it_is_stated() -> None:
+    assert csp_environment("report") == {"ESPALIER_CSP": "report"}
+    assert csp_environment("") == {}
 
 
 def test_keys_of_before_are_named_only_where_there_are_any() -> None:

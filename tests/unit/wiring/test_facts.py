@@ -16,6 +16,8 @@ def test_older_debian_has_older_services() -> None:
         "postgresql": 15,
         "pgbouncer_prepared_statements": 0,
         "nginx_http2_directive": False,
+        "nginx_http3": False,
+        "tls_groups": ["X25519", "prime256v1", "secp384r1"],
         "zones_package": "tzdata",
         "locale_file": "/etc/default/locale",
     }
