@@ -16,6 +16,7 @@ from espalier_overlay.mail import apply_mail
 # The project's code, in a release: beside the overlay.
 CODE = str(Path(__file__).resolve().parents[2] / "code")
 HEALTH_MIDDLEWARE = "espalier_overlay.health.middleware"
+CSP_MIDDLEWARE = "espalier_overlay.csp.middleware"
 REPLICA_MIDDLEWARE = "espalier_overlay.router.Middleware"
 CACHE = "espalier_overlay.cache.Cache"
 # Brokers that may run beside a project; others (SQS …) are elsewhere even without a host.
@@ -68,9 +69,14 @@ def apply(
     _media(result, environ, django_version)
     _logging(result)
     add_apps(result, _split(environ.get("ESPALIER_EXTRA_APPS")))
-    # First, so that a probe is answered before host checking and redirects to HTTPS; and the
-    # replicas' next, because sessions are written when all others are done.
-    first = [HEALTH_MIDDLEWARE, *([REPLICA_MIDDLEWARE] if "ESPALIER_REPLICAS" in result else [])]
+    # First, so that a probe is answered before host checking and redirects to HTTPS, and so is a
+    # browser's report; and the replicas' next, because sessions are written when all others are
+    # done.
+    first = [
+        HEALTH_MIDDLEWARE,
+        *([CSP_MIDDLEWARE] if environ.get("ESPALIER_CSP") == "report" else []),
+        *([REPLICA_MIDDLEWARE] if "ESPALIER_REPLICAS" in result else []),
+    ]
     others = [name for name in result.get("MIDDLEWARE") or () if name not in first]
     result["MIDDLEWARE"] = [*first, *others]
     return result
