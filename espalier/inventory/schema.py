@@ -42,7 +42,9 @@ MACHINE_KEYS = (
 # What it reads of a site: a near miss of one of these is a slip only where that one is missing.
 SITE_KEYS = (
     "tiers",
+    "alerts",
     "firewall",
+    "updates",
     "vault_database_password",
     "vault_redis_password",
     "vault_replication_password",

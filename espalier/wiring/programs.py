@@ -25,6 +25,7 @@ PACKAGES = {
     "postgresql-replica": "replica",
     "importing": "importing",
     "espalier-egress": "egress",
+    "espalier-alerts": "alerts",
 }
 SHARED = "common"
 MAIN = "import sys\n\nfrom espalier_machine.{package}.cli import main\n\nsys.exit(main())\n"

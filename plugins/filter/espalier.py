@@ -14,6 +14,7 @@ try:
     from espalier.inventory import names, secret_files, services
     from espalier.lab import builder
     from espalier.wiring import (
+        alerts,
         authority,
         databases,
         debian,
@@ -35,6 +36,7 @@ try:
         redis,
         requirements,
         roles,
+        updates,
     )
 except ModuleNotFoundError as missing:
     if missing.name not in ("espalier", "pydantic"):
@@ -52,6 +54,8 @@ TABLES: Mapping[str, Any] = {
 }
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
+    "espalier_alert_refusal": alerts.alert_refusal,
+    "espalier_alert_settings": alerts.alert_settings,
     "espalier_allowed_clients": record.allowed_clients,
     "espalier_authority": authority.authority_secret,
     "espalier_are_names": nginx.are_names,
@@ -117,6 +121,8 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_shared_media_environment": media.shared_media_environment,
     "espalier_site_environment": django.site_environment,
     "espalier_table": TABLES.__getitem__,
+    "espalier_update_times": updates.update_times,
+    "espalier_upgrade_order": updates.upgrade_order,
     "espalier_upstreams": nginx.upstreams,
     "espalier_trusted_before": authority.trusted_before,
     "espalier_trusted_certificate": authority.trusted_certificate,

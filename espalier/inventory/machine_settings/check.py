@@ -9,12 +9,18 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from espalier.inventory.errors import InventoryError
+from espalier.inventory.machine_settings.alerts import Alerts
 from espalier.inventory.machine_settings.base import Settings
 from espalier.inventory.machine_settings.firewall import Firewall
+from espalier.inventory.machine_settings.updates import Updates
 from espalier.inventory.spelling import did_you_mean
 
 # Each may be written for all machines, for a group, or for one machine.
-KEYS: Mapping[str, type[Settings]] = {"firewall": Firewall}
+KEYS: Mapping[str, type[Settings]] = {
+    "alerts": Alerts,
+    "firewall": Firewall,
+    "updates": Updates,
+}
 
 
 def check_settings(machine: str, values: Mapping[str, Any]) -> None:

@@ -1,0 +1,166 @@
+"""What systemd says of its units, and which of them do not do what they should."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from espalier_machine.common import system
+
+SETTLE = 5  # seconds that a failure lasts before it counts: who caused it may mend it at once
+WINDOW = 600  # seconds in which a daemon may be started again
+RESTARTS = 3  # so often at most
+PROPERTIES = (
+    "Id",
+    "Type",
+    "ActiveState",
+    "SubState",
+    "Result",
+    "ExecMainStatus",
+    "NRestarts",
+    "Transient",
+    "UnitFileState",
+    "ConditionResult",
+    "StateChangeTimestamp",
+)
+# Not told: what a person started and sees end, and the sessions of people.
+NEVER = ("user@*.service", "user-runtime-dir@*.service", "espalier-notify@*.service")
+# Where one of these is enabled and stands still, somebody has stopped it and forgotten it.
+EXPECTED = (
+    "*.timer",
+    "nginx.service",
+    "pgbouncer.service",
+    "postgresql@*.service",
+    "redis-server*.service",
+    "espalier-*.service",
+)
+WORDS = {
+    "exit-code": "it ended with status {status}",
+    "signal": "it was killed by signal {status}",
+    "core-dump": "it crashed with signal {status}",
+    "oom-kill": "the kernel ended it, as memory was short",
+    "timeout": "it did not start or end in time",
+    "watchdog": "it did not answer in time",
+    "start-limit-hit": "it failed too often, and is not started again",
+    "resources": "systemd could not start it (a directory, a file or memory is missing)",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a unit, in a few words, and since when (Unix seconds)."""
+
+    what: str
+    since: float
+
+
+def read_units() -> list[dict[str, str]]:
+    """What systemd says of all services and timers that it knows."""
+    shown = system.run(
+        *("systemctl", "show", "--timestamp=unix", "--property", ",".join(PROPERTIES)),
+        *("*.service", "*.timer"),
+    )
+    return parse(shown.stdout)
+
+
+def parse(text: str) -> list[dict[str, str]]:
+    """Read the output of `systemctl show`."""
+    blocks = (block.splitlines() for block in text.strip().split("\n\n"))
+    found = [dict(line.split("=", 1) for line in lines if "=" in line) for lines in blocks]
+    return [unit for unit in found if "Id" in unit]
+
+
+def restarts(
+    units: Iterable[Mapping[str, str]], before: Mapping[str, Sequence[Sequence[float]]], now: float
+) -> dict[str, list[list[float]]]:
+    """How often systemd has started daemons again, as [when it was seen, the count] of each.
+
+    Kept is what is needed to compare with: WINDOW seconds, and one reading before them.
+    """
+    found = {}
+    for unit in units:
+        count = int(unit.get("NRestarts") or 0)
+        seen = [list(one) for one in before.get(unit["Id"], ()) if one[1] <= count]
+        if count or seen:
+            older = [one for one in seen if one[0] < now - WINDOW][-1:]
+            recent = [one for one in seen if one[0] >= now - WINDOW]
+            found[unit["Id"]] = [*older, *recent, [now, count]]
+    return {name: rows for name, rows in found.items() if rows[0][1] != 0 or rows[-1][1]}
+
+
+def problems(
+    units: Iterable[Mapping[str, str]],
+    counts: Mapping[str, Sequence[Sequence[float]]],
+    ignore: Sequence[str],
+    site: str,
+    now: float,
+) -> dict[str, Problem]:
+    """The units that do not do what they should.
+
+    Args:
+        units: what systemd says of each.
+        counts: how often daemons were started again, as `restarts` gives it.
+        ignore: patterns of units that do not count.
+        site: its name, with which the units of its processes begin.
+        now: Unix seconds.
+    """
+    found = {}
+    for unit in units:
+        name = unit["Id"]
+        if unit.get("Transient") == "yes" or matches(name, (*NEVER, *ignore)):
+            continue
+        since = timestamp(unit)
+        rows = counts.get(name, ())
+        again = rows[-1][1] - rows[0][1] if len(rows) > 1 else 0
+        if unit.get("ActiveState") == "failed":
+            if now - since >= SETTLE:
+                found[name] = Problem(reason(unit), since)
+        elif again >= RESTARTS:
+            found[name] = Problem(
+                f"it ends again and again: systemd started it {again:g} times in the last "
+                f"{WINDOW // 60} minutes",
+                rows[0][0],
+            )
+        elif stands_still(unit, (*EXPECTED, f"{site}-*.service")) and now - since >= 60:
+            found[name] = Problem("it is enabled, and does not run", since)
+    return found
+
+
+def stands_still(unit: Mapping[str, str], expected: Sequence[str]) -> bool:
+    """Whether a unit that a boot would start has been stopped, or has ended."""
+    return (
+        unit.get("ActiveState") == "inactive"
+        and unit.get("UnitFileState", "").startswith("enabled")
+        and unit.get("Type") != "oneshot"
+        # Also "no" for what was never started, as in a container that cannot have it.
+        and unit.get("ConditionResult") == "yes"
+        and matches(unit["Id"], expected)
+    )
+
+
+def is_undecided(unit: Mapping[str, str]) -> bool:
+    """Whether it cannot be told yet that a unit is well.
+
+    It starts; or it failed a moment ago; or it has not run since the machine was started.
+    """
+    active = unit.get("ActiveState")
+    return active in ("activating", "failed") or (active == "inactive" and not timestamp(unit))
+
+
+def reason(unit: Mapping[str, str]) -> str:
+    """Why a unit failed."""
+    result = unit.get("Result", "")
+    words = WORDS.get(result, f"systemd says {result or 'failed'}")
+    return words.format(status=unit.get("ExecMainStatus", ""))
+
+
+def matches(name: str, patterns: Iterable[str]) -> bool:
+    """Whether a unit's name matches one of some patterns."""
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def timestamp(unit: Mapping[str, str]) -> float:
+    """When a unit came into its state, in Unix seconds; 0 where systemd does not say."""
+    text = unit.get("StateChangeTimestamp", "").removeprefix("@")
+    return float(text) if text.replace(".", "", 1).isdigit() else 0.0
