@@ -19,6 +19,7 @@ COMMANDS = (
     "rollback",
     "status",
     "log",
+    "alerts",
     "manage",
     "shell",
     "logs",

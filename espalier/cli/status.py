@@ -6,9 +6,11 @@ import json
 
 import click
 
+from espalier.cli.alerts import PROGRAM, is_untold, state_lines
 from espalier.cli.command import Environment, environment_command
-from espalier.cli.machines import ask_all
+from espalier.cli.machines import ask_programs, release_words
 from espalier.cli.options import json_option
+from espalier.progress.report import UNTOLD
 from espalier_machine.common.text import format_table
 
 HEADER = ["MACHINE", "LIVE", "REVISION", "HEALTHY", "SINCE", "BY", "KEPT"]
@@ -19,11 +21,19 @@ HEADER = ["MACHINE", "LIVE", "REVISION", "HEALTHY", "SINCE", "BY", "KEPT"]
 def command(environment: Environment, as_json: bool) -> int:
     """Say what is live on each machine, and how it is.
 
-    And since when, by whom, and how many releases are kept.
+    And since when, by whom, and how many releases are kept. What fails there, and what waits for a
+    reboot.
     """
-    answers = ask_all(environment.read(), "status")
+    site = environment.read()
+    answers, states = ask_programs(
+        site,
+        {name: release_words(site, "status") for name in site.app_machines},
+        {name: [PROGRAM, "--json", "status"] for name in site.topology["machines"]},
+    )
     if as_json:
-        click.echo(json.dumps(answers))
+        click.echo(
+            json.dumps({name: one | {"machine": states[name]} for name, one in answers.items()})
+        )
         return 0 if all(answer["ok"] for answer in answers.values()) else 1
     rows = [HEADER]
     for machine, answer in answers.items():
@@ -58,5 +68,10 @@ def command(environment: Environment, as_json: bool) -> int:
             f"The machines serve different releases: `{environment.again('release')}` or "
             f"`{environment.again('rollback')}` ends that."
         )
+    for name in states.keys() - answers.keys():  # of the others the table has told it
+        if not states[name]["ok"]:
+            click.echo(f"{name}: {states[name]['error']}")
+    for line in [*state_lines(states), *[UNTOLD] * is_untold(states)]:
+        click.echo(line)
     good = all(a["ok"] and a["live"] and a["live"]["healthy"] for a in answers.values())
     return 0 if good and len(lives) == 1 else 1

@@ -12,6 +12,10 @@ from espalier.progress.stages import PREFLIGHT
 
 REFUSED = 2
 INTERRUPTED = 130
+UNTOLD = (
+    "Nobody is told when something fails: hosts.yml has no `alerts`, such as "
+    "`alerts: {email: anna@example.com}`."
+)
 FAILED, CUT_OFF = "FAILED", "interrupted"
 # What ansible-playbook itself ends with, where it was interrupted.
 _ANSIBLE_INTERRUPTED = 99
@@ -59,7 +63,8 @@ def summary(run: Run) -> list[Line]:
     """The lines at the end of a run that went well."""
     took = f"{run.at - run.began:.0f} s"
     made = f"{counted(run.changes, 'change')} in {took}" if run.changes else f"No change ({took})"
-    return [(f"{made}.{_live(run)}", ""), *([(run.url, LINK)] if run.url else [])]
+    untold = [] if run.is_told else [(UNTOLD, DIM)]
+    return [(f"{made}.{_live(run)}", ""), *([(run.url, LINK)] if run.url else []), *untold]
 
 
 def _live(run: Run) -> str:

@@ -56,6 +56,7 @@ class Run:
         live: the release that each machine serves, as far as the run told.
         domains: of the site, as project.yml has them.
         address: of the machine that takes its traffic.
+        is_told: whether the inventory says who is told when something fails.
     """
 
     stage: str = ""
@@ -68,6 +69,7 @@ class Run:
     live: dict[str, str] = field(default_factory=dict)
     domains: tuple[str, ...] = ()
     address: str = ""
+    is_told: bool = True
     _failures: list[Failure] = field(default_factory=list)
     _rescued: frozenset[str] = frozenset()
 
@@ -86,6 +88,7 @@ class Run:
                 self._fail(event)
             case "site":
                 self.domains, self.address = tuple(event["domains"]), event["address"]
+                self.is_told = event["is_told"]
             case "live":
                 self.live = dict(event["machines"])
             case "end":

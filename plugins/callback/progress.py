@@ -68,7 +68,10 @@ class CallbackModule(CallbackBase):
         found = result.result
         if build := found.get("project_build"):
             send("notes", lines=list(build["notes"]))
-            send("site", domains=build["project"]["domains"], address=self.address(result))
+            known = self.known(result)
+            address = self.address(known["topology"])
+            is_told = bool(known.get("alerts"))
+            send("site", domains=build["project"]["domains"], address=address, is_told=is_told)
         if said := found.get("python_note"):
             send("notes", lines=[said])
         if "live" in found and result.task.action == "site_release":
@@ -117,9 +120,12 @@ class CallbackModule(CallbackBase):
         tags = self.play.tags if self.play else []
         return stage_of(tags, task.action, task.args, bool(task._role))
 
-    def address(self, result: CallbackTaskResult) -> str:
-        """The address of the machine that takes traffic."""
+    def known(self, result: CallbackTaskResult) -> dict[str, Any]:
+        """The variables of a machine, as the inventory has them."""
         assert self.play
         known: dict[str, Any] = self.play.get_variable_manager().get_vars(host=result.host)
-        topology = known["topology"]
+        return known
+
+    def address(self, topology: dict[str, Any]) -> str:
+        """The address of the machine that takes traffic."""
         return str(topology["machines"][topology["services"]["nginx"][0]]["public_address"])

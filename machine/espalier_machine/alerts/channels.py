@@ -47,22 +47,20 @@ def send(config: Config, channel: str, subject: str, text: str, journal: str = "
 
 def post(address: str, text: str) -> str:
     """Send text to a webhook in the form that Slack began: {"text": …}; gives its answer."""
-    request = urllib.request.Request(
-        address,
-        json.dumps({"text": text}).encode(),
-        {"Content-Type": "application/json", "User-Agent": "espalier-alerts"},
-        method="POST",
-    )
-    return _ask(request)
+    return _ask(address, json.dumps({"text": text}).encode())
 
 
 def get(address: str) -> str:
     """Ask for an address; gives its answer."""
-    return _ask(urllib.request.Request(address, headers={"User-Agent": "espalier-alerts"}))
+    return _ask(address, None)
 
 
-def _ask(request: urllib.request.Request) -> str:
+def _ask(address: str, content: bytes | None) -> str:
+    headers = {"User-Agent": "espalier-alerts"}
+    if content is not None:
+        headers["Content-Type"] = "application/json"
     try:
+        request = urllib.request.Request(address, content, headers)
         with urllib.request.urlopen(request, timeout=TIMEOUT) as response:
             response.read(65536)
             return f"{response.status} {response.reason}".strip()
@@ -110,7 +108,9 @@ def _mail(config: Config, subject: str, body: str) -> str:
         words = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
         raise ChannelError(f"{smtp['host']} answered {error.smtp_code} {words}") from None
     except smtplib.SMTPRecipientsRefused as error:
-        answers = {f"{a}: {c} {w.decode(errors='replace')}" for a, (c, w) in error.recipients.items()}
+        answers = {
+            f"{a}: {c} {w.decode(errors='replace')}" for a, (c, w) in error.recipients.items()
+        }
         raise ChannelError(f"{smtp['host']} refuses {'; '.join(sorted(answers))}") from None
     except (smtplib.SMTPException, OSError) as error:
         raise ChannelError(f"{smtp['host']}:{smtp['port']}: {_words(error)}") from None

@@ -1,8 +1,8 @@
 """Tell somebody when a unit of this machine begins to fail, and when that is over.
 
-    espalier-alerts look           what the timer runs each minute, and systemd where a unit fails
-    espalier-alerts status         what fails now, and what waits for a reboot or a restart
-    espalier-alerts test           send one message by each channel, and say what it answered
+espalier-alerts look           what the timer runs each minute, and systemd where a unit fails
+espalier-alerts status         what fails now, and what waits for a reboot or a restart
+espalier-alerts test           send one message by each channel, and say what it answered
 """
 
 from __future__ import annotations
@@ -95,5 +95,3 @@ def lines(answer: dict[str, Any]) -> list[str]:
     found += [f"waits for a reboot: {', '.join(answer['reboot'])}"] if answer["reboot"] else []
     found += [f"runs old files: {', '.join(answer['outdated'])}"] if answer["outdated"] else []
     return found or ["Nothing fails."]
-
-

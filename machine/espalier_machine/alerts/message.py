@@ -23,6 +23,11 @@ SECRETS = (
         r"\1***",
     ),
 )
+# What systemd writes of a unit beside the reason.
+NOISE = re.compile(
+    r"^\S+: (Triggering OnFailure|Scheduled restart job|Consumed |Failed with result)"
+    r"|^Start(ing|ed) "
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,9 @@ class Message:
     journal: str = ""
 
 
-def message(site: str, machine: str, news: News, journal: Callable[[str], Iterable[str]]) -> Message:
+def message(
+    site: str, machine: str, news: News, journal: Callable[[str], Iterable[str]]
+) -> Message:
     """What is told of news.
 
     Args:
@@ -96,5 +103,6 @@ def masked(lines: Iterable[str]) -> list[str]:
 
 def unit_journal(unit: str) -> list[str]:
     """The last lines that a unit wrote, or that systemd wrote of it."""
-    asked = ("journalctl", "--unit", unit, "--lines", str(LINES), "--output", "cat", "--no-pager")
-    return system.run(*asked).stdout.splitlines()
+    asked = ("journalctl", "--unit", unit, "--lines", "60", "--output", "cat", "--no-pager")
+    lines = system.run(*asked).stdout.splitlines()
+    return [line for line in lines if not NOISE.search(line)][-LINES:]

@@ -25,7 +25,7 @@ PROPERTIES = (
     "StateChangeTimestamp",
 )
 # Not told: what a person started and sees end, and the sessions of people.
-NEVER = ("user@*.service", "user-runtime-dir@*.service", "espalier-notify@*.service")
+NEVER = ("user@*.service", "user-runtime-dir@*.service")
 # Where one of these is enabled and stands still, somebody has stopped it and forgotten it.
 EXPECTED = (
     "*.timer",
@@ -76,17 +76,19 @@ def restarts(
 ) -> dict[str, list[list[float]]]:
     """How often systemd has started daemons again, as [when it was seen, the count] of each.
 
-    Kept is what is needed to compare with: WINDOW seconds, and one reading before them.
+    Kept is what is needed to compare with: each change of WINDOW seconds, and the one before them.
     """
     found = {}
     for unit in units:
         count = int(unit.get("NRestarts") or 0)
+        # It begins at 0 again where a person has started the unit.
         seen = [list(one) for one in before.get(unit["Id"], ()) if one[1] <= count]
-        if count or seen:
-            older = [one for one in seen if one[0] < now - WINDOW][-1:]
-            recent = [one for one in seen if one[0] >= now - WINDOW]
-            found[unit["Id"]] = [*older, *recent, [now, count]]
-    return {name: rows for name, rows in found.items() if rows[0][1] != 0 or rows[-1][1]}
+        if not seen or seen[-1][1] != count:
+            seen.append([now, count])
+        older = [one for one in seen if one[0] < now - WINDOW][-1:]
+        if count:
+            found[unit["Id"]] = [*older, *(one for one in seen if one[0] >= now - WINDOW)]
+    return found
 
 
 def problems(

@@ -42,9 +42,20 @@ def test_every_command_has_help_and_the_shared_options() -> None:
 def test_release_that_was_cut_off_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     live = {"id": "r2", "identity": "2", "revision": "abc", "healthy": True, "since": "", "by": ""}
     answer = {"ok": True, "live": live, "stale": False, "unfinished": True, "releases": []}
-    monkeypatch.setattr(status, "ask_all", lambda site, command: {"vps1": answer})
+    problem = {"unit": "nginx.service", "what": "it was killed by signal 9", "since": 0}
+    state = {"ok": True, "failing": [problem], "channels": [], "heartbeat": False}
+    state |= {"waiting": 0, "reboot": ["linux-image-amd64"], "outdated": []}
+    said = [{"vps1": answer}, {"vps1": state, "db1": {"ok": False, "error": "no route"}}]
+    monkeypatch.setattr(status, "ask_programs", lambda site, *programs: said)
     done = CliRunner().invoke(main, ["status", "-i", INVENTORY])
     assert "yes, but its release was cut off" in done.stdout
+    assert done.stdout.splitlines()[2:] == [
+        "db1: no route",
+        "vps1: nginx.service fails since 1970-01-01 00:00 UTC: it was killed by signal 9",
+        "vps1 waits for a reboot: linux-image-amd64",
+        "Nobody is told when something fails: hosts.yml has no `alerts`, such as "
+        "`alerts: {email: anna@example.com}`.",
+    ]
 
 
 def test_wrong_use_has_the_status_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,3 +58,50 @@ def test_refuses(value: object, sentence: str) -> None:
     with pytest.raises(InventoryError) as refusal:
         check_settings("vps1", {"firewall": value, "tiers": []})
     assert str(refusal.value).startswith(sentence)
+
+
+def test_alerts_may_be_one_or_several_and_variables_of_a_vault() -> None:
+    given = {"email": "a@b.example", "webhook": "{{ vault_hook }}", "ignore": "apt-*"}
+    found = settings("alerts", given).model_dump()
+    assert (found["email"], found["webhook"]) == (["a@b.example"], ["{{ vault_hook }}"])
+    assert (found["ignore"], found["heartbeat"]) == (["apt-*"], None)
+    # One that is filled in with nothing.
+    assert settings("alerts", {"webhook": ""}).model_dump()["webhook"] == []
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ({"emial": "a@b.example"}, "`alerts.emial` of the machine `vps1` is no key of the kit. Di"),
+        ({"email": "anna"}, "`alerts.email[0]` of the machine `vps1` is 'anna', which is no addr"),
+        ({"webhook": "hooks/T0KEN"}, "`alerts.webhook[0]` of the machine `vps1` is no address of"),
+        ({"webhook": [{"T0KEN": 1}]}, "`alerts.webhook[0]` of the machine `vps1` is no address o"),
+        ({"heartbeat": "https://a b/T0KEN"}, "`alerts.heartbeat` of the machine `vps1` is no add"),
+        ({"smtp": {"host": "a.example"}}, "`alerts.smtp.from` of the machine `vps1` is missing."),
+        (
+            {"smtp": {"host": "a.example", "from": "a@b.example", "password": 7}},
+            "`alerts.smtp.password` of the machine `vps1` ",
+        ),
+    ],
+)
+def test_alerts_are_refused_and_no_secret_is_shown(value: object, sentence: str) -> None:
+    with pytest.raises(InventoryError) as refusal:
+        check_settings("vps1", {"alerts": value})
+    assert str(refusal.value).startswith(sentence)
+    assert "T0KEN" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        ({"window": "3-5"}, "`updates.window` of the machine `vps1` is '3-5', which is no window"),
+        ({"window": 3}, "`updates.window` of the machine `vps1` is '3', which is no window"),
+        ({"window": "03:00-03:10"}, "`updates.window` of the machine `vps1` is '03:00-03:10', wh"),
+        ({"window": "03:00-25:00"}, "`updates.window` of the machine `vps1` is '03:00-25:00', wh"),
+        ({"reboot": "yes"}, "`updates.reboot` of the machine `vps1` is 'yes', which cannot be us"),
+    ],
+)
+def test_updates_are_refused(value: object, sentence: str) -> None:
+    with pytest.raises(InventoryError) as refusal:
+        check_settings("vps1", {"updates": value})
+    assert str(refusal.value).startswith(sentence)

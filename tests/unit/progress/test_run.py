@@ -40,7 +40,12 @@ def texts(lines: list[Line]) -> list[str]:
     return [text for text, _ in lines]
 
 
-SITE = {"event": "site", "domains": ["*.shop.example", "shop.example"], "address": "192.0.2.1"}
+SITE = {
+    "event": "site",
+    "domains": ["*.shop.example", "shop.example"],
+    "address": "192.0.2.1",
+    "is_told": True,
+}
 END = {"event": "end", "rescued": []}
 
 

@@ -1,0 +1,354 @@
+"""Somebody is told once when a unit begins to fail, once when it is over, and never by a secret."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from espalier_machine.alerts import channels, cli, look, outbox, units, updates
+from espalier_machine.alerts.channels import ChannelError
+from espalier_machine.alerts.config import Config, load
+from espalier_machine.alerts.decide import News, Open, State, decide
+from espalier_machine.alerts.message import Message, masked, message
+from espalier_machine.alerts.units import Problem
+from espalier_machine.common import installed, system
+
+NOW = 1_000_000.0
+
+
+def unit(name: str = "nginx.service", **values: str) -> dict[str, str]:
+    known = {"Type": "exec", "ActiveState": "active", "Result": "success", "NRestarts": "0"}
+    known |= {"UnitFileState": "enabled", "ConditionResult": "yes", "Transient": "no"}
+    return {"Id": name, **known, "StateChangeTimestamp": f"@{NOW - 100:.0f}", **values}
+
+
+def failing(*seen: dict[str, str], counts: Any = None, ignore: tuple[str, ...] = ()) -> Any:
+    return units.problems(seen, counts or {}, ignore, "shop", NOW)
+
+
+FAILED = {"ActiveState": "failed", "Result": "exit-code", "ExecMainStatus": "3"}
+
+
+def test_systemd_s_output_is_read() -> None:
+    text = "Id=a.service\nResult=success\nExec=a=b\n\n\nId=b.timer\nResult=\n"
+    assert units.parse(text) == [
+        {"Id": "a.service", "Result": "success", "Exec": "a=b"},
+        {"Id": "b.timer", "Result": ""},
+    ]
+
+
+def test_a_unit_that_failed_counts_after_a_moment_and_says_why() -> None:
+    assert failing(unit(**FAILED)) == {
+        "nginx.service": Problem("it ended with status 3", NOW - 100)
+    }
+    assert failing(unit(**FAILED, StateChangeTimestamp=f"@{NOW - 2:.0f}")) == {}
+    assert failing(unit()) == {}
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        unit("run-u12.service", **FAILED, Transient="yes"),
+        unit("user@1000.service", **FAILED),
+        unit("logrotate.service", **FAILED),
+    ],
+)
+def test_what_a_person_began_or_does_not_want_to_hear_of_is_not_told(one: dict[str, str]) -> None:
+    assert failing(one, ignore=("logrot*",)) == {}
+
+
+def test_a_daemon_that_systemd_starts_again_and_again_fails() -> None:
+    counts: Any = {}
+    for second, count in ((0, "2"), (60, "3"), (120, "4")):
+        counts = units.restarts([unit(NRestarts=count)], counts, NOW - 200 + second)
+        assert failing(unit(NRestarts=count), counts=counts) == {}
+    counts = units.restarts([unit(NRestarts="5")], counts, NOW - 20)
+    (problem,) = failing(unit(NRestarts="5"), counts=counts).values()
+    assert "systemd started it 3 times in the last 10 minutes" in problem.what
+    # It runs since; ten minutes later the old restarts do not count.
+    counts = units.restarts([unit(NRestarts="5")], counts, NOW + 1000)
+    assert failing(unit(NRestarts="5"), counts=counts) == {}
+    # A person has started it: systemd counts from 0.
+    assert units.restarts([unit()], counts, NOW) == {}
+
+
+@pytest.mark.parametrize(
+    ("one", "fails"),
+    [
+        (unit("shop-web@blue.service", ActiveState="inactive"), True),
+        (unit("shop-schedule-report.timer", ActiveState="inactive", Type=""), True),
+        # The slot that is not live, a backup between two runs, a container's own, Debian's.
+        (unit("shop-web@green.service", ActiveState="inactive", UnitFileState="disabled"), False),
+        (unit("shop-report.service", ActiveState="inactive", Type="oneshot"), False),
+        (unit("fstrim.timer", ActiveState="inactive", ConditionResult="no"), False),
+        (unit("rsync.service", ActiveState="inactive"), False),
+        (
+            unit(ActiveState="inactive", StateChangeTimestamp=f"@{NOW - 20:.0f}"),
+            False,  # a restart
+        ),
+    ],
+)
+def test_an_enabled_unit_that_stands_still_fails(one: dict[str, str], fails: bool) -> None:
+    assert bool(failing(one)) is fails
+
+
+@pytest.mark.parametrize(
+    ("one", "undecided"),
+    [
+        (unit(), False),
+        (unit(ActiveState="activating"), True),
+        (unit(**FAILED), True),
+        (unit(ActiveState="inactive"), False),
+        # Since a boot, it has not run: nobody knows.
+        (unit(ActiveState="inactive", StateChangeTimestamp=""), True),
+    ],
+)
+def test_what_cannot_be_told_yet(one: dict[str, str], undecided: bool) -> None:
+    assert units.is_undecided(one) is undecided
+
+
+def test_it_is_told_once_and_once_when_it_is_over() -> None:
+    state = State()
+    problem = {"a.service": Problem("it ended with status 1", NOW)}
+    assert list(decide(state, problem, [], NOW).begun) == ["a.service"]
+    assert decide(state, problem, [], NOW + 60) == News({}, {})
+    assert decide(state, {}, ["a.service"], NOW + 120) == News({}, {})  # it runs again, just now
+    assert list(decide(state, {}, [], NOW + 180).over) == ["a.service"]
+    assert decide(state, {}, [], NOW + 240) == News({}, {})
+
+
+def test_a_unit_that_comes_and_goes_is_told_a_bounded_number_of_times() -> None:
+    state, told = State(), 0
+    for minute in range(6 * 60):  # it fails every other minute
+        problem = {"a.service": Problem("it failed", NOW)} if minute % 2 else {}
+        news = decide(state, problem, [], NOW + minute * 60)
+        told += len(news.begun) + len(news.over)
+    assert told == 3  # fails, well, fails
+    assert list(state.open) == ["a.service"]
+    for minute in range(6 * 60, 6 * 60 + 12):
+        told += len(decide(state, {}, [], NOW + minute * 60).over)
+    assert (told, state.open) == (4, {})
+
+
+def test_the_state_is_the_same_after_it_was_kept(tmp_path: Path) -> None:
+    state = State(open={"a.service": Open("it failed", 1.0)}, outbox=[{"a": 1}], heartbeat=2.0)
+    with look.kept(tmp_path) as empty:
+        assert empty == State()
+    look.save(tmp_path, state)
+    assert look.load(tmp_path) == state
+    assert (tmp_path / "state.json").stat().st_mode & 0o777 == 0o600
+    (tmp_path / "state.json").write_text("{half")
+    assert look.load(tmp_path) == State()
+
+
+def test_a_message_says_what_and_what_to_type_and_only_a_mail_has_the_log() -> None:
+    one = Open("it ended with status 1", 1_795_976_497.0)
+    made = message("shop", "vps1", News({"a.service": one}, {}), lambda unit: ["it broke"])
+    assert made == Message(
+        "[shop] vps1: a.service fails",
+        "a.service fails since 2026-11-29 18:21:37 UTC: it ended with status 1.\n"
+        "On vps1: `journalctl -u a.service -n 50` says more, and `systemctl restart a.service` "
+        "starts it again. `espalier status` lists all that fails.",
+        "The last lines of a.service:\n    it broke",
+    )
+    over = message("shop", "vps1", News({}, {"a.service": one, "b.service": one}), lambda unit: [])
+    assert over.subject == "[shop] vps1: 2 units are well again"
+    assert over.text.splitlines()[0] == (
+        "a.service is well again; it failed at 2026-11-29 18:21:37 UTC."
+    )
+
+
+def test_lines_of_a_log_are_cut_and_hold_no_password() -> None:
+    assert masked(
+        [
+            "connect to postgres://shop:hunter2@db1/shop",
+            "DB_PASSWORD=hunter2 x",
+            '{"api_key": "hunter2", "n": 1}',
+            "Authorization: Bearer hunter2",
+            "x" * 300,
+        ]
+    ) == [
+        "connect to postgres://shop:***@db1/shop",
+        "DB_PASSWORD=*** x",
+        '{"api_key": ***", "n": 1}',
+        "Authorization: ***",
+        "x" * 199 + "…",
+    ]
+
+
+def refuse(*entry: str) -> str:
+    raise ChannelError("no answer")
+
+
+def test_what_cannot_be_sent_is_kept_and_tried_again_less_and_less_often() -> None:
+    box: list[Any] = []
+    outbox.add(box, ["email", "webhook-1"], Message("s", "t", "j"), NOW)
+    assert [one["channel"] for one in box] == ["email", "webhook-1"]
+    box, told = outbox.deliver(box[:1], refuse, NOW)
+    assert (box[0]["next"], told) == (
+        NOW + 60,
+        ["not sent `s` by email: no answer; tried again in 60 s"],
+    )
+    assert outbox.deliver(box, refuse, NOW + 30) == (box, [])  # not due
+    box, _ = outbox.deliver(box, refuse, NOW + 60)
+    assert box[0]["next"] == NOW + 60 + 120
+    assert not outbox.is_stuck(box, NOW + 300)
+    assert outbox.is_stuck(box, NOW + 900)
+    sent: list[tuple[str, ...]] = []
+    left, told = outbox.deliver(box, lambda *e: sent.append(e) or "250 ok", NOW + 900)  # type: ignore[func-returns-value]
+    assert (left, sent, told) == ([], [("email", "s", "t", "j")], ["sent `s` by email: 250 ok"])
+
+
+def test_what_waits_is_bounded() -> None:
+    box: list[Any] = []
+    for number in range(60):
+        outbox.add(box, ["email"], Message(str(number), ""), NOW)
+    box, told = outbox.deliver(box, refuse, NOW)
+    assert (len(box), box[-1]["subject"]) == (40, "59")
+    assert "given up `0` by email: too many wait" in told
+    box, told = outbox.deliver(box[:1], refuse, NOW + 25 * 3600)
+    assert box == [] and told[0].startswith("given up")
+
+
+class Receiver(http.server.BaseHTTPRequestHandler):
+    """Keeps what comes, and answers with a status."""
+
+    got: ClassVar[list[Any]] = []
+    status = 200
+
+    def do_POST(self) -> None:
+        """Keep JSON."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.got.append((self.path, json.loads(body)))
+        self.do_GET(False)
+
+    def do_GET(self, counts: bool = True) -> None:
+        """Keep the path."""
+        self.got.append(self.path) if counts else None
+        self.send_response(self.status)
+        self.end_headers()
+
+    def log_message(self, *words: Any) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def receiver(status: int = 200) -> Iterator[tuple[str, list[Any]]]:
+    kind = type("Kind", (Receiver,), {"got": [], "status": status})
+    server = http.server.HTTPServer(("127.0.0.1", 0), kind)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/T0KEN", kind.got  # type: ignore[attr-defined]
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_webhook_gets_text_and_no_log() -> None:
+    with receiver() as (address, got):
+        config = Config(webhook=(address,))
+        (channel,) = config.channels
+        assert "T0KEN" not in channel + config.channels[channel] + repr(config)
+        assert channels.send(config, channel, "s", "t", "a visitor's name") == "200 OK"
+        assert got == [("/T0KEN", {"text": "s\nt"})]
+
+
+def test_no_word_of_a_failure_holds_the_address() -> None:
+    with receiver(404) as (address, _), pytest.raises(ChannelError, match="it answered 404"):
+        channels.post(address, "t")
+    bad = ("http://127.0.0.1:1/T0KEN", "http://no.invalid/T0KEN", "htp:T0KEN", "http://[T0KEN")
+    for address in (*bad, "http://127.0.0.1:x/T0KEN"):
+        with pytest.raises(ChannelError) as error:
+            channels.get(address)
+        assert "T0KEN" not in str(error.value)
+        assert error.value.__cause__ is None
+
+
+def test_a_look_tells_and_a_heartbeat_comes_only_while_all_is_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = [unit(StateChangeTimestamp="@1", **FAILED)]
+    monkeypatch.setattr(units, "read_units", lambda: seen)
+    monkeypatch.setattr(look, "unit_journal", lambda unit: ["it broke"])
+    with receiver() as (address, got):
+        config = Config("shop", "vps1", webhook=(address,), heartbeat=address + "/beat")
+        assert look.look(config, tmp_path)[0] == "nginx.service fails: it ended with status 3"
+        assert look.look(config, tmp_path) == []
+        assert [one[1]["text"].splitlines()[0] for one in got] == [
+            "[shop] vps1: nginx.service fails"
+        ]
+        seen[:] = [unit()]
+        look.look(config, tmp_path)
+        assert got[1][1]["text"].startswith("[shop] vps1: nginx.service is well again\n")
+        assert got[2:] == ["/T0KEN/beat"]
+        look.look(config, tmp_path)
+        assert len(got) == 3  # five minutes are not over
+    assert T0KEN_in(tmp_path) == []
+
+
+def T0KEN_in(folder: Path) -> list[str]:
+    return [file.name for file in folder.iterdir() if "T0KEN" in file.read_text()]
+
+
+def test_a_unit_that_is_ignored_since_holds_nothing_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(units, "read_units", lambda: [unit(StateChangeTimestamp="@1", **FAILED)])
+    monkeypatch.setattr(look, "unit_journal", lambda unit: [])
+    look.look(Config("shop", "vps1"), tmp_path)
+    assert look.load(tmp_path).open
+    assert look.look(Config("shop", "vps1", ignore=("nginx*",)), tmp_path) == []
+    assert not look.load(tmp_path).open
+
+
+def test_nobody_is_told_where_there_is_no_file(tmp_path: Path) -> None:
+    assert load(tmp_path / "alerts.json") == Config()
+    (tmp_path / "alerts.json").write_text(json.dumps({"site": "shop", "email": ["a@b.example"]}))
+    assert load(tmp_path / "alerts.json").channels == {"email": "e-mail to a@b.example"}
+    with pytest.raises(ChannelError, match="no mail server is known"):
+        channels.send(load(tmp_path / "alerts.json"), "email", "s", "t")
+    with pytest.raises(ChannelError, match="no longer in the settings"):
+        channels.send(Config(), "webhook-1", "s", "t")
+
+
+def test_newest_kernel_of_the_running_flavour() -> None:
+    here = ["6.1.0-9-amd64", "6.1.0-10-amd64", "6.12.0-1-cloud-amd64", "6.1.0-11-rt"]
+    assert updates.newest_kernel(here, "6.1.0-9-amd64") == "6.12.0-1-cloud-amd64"
+    assert updates.newest_kernel(here[:2], "6.1.0-10-amd64") == ""
+    assert updates.newest_kernel(here, "6.0-host") == ""  # a kernel of somebody else's
+
+
+def test_services_that_run_replaced_files(tmp_path: Path) -> None:
+    for number, name in enumerate(("nginx.service", "shop-web@blue.service", "x.scope")):
+        group = tmp_path / "cgroup" / name
+        group.mkdir(parents=True)
+        (group / "cgroup.procs").write_text(f"{number}\n99\n")
+        (tmp_path / "proc" / str(number)).mkdir(parents=True)
+    line = "7f0-7f1 r-xp 00000000 00:2a 1234   "
+    (tmp_path / "proc/0/maps").write_text(f"{line}/usr/lib/x86_64/libssl.so.3 (deleted)\n{line}\n")
+    (tmp_path / "proc/1/maps").write_text(
+        f"{line}/srv/shop/x.so (deleted)\n{line}/memfd:x (deleted)"
+    )
+    (tmp_path / "proc/2/maps").write_text(f"{line}/usr/lib/libc.so.6 (deleted)\n")
+    assert updates.outdated_services(tmp_path / "cgroup", tmp_path / "proc") == ["nginx.service"]
+
+
+def test_the_command_says_what_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    shown = "\n".join(f"{key}={value}" for key, value in unit(**FAILED).items())
+    monkeypatch.setattr(system, "run", lambda *argv: type("Done", (), {"stdout": shown}))
+    monkeypatch.setattr(installed, "mark_in_use", lambda: None)
+    monkeypatch.setattr("sys.argv", ["espalier-alerts", "status", "--json"])
+    assert cli.main() == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert [one["unit"] for one in answer["failing"]] == ["nginx.service"]
+    monkeypatch.setattr("sys.argv", ["espalier-alerts", "test"])
+    assert cli.main() == 0
+    assert capsys.readouterr().out == "Nobody is told: the inventory has no `alerts`.\n"
