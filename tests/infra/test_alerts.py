@@ -197,6 +197,7 @@ def test_a_heartbeat_comes_only_while_nothing_fails(
 def test_a_timer_that_was_stopped_is_told(host, inbox: Inbox, trial: Callable[[], None]) -> None:
     host.run(f"cat > /etc/systemd/system/{UNIT}.timer <<'E'\n{TIMER}\nE")
     host.check_output(f"systemctl daemon-reload && systemctl enable --now {UNIT}.timer")
+    look(host)
     host.check_output(f"systemctl stop {UNIT}.timer")
     look(host)
     assert not inbox.texts  # it may be started again at once

@@ -47,9 +47,10 @@ def status() -> dict[str, Any]:
     from espalier_machine.alerts import config, look, units, updates
 
     settings, state = config.load(), look.load()
-    seen, now = units.read_units(), time.time()
+    seen, now = units.read_units(state.running), time.time()
     counts = units.restarts(seen, state.restarts, now)
-    failing = units.problems(seen, counts, settings.ignore, settings.site, now)
+    ran = units.running(seen, state.running, settings.site, now)
+    failing = units.problems(seen, counts, ran, settings.ignore, now)
     return {
         "ok": True,
         "failing": [

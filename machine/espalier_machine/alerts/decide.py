@@ -34,6 +34,7 @@ class State:
         open: what is not over, by unit.
         begun: by unit, when it began to fail lately (Unix seconds).
         restarts: how often daemons were started again, as `units.restarts` gives it.
+        running: when units that should run were last seen to, as `units.running` gives it.
         outbox: messages that could not be sent yet.
         heartbeat: when the last one was sent.
     """
@@ -41,6 +42,7 @@ class State:
     open: dict[str, Open] = field(default_factory=dict)
     begun: dict[str, list[float]] = field(default_factory=dict)
     restarts: dict[str, list[list[float]]] = field(default_factory=dict)
+    running: dict[str, float] = field(default_factory=dict)
     outbox: list[dict[str, Any]] = field(default_factory=list)
     heartbeat: float = 0.0
 

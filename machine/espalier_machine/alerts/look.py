@@ -27,9 +27,10 @@ def look(config: Config, directory: Path = DIRECTORY) -> list[str]:
     """Look once; gives lines for the journal."""
     now = time.time()
     with kept(directory) as state:
-        seen = units.read_units()
+        seen = units.read_units(state.running)
         state.restarts = units.restarts(seen, state.restarts, now)
-        failing = units.problems(seen, state.restarts, config.ignore, config.site, now)
+        state.running = units.running(seen, state.running, config.site, now)
+        failing = units.problems(seen, state.restarts, state.running, config.ignore, now)
         for unit in [unit for unit in state.open if units.matches(unit, config.ignore)]:
             del state.open[unit]  # since the last look
         undecided = [unit["Id"] for unit in seen if units.is_undecided(unit)]

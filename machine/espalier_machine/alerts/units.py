@@ -11,9 +11,9 @@ from espalier_machine.common import system
 SETTLE = 5  # seconds that a failure lasts before it counts: who caused it may mend it at once
 WINDOW = 600  # seconds in which a daemon may be started again
 RESTARTS = 3  # so often at most
+STILL = 100  # seconds since a look saw a unit run: another look has seen that it does not
 PROPERTIES = (
     "Id",
-    "Type",
     "ActiveState",
     "SubState",
     "Result",
@@ -21,12 +21,11 @@ PROPERTIES = (
     "NRestarts",
     "Transient",
     "UnitFileState",
-    "ConditionResult",
     "StateChangeTimestamp",
 )
 # Not told: what a person started and sees end, and the sessions of people.
 NEVER = ("user@*.service", "user-runtime-dir@*.service")
-# Where one of these is enabled and stands still, somebody has stopped it and forgotten it.
+# Where one of these has run, is enabled and stands still, somebody has stopped it and forgotten it.
 EXPECTED = (
     "*.timer",
     "nginx.service",
@@ -55,20 +54,40 @@ class Problem:
     since: float
 
 
-def read_units() -> list[dict[str, str]]:
-    """What systemd says of all services and timers that it knows."""
+def read_units(known: Iterable[str]) -> list[dict[str, str]]:
+    """What systemd says of all services and timers that it has in memory.
+
+    Args:
+        known: names of more: it forgets what stands still.
+    """
     shown = system.run(
         *("systemctl", "show", "--timestamp=unix", "--property", ",".join(PROPERTIES)),
-        *("*.service", "*.timer"),
+        *("*.service", "*.timer", *known),
     )
     return parse(shown.stdout)
 
 
 def parse(text: str) -> list[dict[str, str]]:
-    """Read the output of `systemctl show`."""
+    """Read the output of `systemctl show`; each unit once."""
     blocks = (block.splitlines() for block in text.strip().split("\n\n"))
     found = [dict(line.split("=", 1) for line in lines if "=" in line) for lines in blocks]
-    return [unit for unit in found if "Id" in unit]
+    return list({unit["Id"]: unit for unit in found if "Id" in unit}.values())
+
+
+def running(
+    units: Iterable[Mapping[str, str]], before: Mapping[str, float], site: str, now: float
+) -> dict[str, float]:
+    """When each unit that is expected to run was last seen to; those that are enabled only."""
+    found = {}
+    for unit in units:
+        name = unit["Id"]
+        if not matches(name, (*EXPECTED, f"{site}-*.service")):
+            continue
+        if unit.get("ActiveState") not in ("inactive", "failed"):
+            found[name] = now
+        elif name in before and unit.get("UnitFileState", "").startswith("enabled"):
+            found[name] = before[name]
+    return found
 
 
 def restarts(
@@ -94,8 +113,8 @@ def restarts(
 def problems(
     units: Iterable[Mapping[str, str]],
     counts: Mapping[str, Sequence[Sequence[float]]],
+    seen_running: Mapping[str, float],
     ignore: Sequence[str],
-    site: str,
     now: float,
 ) -> dict[str, Problem]:
     """The units that do not do what they should.
@@ -103,8 +122,8 @@ def problems(
     Args:
         units: what systemd says of each.
         counts: how often daemons were started again, as `restarts` gives it.
+        seen_running: when those that should run were seen to, as `running` gives it.
         ignore: patterns of units that do not count.
-        site: its name, with which the units of its processes begin.
         now: Unix seconds.
     """
     found = {}
@@ -124,21 +143,9 @@ def problems(
                 f"{WINDOW // 60} minutes",
                 rows[0][0],
             )
-        elif stands_still(unit, (*EXPECTED, f"{site}-*.service")) and now - since >= 60:
-            found[name] = Problem("it is enabled, and does not run", since)
+        elif unit.get("ActiveState") == "inactive" and now - seen_running.get(name, now) >= STILL:
+            found[name] = Problem("it is enabled, and does not run", seen_running[name])
     return found
-
-
-def stands_still(unit: Mapping[str, str], expected: Sequence[str]) -> bool:
-    """Whether a unit that a boot would start has been stopped, or has ended."""
-    return (
-        unit.get("ActiveState") == "inactive"
-        and unit.get("UnitFileState", "").startswith("enabled")
-        and unit.get("Type") != "oneshot"
-        # Also "no" for what was never started, as in a container that cannot have it.
-        and unit.get("ConditionResult") == "yes"
-        and matches(unit["Id"], expected)
-    )
 
 
 def is_undecided(unit: Mapping[str, str]) -> bool:
