@@ -155,3 +155,18 @@ def test_what_a_killed_release_has_left_is_ended_and_a_running_one_is_not(monkey
     scope.end_leftovers()
     unit = f"espalier-build-{gone}-3.scope"
     assert calls[1:] == [("systemctl", "kill", "--signal=KILL", unit)]
+
+
+def test_only_what_downloads_runs_in_the_group_that_the_packet_filter_leaves_out() -> None:
+    account = pwd.getpwnam("nobody")
+
+    def groups(step: str, group: str) -> list[str]:
+        command = scope.Scope(account, step, group).command(["true"])
+        start = command.index("setpriv")
+        return command[start + 2 : command.index("--", start)]
+
+    own = str(account.pw_gid)
+    assert groups("install", "shop-build") == ["--regid=shop-build", f"--groups={own}"]
+    assert groups("build", "shop-build") == ["--regid=shop-build", f"--groups={own}"]
+    assert groups("migrate", "shop-build") == [f"--regid={own}", "--clear-groups"]
+    assert groups("install", "") == [f"--regid={own}", "--clear-groups"]
