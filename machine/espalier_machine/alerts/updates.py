@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 REBOOT = Path("/run/reboot-required")
-SLICE = Path("/sys/fs/cgroup/system.slice")
+# Of a process, in either version of cgroups.
+UNIT = re.compile(r"/system\.slice/(?:\S+/)?([^/\s]+\.service)$", re.MULTILINE)
 # The system's own files; those of a release or of memory are no concern of Debian's.
 REPLACED = re.compile(r"\s(/(?:usr|lib|lib64)/\S+?)(?:\.dpkg-new)? \(deleted\)$", re.MULTILINE)
 
@@ -48,17 +49,12 @@ def is_container() -> bool:
     return Path("/run/systemd/container").exists() or Path("/run/.containerenv").exists()
 
 
-def outdated_services(cgroups: Path = SLICE, processes: Path = Path("/proc")) -> list[str]:
+def outdated_services(processes: Path = Path("/proc")) -> list[str]:
     """Services whose processes still run programs or libraries that an upgrade has replaced."""
     found = set()
-    for file in cgroups.rglob("cgroup.procs"):
-        unit = next((p for p in reversed(file.parts) if p.endswith(".service")), "")
-        if not unit or unit in found:
-            continue
-        for process in _read(file).split():
-            if REPLACED.search(_read(processes / process / "maps")):
-                found.add(unit)
-                break
+    for folder in processes.glob("[0-9]*"):
+        if REPLACED.search(_read(folder / "maps")):
+            found.update(UNIT.findall(_read(folder / "cgroup")))
     return sorted(found)
 
 

@@ -332,18 +332,19 @@ def test_newest_kernel_of_the_running_flavour() -> None:
 
 
 def test_services_that_run_replaced_files(tmp_path: Path) -> None:
-    for number, name in enumerate(("nginx.service", "shop-web@blue.service", "x.scope")):
-        group = tmp_path / "cgroup" / name
-        group.mkdir(parents=True)
-        (group / "cgroup.procs").write_text(f"{number}\n99\n")
-        (tmp_path / "proc" / str(number)).mkdir(parents=True)
     line = "7f0-7f1 r-xp 00000000 00:2a 1234   "
-    (tmp_path / "proc/0/maps").write_text(f"{line}/usr/lib/x86_64/libssl.so.3 (deleted)\n{line}\n")
-    (tmp_path / "proc/1/maps").write_text(
-        f"{line}/srv/shop/x.so (deleted)\n{line}/memfd:x (deleted)"
-    )
-    (tmp_path / "proc/2/maps").write_text(f"{line}/usr/lib/libc.so.6 (deleted)\n")
-    assert updates.outdated_services(tmp_path / "cgroup", tmp_path / "proc") == ["nginx.service"]
+    for number, group, mapped in (
+        (1, "0::/system.slice/nginx.service", "/usr/lib/libssl.so.3 (deleted)"),
+        (2, "0::/system.slice/system-pg.slice/pg@17.service", "/usr/lib/libc.so.6 (deleted)"),
+        (3, "0::/system.slice/shop-web@blue.service", "/srv/shop/x.so (deleted)"),
+        (4, "0::/system.slice/cron.service", "/usr/lib/libc.so.6"),
+        (5, "0::/user.slice/user-0.slice/session-1.scope", "/usr/lib/libc.so.6 (deleted)"),
+        (6, "1:name=systemd:/x/system.slice/ssh.service\n0::/", "/usr/sbin/sshd (deleted)"),
+    ):
+        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / "cgroup").write_text(f"{group}\n")
+        (tmp_path / str(number) / "maps").write_text(f"{line}/dev/zero (deleted)\n{line}{mapped}\n")
+    assert updates.outdated_services(tmp_path) == ["nginx.service", "pg@17.service", "ssh.service"]
 
 
 def test_the_command_says_what_fails(
