@@ -121,6 +121,15 @@ def test_no_tier_changes_what_restarts_postgresql(tmp_path: Path, expression: st
     assert len(found) == 1
 
 
+def test_firewall_has_what_the_house_wants(tmp_path: Path) -> None:
+    hosts = deepcopy(HOSTS)
+    hosts["all"]["vars"]["firewall"] = {"ssh_from": "192.0.2.7", "allow": [{"port": 25}]}
+    inventory = write(tmp_path, hosts)
+    assert value(inventory, "db1", "firewall_ssh_from") == {"ip": ["192.0.2.7"], "ip6": []}
+    (opening,) = value(inventory, "db1", "firewall_allow")
+    assert (opening["port"], opening["ip"], opening["ip6"]) == (25, ["0.0.0.0/0"], ["::/0"])
+
+
 def test_database_elsewhere_is_reached_over_tls(inventory: Path) -> None:
     url = value(inventory, "app1", "django_environment")["ESPALIER_DATABASE_URL"]
     assert url.endswith(f"@198.18.99.2:5432/shop{VERIFIED}")

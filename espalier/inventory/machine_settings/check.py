@@ -50,10 +50,17 @@ def settings(key: str, value: Any, machine: str = "") -> Settings:
     """
     model = KEYS[key]
     try:
-        return model.model_validate({} if value is None else value)
+        return model.model_validate({} if value is None else _plain(value))
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
         raise InventoryError(_sentence(key, model, wrong, machine)) from None
+
+
+def _plain(value: Any) -> Any:
+    """Return data without Ansible's own kinds of lists, which fill in an item when it is read."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
 def _sentence(key: str, model: type[Settings], wrong: ErrorDetails, machine: str) -> str:
