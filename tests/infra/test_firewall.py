@@ -11,6 +11,7 @@ import pytest
 
 from espalier.environment import plain_environment
 from espalier.inventory.services import SERVICES
+from espalier.wiring.firewall import firewall_settings
 from tests.infra.conftest import ROOT, playbook
 
 testinfra_hosts = ["ansible://all"]
@@ -40,7 +41,7 @@ time.sleep(120)
 def name(host: Any, hostvars: dict[str, Any], is_lab: bool) -> str:
     """The machine that is asked; a network that is not the lab's may drop more."""
     found = str(host.backend.host)
-    if not is_lab or (hostvars[found].get("firewall") or {}).get("off"):
+    if not is_lab or firewall_settings(hostvars[found].get("firewall"))["off"]:
         pytest.skip("only a lab's network is certain to let us ask a firewall")
     return found
 

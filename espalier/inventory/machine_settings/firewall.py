@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from espalier.inventory.machine_settings.base import Network, Port, Settings
 
@@ -41,3 +41,11 @@ class Firewall(Settings):
     allow: list[Opening] = Field(default_factory=list)
     # The kit's table is taken away.
     off: bool = Field(default=False, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _key_off(cls, value: Any) -> Any:
+        """Take the key `off` for what it is written as: YAML reads it as false."""
+        if not isinstance(value, dict):
+            return value
+        return {"off" if key in (False, "false") else key: said for key, said in value.items()}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+import yaml
 
 from espalier.inventory.errors import InventoryError
 from espalier.inventory.machine_settings.check import check_settings, settings
@@ -19,6 +22,13 @@ def test_one_address_is_a_list_of_one() -> None:
         "allow": [{"port": 25, "protocol": "tcp", "sources": []}],
         "off": False,
     }
+
+
+@pytest.mark.parametrize("text", ["{off: true}", "{'off': true}"])
+def test_yaml_takes_off_for_false_and_the_kit_does_not(text: str) -> None:
+    written = yaml.safe_load(text)
+    for value in (written, json.loads(json.dumps(written))):
+        assert settings("firewall", value).model_dump()["off"] is True
 
 
 @pytest.mark.parametrize(
