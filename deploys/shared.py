@@ -15,6 +15,7 @@ from espalier.inventory.read import read
 from espalier.inventory.remote import Remote, reach
 from espalier.inventory.site import SiteError
 from espalier.project.name import project_name
+from espalier.rollout import key_exchange
 from espalier.rollout.display import Display
 from espalier.rollout.request import Request
 from espalier.rollout.session import Session
@@ -33,6 +34,7 @@ def remote() -> Remote:
 
     Ends it with one sentence where the inventory or the project is refused.
     """
+    key_exchange.use_it()
     try:
         site = read(inventory_path(), name_of=project_name)
     except SiteError as error:

@@ -21,6 +21,7 @@ from espalier.inventory.remote import Remote, connection_data
 from espalier.inventory.site import SiteError
 from espalier.inventory.ssh_config import destinations, direct_address
 from espalier.inventory.unreachable import host_key_refusal
+from espalier.rollout import key_exchange
 
 CONNECT_TIMEOUT = 10  # seconds
 CHECK_TIMEOUT = 5  # seconds, to see whether a machine still answers
@@ -45,6 +46,7 @@ def connected(remote: Remote, machines: Sequence[str]) -> Iterator[Mapping[str, 
             site would leave it with two.
     """
     logging.getLogger("pyinfra").setLevel(logging.CRITICAL)  # the kit's own words tell it
+    key_exchange.use_it()
     variables = remote.site.variables
     data = {name: connection_data(variables, name, remote.config) for name in machines}
     state, errors = _connect(data)
