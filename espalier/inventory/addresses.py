@@ -35,18 +35,18 @@ def check_address(name: str, variable: str, address: object) -> None:
             f"{where} is {address!r}, which is no address. Write one IP address or host name, "
             "without a network length or scheme, such as 10.0.0.10."
         )
-    if _looks_like_ip(address) and not _is_ip(address):
+    if _looks_like_ip(address) and not is_ip_address(address):
         raise InventoryError(
             f"{where} is {address}, which looks like an IP address and is none. Write four numbers "
             "from 0 to 255, such as 203.0.113.10, an IPv6 address, or a host name; another port "
             "than 22 belongs into `ansible_port`."
         )
-    if not _is_ip(address) and not re.fullmatch(HOST_NAME, address):
+    if not is_ip_address(address) and not re.fullmatch(HOST_NAME, address):
         raise InventoryError(
             f"{where} is {address!r}, which is no address. Write one IP address or host name, such "
             "as 10.0.0.10; a user belongs into `ansible_user`, a port into `ansible_port`."
         )
-    if _is_ip(address) and _is_nobodys(address):
+    if is_ip_address(address) and _is_nobodys(address):
         raise InventoryError(
             f"{where} is {address}, which is the address of no single machine. Write the address "
             "that is this machine's own, such as 10.0.0.10."
@@ -62,7 +62,7 @@ def check_private(name: str, address: str) -> None:
             "Write its address in the network that the machines share, such as 10.0.0.10, or "
             "remove the key where there is none."
         )
-    if _is_ip(address) and ipaddress.ip_address(address).is_link_local:
+    if is_ip_address(address) and ipaddress.ip_address(address).is_link_local:
         raise InventoryError(
             f"{where} is {address}, a link-local address, which is not routed, and which a machine "
             "may change by itself. Write its address in the network that the machines share, such "
@@ -96,7 +96,8 @@ def is_template(value: object) -> bool:
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
-def _is_ip(address: str) -> bool:
+def is_ip_address(address: str) -> bool:
+    """Return whether it is an address of IPv4 or IPv6, and no name."""
     try:
         ipaddress.ip_address(address)
     except ValueError:

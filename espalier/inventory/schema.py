@@ -44,6 +44,7 @@ SITE_KEYS = (
     "tiers",
     "alerts",
     "firewall",
+    "ssh",
     "updates",
     "vault_database_password",
     "vault_redis_password",

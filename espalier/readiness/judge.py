@@ -91,7 +91,7 @@ def _machine(results: Results, machine: str, placed: Mapping[str, Any]) -> Itera
     facts = results.value(REACH, "ansible_facts", machine) or {}
     state = results.value(STATE, "state", machine) or {}
     shares = results.value(SHARES, "msg", machine) or {}
-    yield from told("ssh", ok("ssh", "logs in", machine) if is_reached else None)
+    yield from told("ssh", look.ssh(facts, machine) if is_reached else None)
     python = f", Python {state['python']}" if state else ""
     yield from told("sudo", ok("sudo", f"works as root{python}", machine) if facts else None)
     if facts:

@@ -27,6 +27,18 @@ OWN_DAEMONS = {
 }
 
 
+def ssh(facts: Mapping[str, Any], machine: str) -> Finding:
+    """Whether it lets us in, and whether it takes passwords, too."""
+    if not facts.get("sshd", {}).get("passwords"):
+        return ok("ssh", "logs in", machine)
+    return note(
+        "ssh",
+        "logs in, and takes passwords, too: `espalier site` ends that as soon as a key of yours is "
+        "there (`ssh-copy-id`), unless hosts.yml says `ssh: {passwords: true}`",
+        machine,
+    )
+
+
 def debian(facts: Mapping[str, Any], state: Mapping[str, Any], machine: str) -> Finding:
     """Which Debian it runs, on which processor."""
     name = f"{facts['distribution']} {facts['distribution_version']}"

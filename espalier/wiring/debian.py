@@ -26,6 +26,7 @@ class Debian(TypedDict):
             which settings name still. Debian 13 leaves them out of tzdata.
         locale_file: where the system's locale is written. Debian 13 makes /etc/default/locale a
             link to /etc/locale.conf, anew at every boot.
+        ssh_has_penalties: whether sshd has PerSourcePenalties, as from OpenSSH 9.8 on.
     """
 
     version: int
@@ -37,6 +38,7 @@ class Debian(TypedDict):
     tls_groups: list[str]
     zones_package: str
     locale_file: str
+    ssh_has_penalties: bool
 
 
 RELEASES: dict[str, Debian] = {
@@ -50,6 +52,7 @@ RELEASES: dict[str, Debian] = {
         "tls_groups": ["X25519", "prime256v1", "secp384r1"],
         "zones_package": "tzdata",
         "locale_file": "/etc/default/locale",
+        "ssh_has_penalties": False,
     },
     "trixie": {
         "version": 13,
@@ -61,6 +64,7 @@ RELEASES: dict[str, Debian] = {
         "tls_groups": ["?X25519MLKEM768", "X25519", "prime256v1", "secp384r1"],
         "zones_package": "tzdata-legacy",
         "locale_file": "/etc/locale.conf",
+        "ssh_has_penalties": True,
     },
 }
 

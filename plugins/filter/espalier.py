@@ -36,6 +36,7 @@ try:
         redis,
         requirements,
         roles,
+        ssh,
         updates,
     )
 except ModuleNotFoundError as missing:
@@ -120,6 +121,15 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_services_leaving": record.services_leaving,
     "espalier_shared_media_environment": media.shared_media_environment,
     "espalier_site_environment": django.site_environment,
+    "espalier_ssh_algorithms": ssh.ssh_algorithms,
+    "espalier_ssh_changed_accounts": ssh.ssh_changed_accounts,
+    "espalier_ssh_exempt": ssh.ssh_exempt,
+    "espalier_ssh_key_files": ssh.ssh_key_files,
+    "espalier_ssh_must_prove": ssh.ssh_must_prove,
+    "espalier_ssh_packages": ssh.ssh_packages,
+    "espalier_ssh_ports": ssh.ssh_ports,
+    "espalier_ssh_refusal": ssh.ssh_refusal,
+    "espalier_ssh_settings": ssh.ssh_settings,
     "espalier_table": TABLES.__getitem__,
     "espalier_update_times": updates.update_times,
     "espalier_upgrade_order": updates.upgrade_order,

@@ -98,6 +98,8 @@ PLACES = (
     ("state of workers and of scheduled commands", "/var/lib/espalier/{}"),
     ("jobs of the queue that nobody has done", "/var/lib/redis-queue.retired-*"),
     ("web server's logs", "/var/log/nginx"),
+    ("the right of people to use sudo", "/etc/sudoers.d/espalier-users"),
+    ("the port of SSH", "/etc/ssh/sshd_config.d/10-port.conf"),
 )
 
 

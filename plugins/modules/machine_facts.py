@@ -31,14 +31,23 @@ ansible_facts:
       in PEM), C(ssh_client) (the address that this connection comes from, "" where it is none of
       SSH), C(ssh_ports) (where sshd listens), C(clock) (seconds since 1970) and C(data_free) (bytes
       that are free where a database's data is, or would be).
+    - C(sshd) has C(user) and C(port), by which this run came in (0 where that was not SSH),
+      C(settings) (the lines of the kit's own file of sshd), C(files) (what the kit wrote beside),
+      C(passwords) (whether sshd takes one of that user), C(ports) (that sshd is told to listen on;
+      [] for another server than OpenSSH's), C(allowed) (the values of AllowUsers and AllowGroups,
+      [] for everybody), C(root_is_refused) (another file says C(PermitRootLogin no)), C(accounts)
+      (those that the kit made: name to whether it is open) and C(names) (all accounts of the
+      machine).
   type: dict
   returned: always
 """
 
 import fcntl
 import glob
+import grp
 import json
 import os
+import pwd
 import re
 import shlex
 import time
@@ -61,13 +70,22 @@ NAMED_IN = {
     "queue": ("/etc/redis/redis-queue.conf", r"^user (\S+) reset on "),
     "nginx": ("/etc/nginx/nginx.conf", r"^ +alias /srv/([^/]+)/media/;"),
 }
+OWN_SETTINGS = "/etc/ssh/sshd_config.d/00-espalier.conf"
+OTHER_SETTINGS = ("/etc/ssh/sshd_config", "/etc/ssh/sshd_config.d/*.conf")
+ACCOUNTS = "espalier-users"  # the group of accounts that the kit made
+SSH_FILES = (
+    "/etc/ssh/espalier[-_]*",
+    "/etc/ssh/espalier-keys/*",
+    "/etc/sudoers.d/espalier-users",
+    "/etc/fail2ban/jail.d/espalier.conf",
+)
 
 
 def read(path: str) -> str:
     """Give a file's text, "" where there is none."""
     if not os.path.exists(path):
         return ""
-    with open(path) as stream:
+    with open(path, errors="replace") as stream:
         return stream.read()
 
 
@@ -160,6 +178,41 @@ def addresses(listed: str) -> dict[str, list[str]]:
     }
 
 
+def login_user() -> str:
+    """Give the user that this run came in as, before sudo."""
+    return os.environ.get("SUDO_USER") or pwd.getpwuid(os.getuid()).pw_name
+
+
+def accounts(shadow: str, members: list[str]) -> dict[str, bool]:
+    """Say of each account of the kit whether it is open: one that has left has expired."""
+    entries = {line.split(":")[0]: line.split(":") for line in shadow.splitlines()}
+    return {name: entries[name][7] == "" for name in members if name in entries}
+
+
+def sshd(settings: str, connection: list[str]) -> dict[str, Any]:
+    """Give what decides who gets in by SSH, from what `sshd -T` says, and from the kit's files."""
+    effective: dict[str, list[str]] = {}
+    for name, _, value in (line.partition(" ") for line in settings.splitlines()):
+        effective.setdefault(name, []).append(value)
+    paths = (path for pattern in OTHER_SETTINGS for path in glob.glob(pattern))
+    others = "\n".join(read(path) for path in paths if path != OWN_SETTINGS)
+    refuses_root = r"^\s*PermitRootLogin\s+no\b"
+    members = next((one.gr_mem for one in grp.getgrall() if one.gr_name == ACCOUNTS), [])
+    by_password = ("passwordauthentication", "kbdinteractiveauthentication")
+    return {
+        "user": login_user(),
+        "port": int(connection[3]) if connection else 0,
+        "settings": read(OWN_SETTINGS).splitlines(),
+        "files": [p for one in SSH_FILES for p in sorted(glob.glob(one)) if os.path.isfile(p)],
+        "passwords": any(effective.get(name) != ["no"] for name in by_password),
+        "ports": [int(value) for value in effective.get("port", [])],
+        "allowed": effective.get("allowusers", []) + effective.get("allowgroups", []),
+        "root_is_refused": bool(re.search(refuses_root, others, re.MULTILINE | re.IGNORECASE)),
+        "accounts": accounts(read("/etc/shadow"), members),
+        "names": sorted({one.pw_name for one in pwd.getpwall()}),
+    }
+
+
 def main() -> None:
     """Run the module."""
     module = AnsibleModule({}, supports_check_mode=True)
@@ -168,7 +221,9 @@ def main() -> None:
     data = os.statvfs(next(path for path in DATA if os.path.exists(path)))
     record = read(RECORD)
     connection = ssh_connection()
-    settings = module.run_command([SSHD, "-T"])[1] if os.path.exists(SSHD) else ""
+    client = connection[0] if connection else "127.0.0.1"
+    of = f"user={login_user()},host={client},addr={client}"
+    settings = module.run_command([SSHD, "-T", "-C", of])[1] if os.path.exists(SSHD) else ""
     try:
         known = json.loads(record) if record else {}
         local = {"espalier": known | {"site": named_site(known)}} if record else {}
@@ -193,6 +248,7 @@ def main() -> None:
             "ssh_ports": ssh_ports(settings, connection),
             "clock": time.time(),
             "data_free": data.f_frsize * data.f_bavail,
+            "sshd": sshd(settings, connection),
         }
     )
 

@@ -12,8 +12,10 @@ def test_time_zones_have_the_names_that_settings_still_have(host: Any) -> None:
     assert host.check_output("python3 -c %s", asked) == "Asia/Calcutta"
 
 
-def test_nothing_listens_but_what_the_topology_says(host: Any, topology: Any) -> None:
-    expected = {("*", 22)}
+def test_nothing_listens_but_what_the_topology_says(
+    host: Any, topology: Any, hostvars: Any
+) -> None:
+    expected = {("*", int(hostvars[host.backend.host].get("ansible_port", 22)))}
     for endpoints in topology["machines"][host.backend.host]["listens"].values():
         expected |= {(e["address"], e["port"]) for e in endpoints if e["port"]}
     listening = set()

@@ -12,6 +12,7 @@ from espalier.inventory.errors import InventoryError
 from espalier.inventory.machine_settings.alerts import Alerts
 from espalier.inventory.machine_settings.base import Settings
 from espalier.inventory.machine_settings.firewall import Firewall
+from espalier.inventory.machine_settings.ssh import Ssh
 from espalier.inventory.machine_settings.updates import Updates
 from espalier.inventory.spelling import did_you_mean
 
@@ -19,6 +20,7 @@ from espalier.inventory.spelling import did_you_mean
 KEYS: Mapping[str, type[Settings]] = {
     "alerts": Alerts,
     "firewall": Firewall,
+    "ssh": Ssh,
     "updates": Updates,
 }
 
@@ -66,7 +68,7 @@ def _plain(value: Any) -> Any:
 def _sentence(key: str, model: type[Settings], wrong: ErrorDetails, machine: str) -> str:
     """Return what is wrong with a value, for people."""
     path, whose = key, f" of the machine `{machine}`" if machine else ""
-    for part in wrong["loc"]:
+    for part in (one for one in wrong["loc"] if one != "[key]"):
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
     if wrong["type"] == "extra_forbidden":
         known, last = list(model.model_fields), str(wrong["loc"][-1])
