@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 
 import click
 
+from espalier.cli import certificates
 from espalier.cli.alerts import PROGRAM, is_untold, state_lines
 from espalier.cli.command import Environment, environment_command
 from espalier.cli.machines import ask_programs, release_words
@@ -30,7 +32,10 @@ def command(environment: Environment, as_json: bool) -> int:
         {name: release_words(site, "status") for name in site.app_machines},
         {name: [PROGRAM, "--json", "status"] for name in site.topology["machines"]},
     )
+    facts = certificates.served(site)
     if as_json:
+        for machine, fact in facts.items():
+            states[machine]["certificate"] = fact
         click.echo(
             json.dumps({name: one | {"machine": states[name]} for name, one in answers.items()})
         )
@@ -53,6 +58,9 @@ def command(environment: Environment, as_json: bool) -> int:
             ]
         )
     click.echo(format_table(rows))
+    now = datetime.datetime.now(datetime.UTC)
+    for machine, fact in facts.items():
+        click.echo(certificates.line(machine, fact, now))
     for answer in answers.values():
         if lock := answer.get("site_lock"):
             click.echo(f"{lock['by']} is at work since {lock['since'][:19]}: {lock['what']}")

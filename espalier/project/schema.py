@@ -25,6 +25,7 @@ from espalier.project.rules import code, interpreter, proxies, remotes, runtime,
 from espalier.project.rules.basics import DOTTED, InvalidValue, choice, flag, list_of, matching
 from espalier.project.rules.build import build_commands, node_wanted
 from espalier.project.rules.build_on import machine_name
+from espalier.project.rules.certificate import certificate as rule_of_certificate
 from espalier.project.rules.database import database as rule_of_database
 from espalier.project.rules.egress import target
 from espalier.project.rules.email import email as rule_of_email
@@ -165,6 +166,8 @@ class Project(BaseModel):
         Annotated[tuple[str, ...], Rule(list_of(target, "[smtp.example.com:587, 203.0.113.0/24]"))]
         | None
     ) = None
+    # {"kind": auto, self_signed or own}, and what is stated beside it
+    certificate: Annotated[Mapping[str, str], Rule(rule_of_certificate)] = {"kind": "auto"}
     # {"extensions", "version", "databases", "readers"}, only what is stated
     database: Annotated[Mapping[str, Any], Rule(rule_of_database)] = {}
 

@@ -54,6 +54,9 @@ SECRETS: Mapping[str, Secret] = {
     "authority": Secret(
         "signs the certificates by which the site's machines know each other", length=0
     ),
+    "acme_account": Secret(
+        "web machines ask the certificate authority with it (certificate: auto)", length=64
+    ),
 }
 # Every name under which the kit keeps something.
 NAMES = tuple(name for key, one in SECRETS.items() for name in (key, *one.companions))

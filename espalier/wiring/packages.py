@@ -33,6 +33,8 @@ def packages(
     project: Sequence[str] = (),
     database: Sequence[str] = (),
     defaults: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
+    *,
+    certificate: bool = False,
 ) -> list[str]:
     """Return the packages to install on a machine, each once, in the order of its services.
 
@@ -40,6 +42,7 @@ def packages(
         services: what runs on the machine.
         project: the packages that the project needs where it runs (`packages` in project.yml).
         database: the packages that its database needs, on the primary and on every replica.
+        certificate: whether an authority gives the site's certificate.
         defaults: role -> its default values; without it, as the roles' files say.
     """
     found: list[str] = []
@@ -49,6 +52,8 @@ def packages(
         found += values[f"{role}_packages"]
         if service in OF_SERVICE:
             found += values[OF_SERVICE[service]]
+        if service == "nginx" and certificate:
+            found += values["nginx_certificate_packages"]
         if service == "django":
             found += project
         if role == "postgresql":

@@ -26,6 +26,7 @@ PACKAGES = {
     "importing": "importing",
     "espalier-egress": "egress",
     "espalier-alerts": "alerts",
+    "certificate": "certificate",
 }
 SHARED = "common"
 MAIN = "import sys\n\nfrom espalier_machine.{package}.cli import main\n\nsys.exit(main())\n"

@@ -74,6 +74,8 @@ class CallbackModule(CallbackBase):
             send("site", domains=build["project"]["domains"], address=address, is_told=is_told)
         if said := found.get("python_note"):
             send("notes", lines=[said])
+        if result.task.action == "ansible.builtin.debug" and isinstance(found.get("msg"), str):
+            send("notes", lines=[found["msg"]])  # for people alone
         if "live" in found and result.task.action == "site_release":
             send("live", machines=found["live"])
 

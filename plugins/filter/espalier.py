@@ -14,8 +14,10 @@ try:
     from espalier.inventory import names, secret_files, services
     from espalier.lab import builder
     from espalier.wiring import (
+        acme_account,
         alerts,
         authority,
+        certificate,
         databases,
         debian,
         directories,
@@ -28,6 +30,7 @@ try:
         media,
         nginx,
         node,
+        own_certificate,
         packages,
         pgbouncer,
         postgresql,
@@ -57,10 +60,14 @@ TABLES: Mapping[str, Any] = {
 FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_alert_refusal": alerts.alert_refusal,
     "espalier_alert_settings": alerts.alert_settings,
+    "espalier_acme_account": acme_account.acme_account,
     "espalier_allowed_clients": record.allowed_clients,
     "espalier_authority": authority.authority_secret,
     "espalier_are_names": nginx.are_names,
     "espalier_argument_spec": roles.argument_spec,
+    "espalier_certificate": certificate.certificate,
+    "espalier_certificate_plan": certificate.plan,
+    "espalier_certificate_settings": certificate.settings,
     "espalier_certificate_names": nginx.certificate_names,
     "espalier_changed_settings": postgresql.changed_settings,
     "espalier_configured_packages": packages.configured_packages,
@@ -98,6 +105,9 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_missing_extensions": postgresql.missing_extensions,
     "espalier_new_replicas": record.new_replicas,
     "espalier_lab_refusal": builder.refusal,
+    "espalier_own_pem": own_certificate.own_pem,
+    "espalier_own_paths": own_certificate.own_paths,
+    "espalier_own_problem": own_certificate.own_problem,
     "espalier_own_functions_query": postgresql.own_functions_query,
     "espalier_packages": packages.packages,
     "espalier_pool_commands": postgresql.pool_commands,

@@ -25,8 +25,9 @@ ansible_facts:
       C(virtualization_role), C(virtualization_type), C(virtualization_tech_guest) (C(container)
       is in it in a container of any kind, and nowhere else), C(all_ipv4_addresses),
       C(all_ipv6_addresses), the kit's own record of the machine as C(ansible_local.espalier),
-      which always says in C(site) whose it is, C(site_removed_by) (who takes the kit off the
-      machine right now, "" for nobody), C(machine_certificate) (the newest one of the site's own
+      which always says in C(site) whose it is, what its nginx serves as
+      C(ansible_local.espalier_certificate) where there is such a fact, C(site_removed_by) (who
+      takes the kit off the machine right now, "" for nobody), C(machine_certificate) (the newest one of the site's own
       authority: its C(directory), and C(pem)), C(machine_trusted) (the authorities that it trusts,
       in PEM), C(ssh_client) (the address that this connection comes from, "" where it is none of
       SSH), C(ssh_ports) (where sshd listens), C(clock) (seconds since 1970) and C(data_free) (bytes
@@ -60,6 +61,7 @@ RECORD = "/etc/ansible/facts.d/espalier.fact"
 TRUSTED = "/etc/espalier/tls/authority.crt"
 CERTIFICATES = "/etc/espalier/tls/*/machine.crt"
 SSHD = "/usr/sbin/sshd"
+CERTIFICATE = "/etc/ansible/facts.d/espalier_certificate.fact"  # what the web machine serves
 LOCKS = "/srv/*/site.lock"  # of the release command
 # The record of versions before 0.11 does not say whose the machine is. By service: a file that the
 # kit has written for it, and where the site's name stands in there.
@@ -227,6 +229,8 @@ def main() -> None:
     try:
         known = json.loads(record) if record else {}
         local = {"espalier": known | {"site": named_site(known)}} if record else {}
+        if served := read(CERTIFICATE):
+            local["espalier_certificate"] = json.loads(served)
     except ValueError as error:
         module.fail_json(
             msg=f"{RECORD} says what is on this machine, and cannot be read ({error})."

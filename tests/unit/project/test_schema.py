@@ -77,6 +77,7 @@ def test_everything_stated():
             "hsts": False,
             "http3": True,
             "csp": "off",
+            "certificate": {"authority": "https://acme.example.com/dir", "email": "a@b.net"},
             "trusted_proxies": ["Cloudflare", "198.51.100.7", "2001:DB8::/32"],
         }
     )
@@ -105,6 +106,11 @@ def test_everything_stated():
     assert checked.egress == ("smtp.example.com:587", "203.0.113.0/24", "[2001:db8::7]:443")
     assert checked.login_paths == ("/en/login/", "/api/token")
     assert (checked.hsts, checked.http3, checked.csp) == (False, True, "")
+    assert checked.certificate == {
+        "kind": "auto",
+        "authority": "https://acme.example.com/dir",
+        "email": "a@b.net",
+    }
     assert checked.trusted_proxies == ("cloudflare", "198.51.100.7/32", "2001:db8::/32")
     assert checked.domains == ("shop.example.com", "203.0.113.10", "2001:db8::1")
     assert checked.environment == {"A": "x=1", "WORKERS": "3", "FLAG": "True"}
@@ -235,6 +241,12 @@ REFUSALS = [
     ({**D, "egress": ["https://a.example/"]}, "is a URL: write only its host and port"),
     ({**D, "egress": ["*.example.com:443"]}, "a name has to be whole"),
     ({**D, "egress": ["a.example:99999"]}, '"a.example:99999" is no host with or without a port'),
+    ({**D, "certificate": "letsencrypt"}, '"letsencrypt" is not known: write auto, self_signed'),
+    ({**D, "certificate": {"certificate": "a.pem"}}, "certificate: lacks `key`"),
+    ({**D, "certificate": {"authorty": "x"}}, "authorty is not a key here: did you mean"),
+    ({**D, "certificate": {"authority": "http://a/"}}, "is not the address of an ACME directory"),
+    ({**D, "certificate": {"email": "me"}}, 'email: "me" is not an address such as'),
+    ({**D, "certificate": {"dns": "cloudflare"}}, "is not there yet"),
     ({**D, "trusted_proxies": ["cloudflair"]}, '"cloudflair" is neither `cloudflare` nor'),
     ({**D, "trusted_proxies": ["10.0.0.1/8"]}, "has host bits set"),
     ({**D, "trusted_proxies": ["0.0.0.0/0"]}, "would let anybody claim any address"),

@@ -1,0 +1,53 @@
+"""What web machines serve as their certificate, in lines for people."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from espalier.inventory.remote import reach
+from espalier.inventory.site import Site
+
+FACT = "/etc/ansible/facts.d/espalier_certificate.fact"
+# A renewal is due when a third of the life is left, or half of a short one.
+LATE = 0.75
+WHAT = {"acme": "real", "own": "your own", "placeholder": "self-signed for now"}
+
+
+def served(site: Site) -> dict[str, dict[str, Any]]:
+    """Ask every web machine; {} for one that has a self-signed certificate, or does not answer."""
+    with reach(site) as remote:
+        answers = {one: remote.run(one, ["cat", FACT]) for one in site.machines("nginx")}
+    return {one: _parse(output) for one, (_, output, _) in answers.items()}
+
+
+def _parse(output: str) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(output)
+    except ValueError:
+        return {}
+    return found
+
+
+def is_amber(fact: Mapping[str, Any], now: datetime.datetime) -> bool:
+    """Whether somebody has to look: something is wrong, or a renewal is overdue."""
+    if fact.get("problem"):
+        return True
+    if not fact.get("expires"):
+        return False
+    begins, ends = (datetime.datetime.fromisoformat(fact[key]) for key in ("issued", "expires"))
+    return (now - begins) / (ends - begins) > LATE
+
+
+def line(machine: str, fact: Mapping[str, Any], now: datetime.datetime) -> str:
+    """One line for a machine."""
+    if not fact:
+        return f"certificate  {machine}  self-signed"
+    text = f"certificate  {machine}  {WHAT[fact['kind']]}, until {fact['expires'][:16]} UTC"
+    if fact["kind"] == "acme":
+        text += f", renewed {fact['renewals']} times"
+    if fact["problem"]:
+        return f"{text}: LOOK: {fact['problem']}"
+    return f"{text}: LOOK: it ends soon, and was not renewed" if is_amber(fact, now) else text

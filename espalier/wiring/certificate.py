@@ -1,0 +1,142 @@
+"""Which certificate a site has: one of a public authority, one's own, or a self-signed one."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
+# Certificates for addresses are given in this profile alone: they last 160 hours.
+ADDRESS_PROFILE = "shortlived"
+# No public DNS has them: RFC 2606, 6761, 6762, 8375, 9476, `internal`, and what routers use.
+PRIVATE_ENDINGS = (
+    *("example", "test", "invalid", "localhost", "local", "internal", "alt", "onion"),
+    *("lan", "home", "corp", "mail", "intranet", "private", "home.arpa"),
+    *("example.com", "example.net", "example.org"),
+)
+
+
+class Certificate(TypedDict):
+    """Where the certificate comes from: `kind` is acme, own or self_signed; the rest is of acme.
+
+    `why` says why it is self-signed though nobody asked for that, and what to do.
+    """
+
+    kind: str
+    authority: str
+    staging: str
+    profile: str
+    email: str
+    why: str
+
+
+def certificate(stated: Mapping[str, Any], domains: Sequence[str]) -> Certificate:
+    """Return what the web machines are to do about the certificate.
+
+    Args:
+        stated: `certificate` of project.yml, checked.
+        domains: the site's names, or its address where it has none.
+    """
+    kind, authority = stated["kind"], stated.get("authority", "")
+    found: Certificate = {
+        "kind": "acme" if kind == "auto" else kind,
+        "authority": authority or LETS_ENCRYPT,
+        # Only the public one's: a private authority has no limits to be careful with.
+        "staging": "" if authority else STAGING,
+        "profile": ADDRESS_PROFILE if any(map(_is_address, domains)) and not authority else "",
+        "email": stated.get("email", ""),
+        "why": "",
+    }
+    private = [name for name in domains if not is_public(name)]
+    if kind == "auto" and not authority and private:
+        found |= {"kind": "self_signed", "why": _why(private)}
+    return found
+
+
+def settings(
+    wanted: Certificate,
+    domains: Sequence[str],
+    addresses: Sequence[str],
+    thumbprint: str,
+    placeholder: str,
+) -> str:
+    """Return the settings of the command `certificate`, as JSON.
+
+    Args:
+        wanted: from `certificate`.
+        domains: the site's names.
+        addresses: where its web machines are reached.
+        thumbprint: of the account's key.
+        placeholder: path of the self-signed certificate, without its ending.
+    """
+    keys = ("kind", "authority", "staging", "profile", "email")
+    kept = {key: value for key, value in wanted.items() if key in keys}
+    more = {"names": list(domains), "addresses": list(addresses), "thumbprint": thumbprint}
+    more["placeholder"] = placeholder
+    return json.dumps(kept | more, indent=1)
+
+
+class Plan(TypedDict):
+    """Which web machines lack a certificate, and which one asks, or has one for the others."""
+
+    due: list[str]
+    source: str
+
+
+def plan(
+    machines: Sequence[str],
+    recorded: Sequence[Mapping[str, Any]],
+    wanted: Certificate,
+    domains: Sequence[str],
+) -> Plan:
+    """Return who asks the authority in this run, and who takes a copy.
+
+    One order for all of them: an authority counts orders for the same names.
+
+    Args:
+        machines: the web machines of this run.
+        recorded: what each served when the run began, {} for none of this kind.
+        wanted: from `certificate`.
+        domains: the site's names.
+    """
+    if wanted["kind"] != "acme":
+        return {"due": [], "source": ""}
+    pairs = zip(machines, recorded, strict=True)
+    due = [machine for machine, served in pairs if lacks(served, domains)]
+    have = [machine for machine in machines if machine not in due]
+    return {"due": due, "source": (have or list(machines))[0] if due else ""}
+
+
+def lacks(served: Mapping[str, Any], domains: Sequence[str]) -> bool:
+    """Whether what a machine serves is not what it is to serve."""
+    is_real = served.get("kind") == "acme" and not served.get("problem")
+    return not is_real or set(served["names"]) != set(domains)
+
+
+def is_public(name: str) -> bool:
+    """Whether a public authority could give a certificate for a name or an address."""
+    if _is_address(name):
+        return ipaddress.ip_address(name).is_global
+    is_private = any(name == end or name.endswith(f".{end}") for end in PRIVATE_ENDINGS)
+    return "." in name and not is_private
+
+
+def _why(private: Sequence[str]) -> str:
+    if _is_address(private[0]):
+        reason = f"{private[0]} is no public address"
+        remedy = "write `domains:` in project.yml with a name that public DNS leads here"
+    else:
+        reason = f"{private[0]} is no public name"
+        remedy = "a name that public DNS has, in `domains:` of project.yml, gets a real one"
+    return f"The certificate is self-signed: {reason}; {remedy}."
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+"""Certificates of an authority on two web machines behind one name, with verification on.
+
+    internet.py     as CI does; the lab of molecule/internet/inventory must be up
+
+What each command wrote is in .lab/internet/commands.log.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+from lab import (
+    AUTHORITY,
+    SHOP,
+    SITE,
+    WEB,
+    WWW,
+    InternetError,
+    authority,
+    demand,
+    dns,
+    fact,
+    fingerprint,
+    names,
+    on,
+    orders,
+    prepare,
+    site,
+    soon,
+    verified,
+    visitors,
+)
+
+RENEW = "certificate renew --force"
+BOTH = tuple(WEB.values())
+
+
+def first_run() -> None:
+    """One name leads here, the other one does not yet: the site comes up, and says so."""
+    dns(SHOP, *BOTH)
+    output = site()
+    demand(
+        f"{WWW} has no address in DNS" in output, f"the run does not say what is wrong: {output}"
+    )
+    demand(orders() == 1, f"{orders()} orders for one certificate")
+    for machine in WEB:
+        demand(verified(machine, SHOP) == 200, f"{machine} is not served")
+    demand(fingerprint("web1") == fingerprint("web2"), "web2 has no copy of web1's")
+
+
+def missing_name_comes_by_itself() -> None:
+    """DNS leads here at last: the timer's unit, in its sandbox, gets it."""
+    dns(WWW, *BOTH)
+    with visitors(*WEB):
+        for address in WEB.values():
+            on(
+                address,
+                "rm /var/lib/espalier-certificate/state.json; systemctl start espalier-certificate",
+            )
+    for machine in WEB:
+        soon(lambda m=machine: WWW in names(m))
+        demand(verified(machine, WWW) == 200, f"{machine} does not serve {WWW}")
+        demand(fact(machine)["problem"] == "", f"{machine}: {fact(machine)['problem']}")
+        on(WEB[machine], "systemctl is-active espalier-certificate.timer")
+
+
+def nothing_to_do() -> None:
+    """A run with nothing to change asks nobody; the timer's unit does not either."""
+    before = orders()
+    output = site()
+    demand("No change" in output, f"the run changed something: {output}")
+    for address in WEB.values():
+        on(address, "systemctl start espalier-certificate; certificate renew --now")
+    demand(orders() == before, "an order was made though nothing is due")
+
+
+def renew_while_the_other_is_stopped() -> None:
+    """Each web machine renews its own, twice; nobody answers for it, and no request fails.
+
+    DNS leads to the living one alone meanwhile: an authority may ask any address that it finds.
+    """
+    for machine, other in (("web1", "web2"), ("web2", "web1")):
+        on(WEB[other], "systemctl stop nginx")
+        try:
+            early = "rm /var/lib/espalier-certificate/state.json; certificate renew"
+            refused(machine, f"the web machine {WEB[other]} does not answer", early)
+            for name in (SHOP, WWW):
+                dns(name, WEB[machine])
+            with visitors(machine):
+                for _ in range(2):
+                    before = fingerprint(machine)
+                    on(WEB[machine], RENEW)
+                    changed = soon(lambda m=machine, b=before: fingerprint(m) != b)
+                    demand(changed, f"{machine} serves the old certificate")
+        finally:
+            on(WEB[other], "systemctl start nginx")
+            for name in (SHOP, WWW):
+                dns(name, *BOTH)
+        demand(fact(machine)["renewals"] >= 2, f"{machine} counts {fact(machine)['renewals']}")
+        life = time.mktime(time.strptime(fact(machine)["expires"][:19], "%Y-%m-%dT%H:%M:%S"))
+        life -= time.mktime(time.strptime(fact(machine)["issued"][:19], "%Y-%m-%dT%H:%M:%S"))
+        demand(abs(life - 160 * 3600) < 7200, f"the certificate lasts {life / 3600:.0f} h")
+    demand(fingerprint("web1") != fingerprint("web2"), "both serve one certificate")
+
+
+def refused(machine: str, words: str, command: str = RENEW) -> None:
+    """A renewal fails, says why in these words, and the old certificate is served on."""
+    before = fingerprint(machine)
+    output = on(WEB[machine], command, status=None)
+    demand(words in output, f"{words!r} is not in {output!r}")
+    demand(words in fact(machine)["problem"], f"the fact says {fact(machine)['problem']!r}")
+    demand(fingerprint(machine) == before and verified(machine, SHOP) == 200, "it is not served on")
+
+
+def authority_in_trouble() -> None:
+    """Down, slow, and with a rate limit: told, and left alone for as long as it says."""
+    authority("down")
+    refused("web1", "cannot be asked for a certificate")
+    authority("slow")
+    refused("web1", "timed out")
+    authority("limited")
+    refused("web1", "too many certificates already issued")
+    before = orders()
+    on(WEB["web1"], "certificate renew --now", status=None)
+    on(WEB["web1"], "systemctl start espalier-certificate", status=None)
+    demand(orders() == before, "the authority was asked again before its time")
+    waits = on(
+        WEB["web1"],
+        "python3 -c 'import json, time; print(json.load(open("
+        '"/var/lib/espalier-certificate/state.json"))["not_before"] - time.time())\'',
+    )
+    demand(float(waits) > 5000, f"it waits for {waits} s, and was told 5400")
+    authority("normal")
+
+
+def dns_in_trouble() -> None:
+    """A name that leads elsewhere as well: nobody is asked, as that would fail there."""
+    before = orders()
+    dns(SHOP, *BOTH, AUTHORITY)
+    refused("web2", f"{SHOP} has the A record {AUTHORITY}, and that is not this site")
+    dns(SHOP, *BOTH, "2001:db8::7")
+    refused("web2", f"{SHOP} has the AAAA record 2001:db8::7, and that is not this site")
+    dns(SHOP, WEB["web1"])
+    on(WEB["web1"], "systemctl stop nginx")
+    try:
+        refused("web2", f"port 80 of {SHOP} does not answer")
+    finally:
+        on(WEB["web1"], "systemctl start nginx")
+        dns(SHOP, *BOTH)
+    demand(orders() == before, "the authority was asked though preflight had refused")
+
+
+def name_removed_and_a_new_machine() -> None:
+    """A name less, by an edit; and a machine that has nothing begins with a copy. One order."""
+    file = SITE / "group_vars/all/project.yml"
+    file.write_text(file.read_text().replace(f"[{SHOP}, {WWW}]", f"[{SHOP}]"))
+    on(
+        WEB["web2"],
+        "systemctl stop espalier-certificate.timer; rm -r /var/lib/espalier-certificate; "
+        "rm /etc/ansible/facts.d/espalier_certificate.fact",
+    )
+    on(WEB["web1"], "rm /var/lib/espalier-certificate/state.json")
+    before = orders()
+    with visitors(*WEB):
+        site()
+    demand(orders() == before + 1, f"{orders() - before} orders")
+    for machine in WEB:
+        demand(fact(machine)["names"] == [SHOP], f"{machine} has {fact(machine)['names']}")
+    demand(fingerprint("web1") == fingerprint("web2"), "web2 has no copy of web1's")
+    demand(soon(lambda: WWW not in names("web1")), f"{WWW} is still served")
+
+
+def sandbox() -> None:
+    """What systemd thinks of the unit, of 10."""
+    output = on(
+        WEB["web1"], "systemd-analyze security espalier-certificate.service --no-pager | tail -1"
+    )
+    print(f"internet:   {output.strip()}")
+    demand(float(output.rpartition(": ")[2].split()[0]) <= 3.0, output)
+
+
+STEPS: tuple[Callable[[], None], ...] = (
+    first_run,
+    missing_name_comes_by_itself,
+    nothing_to_do,
+    renew_while_the_other_is_stopped,
+    authority_in_trouble,
+    dns_in_trouble,
+    name_removed_and_a_new_machine,
+    sandbox,
+)
+
+
+def main() -> int:
+    """Prepare the lab and take every step; gives the exit status."""
+    steps = STEPS
+    if wanted := sys.argv[1:]:
+        steps = tuple(step for step in STEPS if step.__name__ in wanted)
+    else:
+        prepare()
+    for step in steps:
+        began = time.monotonic()
+        try:
+            step()
+        except (InternetError, OSError) as error:
+            print(f"internet: WRONG: {step.__name__}: {error}", flush=True)
+            return 1
+        print(f"internet: {step.__name__:<40} {time.monotonic() - began:6.1f} s", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,209 @@
+"""The lab of the scenario: its machines by SSH, its DNS, its authority, and visitors who verify."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+HOME = ROOT / ".lab" / "internet"
+SITE = HOME / "site"
+BIN = Path(sys.executable).parent
+KEY = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "espalier/lab/id_ed25519"
+AUTHORITY = "198.18.33.10"
+WEB = {"web1": "198.18.33.11", "web2": "198.18.33.12"}
+SHOP, WWW = "shop.orchard.net", "www.orchard.net"
+FACT = "/etc/ansible/facts.d/espalier_certificate.fact"
+SSH = [
+    "ssh",
+    "-i",
+    str(KEY),
+    "-o",
+    "StrictHostKeyChecking=no",
+    "-o",
+    "UserKnownHostsFile=/dev/null",
+]
+SSH += ["-o", "LogLevel=ERROR", "-o", "ConnectTimeout=5"]
+
+
+class InternetError(Exception):
+    """Something is not as it should be."""
+
+
+def demand(condition: object, sentence: str) -> None:
+    """InternetError with the sentence unless the condition holds."""
+    if not condition:
+        raise InternetError(sentence)
+
+
+def on(address: str, script: str, *, status: int | None = 0) -> str:
+    """Run a script as root on a machine; gives what it wrote. InternetError for another status."""
+    words = [*SSH, f"root@{address}", "bash -euo pipefail -s"]
+    done = subprocess.run(words, input=script, text=True, capture_output=True)
+    with (HOME / "commands.log").open("a") as log:
+        log.write(f"$ {address}: {script}\n{done.stdout}{done.stderr}[{done.returncode}]\n\n")
+    if status is not None and done.returncode != status:
+        raise InternetError(f"{script!r} ended with {done.returncode}: {done.stdout}{done.stderr}")
+    return done.stdout + done.stderr
+
+
+def prepare() -> None:
+    """Make the authority, and have the machines ask its DNS and trust its root."""
+    shutil.rmtree(HOME, ignore_errors=True)
+    HOME.mkdir(parents=True)
+    shutil.copytree(HERE / "site", SITE)
+    tar = subprocess.run(
+        ["tar", "-C", str(HERE), "-c", "authority"], capture_output=True, check=True
+    )
+    unpack = [*SSH, f"root@{AUTHORITY}", "tar -C /srv -x"]
+    subprocess.run(unpack, input=tar.stdout, check=True)
+    on(AUTHORITY, f"bash /srv/authority/setup.sh {AUTHORITY}")
+    root = on(AUTHORITY, "cat /srv/authority/root.pem")
+    for address in WEB.values():
+        on(
+            address,
+            f"""
+            echo 'nameserver {AUTHORITY}' > /etc/resolv.conf
+            cat > /usr/local/share/ca-certificates/lab.crt <<'END'
+{root}
+END
+            update-ca-certificates >/dev/null 2>&1
+        """,
+        )
+    dns("acme.authority.net", AUTHORITY)
+    code = (
+        "import ssl, urllib.request as r; print(r.urlopen('https://127.0.0.1:15000/roots/0', "
+        "context=ssl.create_default_context(cafile='/srv/authority/root.pem')).read().decode())"
+    )
+    issuers = on(AUTHORITY, f'python3 -c "{code}"')
+    (HOME / "issuer.pem").write_text(issuers)
+
+
+def dns(name: str, *addresses: str) -> None:
+    """Have a name these addresses alone."""
+    for kind, colon in (("a", False), ("aaaa", True)):
+        wanted = [one for one in addresses if (":" in one) is colon]
+        _challtestsrv(f"clear-{kind}", {"host": f"{name}."})
+        if wanted:
+            _challtestsrv(f"add-{kind}", {"host": f"{name}.", "addresses": wanted})
+
+
+def _challtestsrv(path: str, body: Mapping[str, Any]) -> None:
+    code = f"import urllib.request as r; r.urlopen('http://127.0.0.1:8055/{path}', BODY)"
+    code = code.replace("BODY", repr(json.dumps(body).encode()))
+    on(AUTHORITY, f"python3 - <<'END'\n{code}\nEND")
+
+
+def authority(mode: str) -> None:
+    """Have the authority answer as authority/front.py says, or not at all (`down`)."""
+    if mode == "down":
+        on(AUTHORITY, "systemctl stop front")
+    else:
+        on(
+            AUTHORITY,
+            f"echo {mode} > /srv/authority/mode; systemctl start front; "
+            "until bash -c 'exec 3<>/dev/tcp/127.0.0.1/14000' 2>/dev/null; do sleep 0.2; done",
+        )
+
+
+def orders() -> int:
+    """How many orders the authority was asked for so far."""
+    return int(on(AUTHORITY, "cat /srv/authority/orders 2>/dev/null | wc -l"))
+
+
+def site(*more: str) -> str:
+    """Run `espalier site`; gives what it wrote."""
+    words = [str(BIN / "espalier"), "site", "-i", str(SITE), *more]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+    with (HOME / "commands.log").open("a") as log:
+        log.write(f"$ {' '.join(words)}\n{done.stdout}{done.stderr}[{done.returncode}]\n\n")
+    demand(done.returncode == 0, f"espalier site failed: {done.stdout}{done.stderr}")
+    return done.stdout + done.stderr
+
+
+def fact(machine: str) -> dict[str, Any]:
+    """What a machine says of its certificate."""
+    found: dict[str, Any] = json.loads(on(WEB[machine], f"cat {FACT}"))
+    return found
+
+
+def fingerprint(machine: str) -> str:
+    """Of the certificate that a machine serves, read from the wire and not verified."""
+    context = ssl._create_unverified_context()
+    plain = socket.create_connection((WEB[machine], 443), 10)
+    with context.wrap_socket(plain, server_hostname=SHOP) as wrapped:
+        served = wrapped.getpeercert(binary_form=True)
+    return served.hex() if served else ""
+
+
+def names(machine: str) -> list[str]:
+    """The names of the certificate that a machine serves to a visitor who verifies it."""
+    context = ssl.create_default_context(cafile=str(HOME / "issuer.pem"))
+    plain = socket.create_connection((WEB[machine], 443), 10)
+    with context.wrap_socket(plain, server_hostname=SHOP) as wrapped:
+        served: Any = wrapped.getpeercert()
+    return [name for _, name in served["subjectAltName"]]
+
+
+def soon(holds: Callable[[], bool]) -> bool:
+    """Whether it holds within ten seconds: nginx's new processes come a moment after a reload."""
+    until = time.monotonic() + 10
+    while not (is_so := holds()) and time.monotonic() < until:
+        time.sleep(0.2)
+    return is_so
+
+
+def verified(machine: str, name: str) -> int:
+    """The status of the front page for a visitor who verifies; ssl.SSLError where that fails."""
+    context = ssl.create_default_context(cafile=str(HOME / "issuer.pem"))
+    connection = http.client.HTTPSConnection(name, timeout=10, context=context)
+    connection._create_connection = lambda to, *a, **k: socket.create_connection(  # type: ignore[attr-defined]
+        (WEB[machine], 443), 10
+    )
+    connection.request("GET", "/")
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+@contextmanager
+def visitors(*machines: str) -> Iterator[list[str]]:
+    """Visitors of the shop on these machines, all the time, who verify; gives their failures."""
+    failures: list[str] = []
+    count, over = [0], threading.Event()
+
+    def visit(machine: str) -> None:
+        while not over.is_set():
+            try:
+                status = verified(machine, SHOP)
+                count[0] += 1
+                if status != 200:
+                    failures.append(f"{machine}: {status}")
+            except (OSError, http.client.HTTPException) as error:
+                failures.append(f"{machine}: {error!r}")
+            time.sleep(0.05)
+
+    threads = [threading.Thread(target=visit, args=(one,)) for one in machines]
+    for thread in threads:
+        thread.start()
+    try:
+        yield failures
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    demand(not failures, f"{len(failures)} of {count[0]} requests failed: {failures[:3]}")
+    print(f"internet:   {count[0]} requests, none failed", flush=True)

@@ -1,0 +1,272 @@
+"""The command `certificate`: what it looks at, what it asks for, and when it tries again."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from espalier_machine.certificate import certbot, preflight, renew, state, transfer, x509
+from espalier_machine.certificate.authority import retry_after
+from espalier_machine.certificate.errors import CertificateError
+
+OURS = ("192.0.2.1", "192.0.2.2")
+NOW = 1_800_000_000.0
+
+
+def records(*addresses: str, caa: list[list[str]] | None = None, error: str = "") -> dict[str, Any]:
+    """What DNS says of one name."""
+    return {"addresses": list(addresses), "caa": caa or [], "error": error}
+
+
+def answering(answers: Mapping[str, tuple[str, str]]) -> preflight.Ask:
+    """Addresses that answer so; all others are right."""
+    return lambda address, name: answers.get(address, (preflight.RIGHT, ""))
+
+
+WRONG = (preflight.WRONG, "it answers the status 404, without the challenge")
+SILENT = (preflight.SILENT, "Connection refused")
+
+
+@pytest.mark.parametrize(
+    ("found", "answers", "words"),
+    [
+        (records("192.0.2.1", "192.0.2.2"), {}, ""),
+        # A load balancer, or a floating IP.
+        (records("198.51.100.7"), {}, ""),
+        (
+            records("192.0.2.1", "192.0.2.2"),
+            {"192.0.2.2": SILENT},
+            "the web machine 192.0.2.2 does not answer (Connection refused), and the authority",
+        ),
+        (records(), {}, "a.net has no address in DNS: add the A record 192.0.2.1"),
+        (records(error="timed out"), {}, "DNS cannot be asked for a.net: timed out"),
+        (
+            records("192.0.2.1", "198.51.100.7"),
+            {"198.51.100.7": WRONG},
+            "a.net has the A record 198.51.100.7, and that is not this site (it answers the status",
+        ),
+        (
+            records("192.0.2.1", "2001:db8::7"),
+            {"2001:db8::7": SILENT},
+            "a.net has the AAAA record 2001:db8::7, and that is not this site",
+        ),
+        (records("192.0.2.1"), {"192.0.2.1": SILENT}, "port 80 of a.net does not answer"),
+        (
+            records("192.0.2.1"),
+            {"192.0.2.1": WRONG},
+            "192.0.2.1 is a web machine of this site, but it",
+        ),
+        (
+            records("192.0.2.1", caa=[["issue", "ca.example"]]),
+            {},
+            'add `0 issue "letsencrypt.org"`',
+        ),
+        (records("192.0.2.1", caa=[["issue", ";"]]), {}, "allows nobody alone"),
+        (
+            records("192.0.2.1", caa=[["issue", "LetsEncrypt.org; validationmethods=http-01"]]),
+            {},
+            "",
+        ),
+        (records("192.0.2.1", caa=[["iodef", "mailto:a@a.net"]]), {}, ""),
+    ],
+)
+def test_preflight(found: dict[str, Any], answers: dict[str, tuple[str, str]], words: str) -> None:
+    text = preflight.problem("a.net", found, OURS, ["letsencrypt.org"], answering(answers))
+    assert (words in text) if words else text == ""
+
+
+def test_a_web_machine_may_be_off_where_it_is_urgent() -> None:
+    ask = answering({"192.0.2.2": SILENT})
+    found = {"a.net": records("192.0.2.1", "192.0.2.2")}
+    assert preflight.problems(found, OURS, (), ask, is_urgent=True) == {}
+    found = {"a.net": records("192.0.2.2")}
+    assert "port 80" in preflight.problems(found, OURS, (), ask, is_urgent=True)["a.net"]
+
+
+def test_an_authority_without_a_name_in_caa_looks_at_no_such_record() -> None:
+    assert preflight.caa_problem("a.net", [["issue", "ca.example"]], ()) == ""
+
+
+def test_an_address_needs_no_dns() -> None:
+    assert preflight.literal("192.0.2.1") == records("192.0.2.1")
+    assert preflight.literal("2001:db8::1") == records("2001:db8::1")
+    assert preflight.literal("a.net") is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "current", "expected"),
+    [
+        ({}, (), ["a.net", "www.a.net"]),
+        # One that does not lead here yet keeps the other one not waiting.
+        ({"www.a.net": "elsewhere"}, (), ["a.net"]),
+        # One that is served already is not lost for an hour of broken DNS.
+        ({"www.a.net": "elsewhere"}, ("a.net", "www.a.net"), ["a.net", "www.a.net"]),
+        ({}, ("a.net", "old.net"), ["a.net", "www.a.net"]),
+    ],
+)
+def test_names_to_ask_for(
+    wrong: dict[str, str], current: tuple[str, ...], expected: list[str]
+) -> None:
+    assert renew.to_ask(["a.net", "www.a.net"], wrong, current) == expected
+
+
+def pauses(*, by_authority: bool, wait: float = 0) -> list[float]:
+    """The pauses in minutes after one failure, two, and so on, without the random part."""
+    known, found = state.State(), []
+    for _ in range(6):
+        known.failed(NOW, CertificateError("no", by_authority=by_authority, wait=wait))
+        found.append(round((known.next_try - NOW) / 60))
+    return found
+
+
+def test_pauses_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "spread", lambda pause: pause)
+    assert pauses(by_authority=False) == [10, 20, 40, 80, 120, 120]
+    assert pauses(by_authority=True) == [60, 120, 240, 480, 960, 1440]
+    assert pauses(by_authority=True, wait=5400) == [90, 120, 240, 480, 960, 1440]
+
+
+def test_a_person_waits_for_the_authority_alone() -> None:
+    known = state.State()
+    known.failed(NOW, CertificateError("DNS", by_authority=False))
+    assert not renew.is_time(known, NOW + 60, now=False, force=False)
+    assert renew.is_time(known, NOW + 60, now=True, force=False)
+    known.failed(NOW, CertificateError("refused", by_authority=True, wait=5400))
+    assert not renew.is_time(known, NOW + 5000, now=True, force=False)
+    assert renew.is_time(known, NOW + 60, now=False, force=True)
+    assert renew.is_time(known, NOW + 9000, now=False, force=False)
+
+
+@pytest.mark.parametrize(("days", "hours"), [(90, 12), (160 / 24, 4)])
+def test_pause_of_a_certificate_is_a_part_of_its_life(
+    days: float, hours: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(state, "spread", lambda pause: pause)
+    known = state.State(failures=3, problem="was wrong", not_before=NOW + 9)
+    known.succeeded(NOW, days * 86400)
+    assert (known.next_try - NOW) / 3600 == pytest.approx(hours)
+    assert (known.failures, known.problem, known.not_before) == (0, "", 0)
+
+
+def test_state_is_kept_and_a_broken_one_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "state.json"
+    state.save(state.State(failures=2, tried=["a.net"]), path)
+    assert state.load(path) == state.State(failures=2, tried=["a.net"])
+    assert path.stat().st_mode & 0o777 == 0o600
+    path.write_text("{")
+    assert state.load(path) == state.State()
+
+
+FAILED = """
+Certbot failed to authenticate some domains (authenticator: manual). It reported these problems:
+  Identifier: a.net
+  Type:   connection
+  Detail: 192.0.2.1: Fetching http://a.net/.well-known/acme-challenge/x: Connection refused
+
+Some challenges have failed.
+Ask for help or search for solutions at https://community.letsencrypt.org.
+"""
+LIMITED = """
+An unexpected error occurred:
+too many certificates already issued for this exact set of identifiers
+Ask for help or search for solutions at https://community.letsencrypt.org.
+"""
+LOG = "HTTP 429\nRetry-After: 5400\n\nacme.messages.Error: urn:ietf:params:acme:error:rateLimited\n"
+RENEWAL = """
+Failed to renew certificate site with error: urn:ietf:params:acme:error:x :: too many certificates
+All renewals failed. The following certificates could not be renewed:
+  /var/lib/espalier-certificate/letsencrypt/live/site/fullchain.pem (failure)
+"""
+
+
+@pytest.mark.parametrize(
+    ("output", "log", "text", "by_authority", "wait"),
+    [
+        (
+            *(FAILED, "Retry-After: 3\n"),
+            "the authority refuses: 192.0.2.1: Fetching http://a.net/.well-known/acme-challenge/x: "
+            "Connection refused",
+            *(True, 0),
+        ),
+        (
+            *(LIMITED, LOG),
+            "the authority refuses: too many certificates already issued for this exact set of "
+            "identifiers",
+            *(True, 5400),
+        ),
+        (RENEWAL, LOG, "the authority refuses: too many certificates", True, 5400),
+        ("Traceback\nValueError: no\n", "", "ValueError: no", False, 0),
+    ],
+)
+def test_what_the_authority_says(
+    output: str, log: str, text: str, by_authority: bool, wait: float
+) -> None:
+    error = certbot.refusal(output, log)
+    assert (str(error), error.by_authority, error.wait) == (text, by_authority, wait)
+
+
+def test_retry_after_has_seconds_or_a_date() -> None:
+    assert retry_after("120") == 120
+    assert retry_after("Fri, 15 Jan 2027 08:10:00 GMT", now=NOW) == 600
+    assert retry_after("soon") == 0
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """A certificate for two names and an address, made by openssl."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed")
+    path = tmp_path / "a.pem"
+    names = "subjectAltName=DNS:a.net,DNS:www.a.net,IP:2001:db8::1"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-nodes", "-days", "90", "-subj", "/CN=x", "-addext", names]
+    command += ["-keyout", str(tmp_path / "a.key"), "-out", str(path)]
+    subprocess.run(command, check=True, capture_output=True)
+    return path
+
+
+def test_what_a_certificate_says(made: Path) -> None:
+    found = x509.read(made)
+    assert found
+    assert found.names == ("a.net", "www.a.net", "2001:db8::1")
+    assert found.life == 90 * 86400
+    assert found.spent(found.begins.timestamp() + found.life / 2) == 0.5
+    assert x509.read(made.with_name("none.pem")) is None
+
+
+def test_the_fact_has_what_others_read(made: Path, tmp_path: Path) -> None:
+    path = tmp_path / "facts.d" / "certificate.fact"
+    state.save_fact("acme", x509.read(made), state.State(renewals=1, problem="no"), path)
+    fact = json.loads(path.read_text())
+    assert {key: fact[key] for key in ("kind", "names", "renewals", "problem")} == {
+        "kind": "acme",
+        "names": ["a.net", "www.a.net", "2001:db8::1"],
+        "renewals": 1,
+        "problem": "no",
+    }
+    assert fact["expires"] > fact["issued"]
+
+
+def test_a_copy_is_taken_where_it_is_better(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, here = tmp_path / "there", tmp_path / "here"
+    for part in ("archive/site", "live/site", "renewal"):
+        (there / part).mkdir(parents=True)
+    shutil.copy(made, there / "archive/site/fullchain1.pem")
+    (there / "live/site/fullchain.pem").symlink_to("../../archive/site/fullchain1.pem")
+    (there / "renewal/site.conf").write_text("x = y\n")
+    monkeypatch.setattr(certbot, "CONFIG", there)
+    copy = transfer.export()
+    monkeypatch.setattr(certbot, "CONFIG", here)
+    assert transfer.take(copy, ["a.net"]) is True
+    assert x509.read(here / "live/site/fullchain.pem") == x509.read(made)
+    assert (here / "renewal/site.conf").read_text() == "x = y\n"
+    assert transfer.take(copy, ["a.net"]) is False
+    assert not (here / "incoming").exists()
