@@ -9,6 +9,7 @@ from typing import Any
 
 from espalier.inventory.remote import reach
 from espalier.inventory.site import Site
+from espalier.progress.report import counted
 
 FACT = "/etc/ansible/facts.d/espalier_certificate.fact"
 # A renewal is due when a third of the life is left, or half of a short one.
@@ -47,7 +48,7 @@ def line(machine: str, fact: Mapping[str, Any], now: datetime.datetime) -> str:
         return f"certificate  {machine}  self-signed"
     text = f"certificate  {machine}  {WHAT[fact['kind']]}, until {fact['expires'][:16]} UTC"
     if fact["kind"] == "acme":
-        text += f", renewed {fact['renewals']} times"
+        text += f", {counted(fact['renewals'], 'renewal')}"
     if fact["problem"]:
         return f"{text}: LOOK: {fact['problem']}"
     return f"{text}: LOOK: it ends soon, and was not renewed" if is_amber(fact, now) else text

@@ -22,11 +22,10 @@ FACT = {
     ("fact", "day", "expected"),
     [
         ({}, 2, "self-signed"),
-        (FACT, 2, "real, until 2026-11-11T00:00 UTC, renewed 2 times"),
+        (FACT, 2, "real, until 2026-11-11T00:00 UTC, 2 renewals"),
         (
             *(FACT, 9),
-            "real, until 2026-11-11T00:00 UTC, renewed 2 times: LOOK: it ends soon, and was not "
-            "renewed",
+            "real, until 2026-11-11T00:00 UTC, 2 renewals: LOOK: it ends soon, and was not renewed",
         ),
         (
             *(FACT | {"kind": "placeholder", "problem": "no DNS"}, 2),
