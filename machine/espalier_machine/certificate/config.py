@@ -6,6 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 SETTINGS = Path("/etc/espalier/certificate.json")
 ACCOUNT_KEY = Path("/etc/espalier/certificate.key.json")  # of the account, a JWK
@@ -47,4 +48,5 @@ def load(path: Path = SETTINGS) -> Settings:
     stated = json.loads(path.read_text())
     # Of another version, while a run replaces this one: more may be stated.
     known = {field.name: stated[field.name] for field in dataclasses.fields(Settings)}
-    return Settings(**{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
+    lists: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in known.items()}
+    return Settings(**lists)
