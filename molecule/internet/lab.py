@@ -81,6 +81,8 @@ def prepare() -> None:
 {root}
 END
             update-ca-certificates >/dev/null 2>&1
+            # Of a run before.
+            rm -rf /var/lib/espalier-certificate /etc/ansible/facts.d/espalier_certificate.fact
         """,
         )
     dns("acme.authority.net", AUTHORITY)

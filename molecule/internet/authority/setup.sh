@@ -2,6 +2,7 @@
 # Makes this machine a certificate authority (Debian's pebble) with a DNS of its own; $1 is its address.
 set -euo pipefail
 cd "$(dirname "$0")"
+rm -f orders mode  # of a run before
 apt-get update -qq
 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends pebble dnsmasq-base >/dev/null
 # What the machines trust: the authority of the authority's own HTTPS, and nothing else.
