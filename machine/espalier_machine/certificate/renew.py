@@ -26,19 +26,18 @@ def renew(settings: Settings, *, now: bool = False, force: bool = False) -> stat
             asked us to wait.
     """
     known = state.load()
-    hand_over(settings)
     clock = time.time()
-    if settings.kind == "own":
-        known.problem = own_problem(settings, clock)
-    elif is_time(known, clock, now=now, force=force):
-        try:
-            wrong = ask(settings, known, force=force)
-            if wrong:  # names that were left out
+    try:
+        hand_over(settings)
+        if settings.kind == "own":
+            known.problem = own_problem(settings, clock)
+        elif is_time(known, clock, now=now, force=force):
+            if wrong := ask(settings, known, force=force):  # names that were left out
                 raise CertificateError(sentence(wrong))
             current = x509.read(certbot.CERTIFICATE)
             known.succeeded(clock, current.life if current else 0)
-        except CertificateError as error:
-            known.failed(clock, error)
+    except CertificateError as error:
+        known.failed(clock, error)
     state.save(known)
     record(settings, known)
     return known

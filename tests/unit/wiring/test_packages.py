@@ -34,3 +34,11 @@ def test_the_database_s_packages_are_where_postgresql_is() -> None:
     for service in ("postgresql_primary", "postgresql_replica"):
         assert packages([service], database=needed)[-1] == needed[0]
     assert needed[0] not in packages(["nginx"], database=needed)
+
+
+def test_a_certificate_of_an_authority_needs_what_makes_a_virtual_environment() -> None:
+    defaults = {
+        "nginx": {"nginx_packages": ["nginx"], "nginx_certificate_packages": ["python3-venv"]}
+    }
+    assert packages(["nginx"], defaults=defaults) == ["nginx"]
+    assert packages(["nginx"], defaults=defaults, certificate=True) == ["nginx", "python3-venv"]
