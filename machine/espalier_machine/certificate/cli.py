@@ -71,14 +71,16 @@ def act(arguments: argparse.Namespace) -> int:
                 renew.record(settings, state.State())
                 print("A copy of another machine's certificate is served.")
             return 0
-        before = x509.read(config.SERVED)
+        before, known_before = x509.read(config.SERVED), state.load()
         known = renew.renew(settings, now=arguments.now, force=arguments.force)
         installed.remove_unused("certificate")
     if (after := x509.read(config.SERVED)) != before:
         print(f"Another certificate is served: {' '.join(after.names) if after else 'none'}.")
-    if known.problem:
+    is_typed = arguments.now or arguments.force
+    # The timer comes often; what it has said once is not said again before the next try.
+    if known.problem and (is_typed or known != known_before):
         print(f"{known.problem}. Next try: {_time(known.next_try)}.", file=sys.stderr)
-    if arguments.now or arguments.force:  # whoever typed it wants to know
+    if is_typed:
         return int(bool(known.problem))
     return int(renew.is_failure(settings, known, time.time()))
 
