@@ -55,7 +55,10 @@ def sources(networks: Iterable[str]) -> Sources:
 
 
 def service_openings(
-    access: Mapping[str, Sequence[str]], services: Iterable[str], readers: Iterable[str] = ()
+    access: Mapping[str, Sequence[str]],
+    services: Iterable[str],
+    readers: Iterable[str] = (),
+    http3: bool = False,
 ) -> list[Opening]:
     """Return what a machine opens for its services, by port.
 
@@ -63,6 +66,7 @@ def service_openings(
         access: access -> addresses of the clients, or `local` (see `PlacedMachine`).
         services: what runs on the machine.
         readers: the addresses of those who may read the primary database from elsewhere.
+        http3: whether visitors may come by QUIC too.
     """
     services = list(services)
     clients: dict[int, tuple[list[str], list[str]]] = {}
@@ -79,6 +83,8 @@ def service_openings(
         _opening("tcp", port, EVERYBODY, "visitors")
         for port in (SERVICES["nginx"].ports if "nginx" in services else ())
     ]
+    if visitors and http3:
+        visitors.append(_opening("udp", SERVICES["nginx"].second_port, EVERYBODY, "visitors"))
     return visitors + [
         _opening("tcp", port, addresses, ", ".join(whys))
         for port, (addresses, whys) in sorted(clients.items())

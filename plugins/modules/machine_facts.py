@@ -29,9 +29,9 @@ ansible_facts:
       C(ansible_local.espalier_certificate) where there is such a fact, C(site_removed_by) (who
       takes the kit off the machine right now, "" for nobody), C(machine_certificate) (the newest
       one of the site's own authority: its C(directory), and C(pem)), C(machine_trusted) (the
-      authorities that it trusts, in PEM), C(ssh_client) (the address that this connection comes from, "" where it is none of
-      SSH), C(ssh_ports) (where sshd listens), C(clock) (seconds since 1970) and C(data_free) (bytes
-      that are free where a database's data is, or would be).
+      authorities that it trusts, in PEM), C(ssh_client) (the address that this connection comes
+      from, "" where it is none of SSH), C(ssh_ports) (where sshd listens), C(clock) (seconds since
+      1970) and C(data_free) (bytes that are free where a database's data is, or would be).
     - C(sshd) has C(user) and C(port), by which this run came in (0 where that was not SSH),
       C(settings) (the lines of the kit's own file of sshd), C(files) (what the kit wrote beside),
       C(passwords) (whether sshd takes one of that user), C(ports) (that sshd is told to listen on;

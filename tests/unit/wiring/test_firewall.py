@@ -27,6 +27,12 @@ def test_one_machine_is_open_for_visitors_alone() -> None:
     ]
 
 
+def test_quic_is_open_where_visitors_may_use_it() -> None:
+    found = firewall.service_openings({"nginx": []}, ["nginx"], http3=True)
+    assert found[-1] == {"protocol": "udp", "port": 443, **ALL, "why": "visitors"}
+    assert firewall.service_openings({"django": []}, ["django"], http3=True) == []
+
+
 def test_database_is_open_for_its_clients_alone() -> None:
     access = {
         "pgbouncer": ["10.0.0.3", "10.0.0.4"],
