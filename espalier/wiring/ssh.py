@@ -49,14 +49,7 @@ def ssh_settings(value: Any) -> Mapping[str, Any]:
     Raises:
         InventoryError: it makes no sense.
     """
-    return settings("ssh", _filled_in(value)).model_dump()
-
-
-def _filled_in(value: Any) -> Any:
-    """Return data of Ansible's as plain data: it fills in a template when it is read."""
-    if isinstance(value, Mapping):
-        return {str(key): _filled_in(value[key]) for key in value}
-    return [_filled_in(one) for one in value] if isinstance(value, list) else value
+    return settings("ssh", value).model_dump()
 
 
 def ssh_packages(said: Mapping[str, Any]) -> list[str]:

@@ -99,13 +99,13 @@ def test_keys_withstand_a_quantum_computer_where_debian_can(site: Any, host: Any
 
 
 def test_mozilla_s_scanner_finds_nothing_but_the_placeholder(site: Any, tmp_path: Path) -> None:
-    program = Path(sys.executable).with_name("sslyze")
-    if not program.exists():
-        pytest.skip("sslyze is not installed here")
-    target = ["--sni", site.domain, f"{site.address}:443"]
-    done = subprocess.run(
-        [str(program), "--mozilla_config=intermediate", *target], capture_output=True, text=True
-    )
+    programs = Path(sys.executable).parent
+    if not (programs / "molecule").exists():
+        pytest.skip("fetches sslyze, which is for whoever develops the kit")
+    # In an environment of its own: it wants an older `cryptography` than the kit does.
+    argv = [str(programs / "uv"), "tool", "run", "--from", "sslyze==6.3.1", "sslyze"]
+    argv += ["--mozilla_config=intermediate", "--sni", site.domain, f"{site.address}:443"]
+    done = subprocess.run(argv, capture_output=True, text=True)
     found = set(re.findall(r"^ +\* ([a-z_]+): ", done.stdout, re.MULTILINE))
     assert "Checking results against" in done.stdout
     # What a certificate of an authority has not.

@@ -44,6 +44,7 @@ def test_there_are_such_plugins() -> None:
         "plugins.action.project_python",
         "plugins.action.site_lock",
         "plugins.action.site_release",
+        "plugins.action.ssh_proof",
         "plugins.action.unreachable",
         "plugins.callback.plan",
         "plugins.callback.progress",

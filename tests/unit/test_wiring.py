@@ -130,6 +130,17 @@ def test_firewall_has_what_the_house_wants(tmp_path: Path) -> None:
     assert (opening["port"], opening["ip"], opening["ip6"]) == (25, ["0.0.0.0/0"], ["::/0"])
 
 
+def test_ssh_lets_in_whom_the_house_wants(tmp_path: Path) -> None:
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKn3a6AyRogRdxySx/RgQXxCSTLIGJTXaXSeDNb8P4Zb"
+    hosts = deepcopy(HOSTS)
+    users = {"alice": {"keys": ["{{ key_of_alice }}"], "sudo": True}}
+    hosts["all"]["vars"] |= {"ssh": {"users": users}, "key_of_alice": f"{key} alice"}
+    inventory = write(tmp_path, hosts)
+    assert value(inventory, "db1", "ssh_users") == {
+        "alice": {"keys": [f"{key} alice"], "sudo": True}
+    }
+
+
 def test_database_elsewhere_is_reached_over_tls(inventory: Path) -> None:
     url = value(inventory, "app1", "django_environment")["ESPALIER_DATABASE_URL"]
     assert url.endswith(f"@198.18.99.2:5432/shop{VERIFIED}")
