@@ -47,7 +47,7 @@ def changes_in(run: Mapping[str, Any]) -> list[Change]:
             task["task"]["name"],
             task["task"]["path"],
             result["action"],
-            tuple(result.get("changed_paths", ())),
+            tuple(result.get("changed_paths", ())) or _unit_file(result),
         )
         for play in run["plays"]
         for task in play["tasks"]
@@ -56,14 +56,22 @@ def changes_in(run: Mapping[str, Any]) -> list[Change]:
     ]
 
 
+def _unit_file(result: Mapping[str, Any]) -> tuple[str, ...]:
+    """Give the file of the kit's unit that a task has started or enabled."""
+    if result["action"].rpartition(".")[2] != "systemd_service" or not result.get("name"):
+        return ()
+    return (f"/etc/systemd/system/{result['name']}",)
+
+
 def unexplained(change: Change, before: State, after: State) -> str:
     """Give what is wrong with a change of a machine; nothing if the machine explains it.
 
-    A file that was written has another text, mode or owner now. A handler was called by such a
-    task. Packages were installed. Django's tasks may change something where another release is live
-    now. What the topology no longer places on the machine is retired.
+    A file that was written has another text, mode or owner now, and so has the file of a unit that
+    was started. A handler was called by such a task. Packages were installed. Django's tasks may
+    change something where another release is live now. What the topology no longer places on the
+    machine is retired.
     """
-    if change.action == "files" and "/handlers/" not in change.path:
+    if change.files and "/handlers/" not in change.path:
         same = [path for path in change.files if before.files.get(path) == after.files.get(path)]
         return f"wrote {', '.join(same)}, which did not change" if same else ""
     if "/handlers/" in change.path or "retire" in change.path:

@@ -48,7 +48,7 @@ CONFIGURED = ("/etc", "/usr/local", "/usr/lib/systemd", "/var/lib/espalier")
 FILES = f"""
 import glob, hashlib, json, os
 found = {{}}
-for path in glob.glob("/srv/*/*/"):
+for path in [*glob.glob("/srv/*/*/"), *glob.glob("/etc/espalier/**/", recursive=True)]:
     known = os.stat(path)
     found[path.rstrip("/")] = [oct(known.st_mode), known.st_uid, known.st_gid, "a directory"]
 for top in {CONFIGURED!r}:

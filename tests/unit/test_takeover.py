@@ -39,6 +39,11 @@ def change(path: str, action: str = "ansible.builtin.command", *files: str) -> C
         (change("/kit/roles/django/tasks/main.yml", "files", "/usr/local/sbin/release"), ""),
         (change("/kit/roles/nginx/handlers/main.yml", "ansible.builtin.systemd_service"), ""),
         (change("/kit/playbooks/retire.yml:20"), ""),
+        (change("/kit/roles/a/tasks/main.yml", "guarded_files", "/etc/nginx/nginx.conf"), ""),
+        (
+            change("/kit/roles/a/tasks/main.yml", "guarded_files"),
+            "changed something (guarded_files) though no file's text asked for it",
+        ),
         (
             change(
                 "/kit/roles/base/tasks/main.yml", "files", "/etc/hosts", "/etc/nginx/nginx.conf"
@@ -93,3 +98,19 @@ def test_changes_are_read_from_a_run() -> None:
             ("/etc/hosts",),
         )
     ]
+
+
+def test_unit_that_was_started_is_explained_by_its_file() -> None:
+    path = "/kit/roles/alerts/tasks/main.yml:9"
+    done = {"action": "ansible.builtin.systemd_service", "changed": True, "name": "a.timer"}
+    task = {"name": "alerts : Run", "path": path}
+    run = {"plays": [{"tasks": [{"task": task, "hosts": {"vps1": done}}]}]}
+    (started,) = changes_in(run)
+    assert started.files == ("/etc/systemd/system/a.timer",)
+    assert (
+        unexplained(started, OLD, NEW) == "wrote /etc/systemd/system/a.timer, which did not change"
+    )
+    with_unit = dataclasses.replace(
+        NEW, files={**NEW.files, started.files[0]: ["0o100644", 0, 0, "d"]}
+    )
+    assert unexplained(started, OLD, with_unit) == ""
