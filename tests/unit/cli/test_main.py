@@ -47,9 +47,11 @@ def test_release_that_was_cut_off_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     state |= {"waiting": 0, "reboot": ["linux-image-amd64"], "outdated": []}
     said = [{"vps1": answer}, {"vps1": state, "db1": {"ok": False, "error": "no route"}}]
     monkeypatch.setattr(status, "ask_programs", lambda site, *programs: said)
+    monkeypatch.setattr(status.certificates, "served", lambda site: {"vps1": {}})
     done = CliRunner().invoke(main, ["status", "-i", INVENTORY])
     assert "yes, but its release was cut off" in done.stdout
     assert done.stdout.splitlines()[2:] == [
+        "certificate  vps1  self-signed",
         "db1: no route",
         "vps1: nginx.service fails since 1970-01-01 00:00 UTC: it was killed by signal 9",
         "vps1 waits for a reboot: linux-image-amd64",
