@@ -37,7 +37,7 @@ ansible_facts:
       C(passwords) (whether sshd takes one of that user), C(ports) (that sshd is told to listen on;
       [] for another server than OpenSSH's), C(allowed) (the values of AllowUsers and AllowGroups,
       [] for everybody), C(root_is_refused) (another file says C(PermitRootLogin no)), C(accounts)
-      (those that the kit made: name to whether it is open) and C(names) (all accounts of the
+      (those that the kit made, and whether each is open) and C(names) (all accounts of the
       machine).
   type: dict
   returned: always

@@ -83,6 +83,12 @@ def _words(error: object) -> str:
     return str(getattr(error, "strerror", None) or error)
 
 
+def _server(host: str, port: int, encrypted: bool, context: ssl.SSLContext) -> smtplib.SMTP:
+    if encrypted:
+        return smtplib.SMTP_SSL(host, port, timeout=TIMEOUT, context=context)
+    return smtplib.SMTP(host, port, timeout=TIMEOUT)
+
+
 def _mail(config: Config, subject: str, body: str) -> str:
     smtp = config.smtp
     if not smtp:
@@ -95,9 +101,7 @@ def _mail(config: Config, subject: str, body: str) -> str:
     message.set_content(body)
     context = ssl.create_default_context()
     try:
-        kind = smtplib.SMTP_SSL if smtp["tls"] == "ssl" else smtplib.SMTP
-        more = {"context": context} if smtp["tls"] == "ssl" else {}
-        with kind(smtp["host"], int(smtp["port"]), timeout=TIMEOUT, **more) as server:
+        with _server(smtp["host"], int(smtp["port"]), smtp["tls"] == "ssl", context) as server:
             if smtp["tls"] == "starttls":
                 server.starttls(context=context)
             if smtp.get("user"):
