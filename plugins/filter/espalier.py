@@ -51,10 +51,11 @@ except ModuleNotFoundError as missing:
         "(`pip install -e .`)."
     ) from None
 
-# Lists by name: what this version of the kit can do.
+# By name: what this version of the kit can do, and facts of the package that roles need too.
 TABLES: Mapping[str, Any] = {
     "debian": list(debian.RELEASES),
     "tiers_available": list(services.TIERS_AVAILABLE),
+    "trusted_file": authority.TRUSTED,
 }
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
