@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from espalier.inventory.model import Link, Machine
-from espalier.inventory.services import SERVICES
+from espalier.inventory.placement import reaches_by_proxy
+from espalier.inventory.services import SERVICES, TUNNELS
 
 
 def connect(machines: Mapping[str, Machine], services: Mapping[str, list[str]]) -> list[Link]:
@@ -30,8 +31,8 @@ def connect(machines: Mapping[str, Machine], services: Mapping[str, list[str]]) 
     ]
     links: list[Link] = []
     for web in services["nginx"]:
+        target = "app_proxy" if reaches_by_proxy(web, services["django"]) else "django"
         for app in services["django"]:
-            target = "django" if app == web else "app_proxy"
             links.append(link(("nginx", web), (target, app), "web"))
     for app in services["app_proxy"]:
         links.append(link(("app_proxy", app), ("django", app), "web"))
@@ -49,15 +50,23 @@ def connect(machines: Mapping[str, Machine], services: Mapping[str, list[str]]) 
         links.append(
             link(("postgresql_replica", name), ("postgresql_primary", primary[0]), "replication")
         )
-    for app in services["django"]:
-        for service, purpose in (("redis", "cache"), ("queue", "jobs")):
-            for name in services[service]:
-                links.append(link(("django", app), (service, name), purpose))
-    for name in services["media"]:
-        for service in ("nginx", "django"):
-            for other in services[service]:
-                if other != name:
-                    links.append(link((service, other), ("media", name), "media"))
+    for service, purpose, sources in (
+        ("redis", "cache", ("django",)),
+        ("queue", "jobs", ("django",)),
+        # Who is on the same machine as the uploads has them as files.
+        ("media", "media", ("nginx", "django")),
+    ):
+        for name in services[service]:
+            tunnel = TUNNELS[service]
+            for source in sources:
+                for other in services[source]:
+                    if other != name:
+                        links.append(link((source, other), (tunnel, other), purpose))
+                    elif service != "media":
+                        links.append(link((source, other), (service, name), purpose))
+            for other in services[tunnel]:
+                target = service if other == name else tunnel
+                links.append(link((tunnel, other), (target, name), purpose))
     for name in services["patroni"]:
         for voter in services["etcd"]:
             links.append(link(("patroni", name), ("etcd", voter), "consensus"))

@@ -43,16 +43,24 @@ class Service(NamedTuple):
 
 SERVICES: dict[str, Service] = {
     "nginx": Service("web", "nginx", 80, "*", second_port=443),
-    "app_proxy": Service("app", "nginx", 8080, ""),
+    "app_proxy": Service("app", "nginx", 8443, "127.0.0.1"),
     "django": Service("app", "django", 0, "web.sock"),
-    "media": Service("web", "media", 8090, ""),
+    "media": Service("web", "media", 8090, "127.0.0.1"),
     "pgbouncer": Service("db", "pgbouncer", 6432, "/run/pgbouncer", private=True),
     "postgresql_primary": Service("db", "postgresql", 5432, "/run/postgresql", private=True),
     "postgresql_replica": Service("db", "postgresql", 5432, "/run/postgresql", private=True),
     "redis": Service("cache", "redis", 6379, "127.0.0.1", private=True),
     "queue": Service("cache", "queue", 6380, "127.0.0.1", private=True),
+    # Both ends of a tunnel: where a client of these enters on its own machine, and where it ends.
+    "media_tunnel": Service("web", "tunnel", 8490, "127.0.0.1"),
+    "redis_tunnel": Service("cache", "tunnel", 6390, "127.0.0.1"),
+    "queue_tunnel": Service("cache", "tunnel", 6391, "127.0.0.1"),
     # Computed since the first version, and built by no role yet: their tier is not available.
     "etcd": Service("db", "etcd", 2379, "127.0.0.1", second_port=2380),
     "patroni": Service("db", "patroni", 8008, ""),
 }
+# Service -> its tunnel: over the network they speak in the clear, and cannot have TLS beside that.
+TUNNELS = {"media": "media_tunnel", "redis": "redis_tunnel", "queue": "queue_tunnel"}
+# Where versions before 0.13 had `app_proxy`, in the clear.
+PLAIN_PROXY_PORT = 8080
 POSTGRESQL_SERVICES = ("postgresql_primary", "postgresql_replica")

@@ -16,7 +16,7 @@ from espalier.inventory.links import connect
 from espalier.inventory.model import Endpoint, Link, Machine, PlacedMachine, Topology
 from espalier.inventory.names import check_slots
 from espalier.inventory.placement import place, unique
-from espalier.inventory.services import DUTIES, POSTGRESQL_SERVICES, SERVICES
+from espalier.inventory.services import DUTIES, POSTGRESQL_SERVICES, SERVICES, TUNNELS
 
 
 def compute(
@@ -82,7 +82,12 @@ def _placed(
         "public_address": machine["public_address"],
         "duties": [duty for duty in DUTIES if name in members[duty]],
         "services": here,
-        "listens": {service: _listens(service, machine, incoming[service]) for service in here},
+        "listens": {
+            service: _tunnel_listens(service, to_here)
+            if service in TUNNELS.values()
+            else _listens(service, machine, incoming[service])
+            for service in here
+        },
         "clients": {
             service: unique(machines[link["source"]["machine"]]["address"] for link in links_in)
             for service, links_in in incoming.items()
@@ -102,6 +107,13 @@ def _listens(service: str, machine: Machine, incoming: Sequence[Link]) -> list[E
     if machine.get("private") and fixed.private:
         remote.append((machine["address"], fixed.port))
     return [{"address": address, "port": port} for address, port in dict.fromkeys(local + remote)]
+
+
+def _tunnel_listens(service: str, to_here: Sequence[Link]) -> list[Endpoint]:
+    """Return the endpoints of a tunnel's end: for clients on its machine, or for the other ends."""
+    links = [link for link in to_here if link["target"]["service"] == service]
+    found = dict.fromkeys((link["address"], link["port"]) for link in links)
+    return [{"address": address, "port": port} for address, port in found]
 
 
 def _access(

@@ -27,6 +27,8 @@ from espalier.inventory.secret_files import private_directory, read_secret
 # Where machines keep what they trust, and below the same directory their own certificate.
 DIRECTORY = "/etc/espalier/tls"
 TRUSTED = f"{DIRECTORY}/authority.crt"
+# Of each machine that answers for Django: nginx knows one name for all of an upstream.
+PROXY_NAME = "django.espalier.internal"
 # A machine that nobody has converged for a year goes on working for another one.
 LIFETIME = datetime.timedelta(days=730)
 RENEWED_BEFORE = datetime.timedelta(days=365)

@@ -32,7 +32,7 @@ def front(listens: Mapping[str, Sequence[Endpoint]]) -> str:
     """
     if "app_proxy" not in listens:
         return "https://127.0.0.1"
-    return f"http://{listens['app_proxy'][0]['address']}:{listens['app_proxy'][0]['port']}"
+    return f"https://{listens['app_proxy'][0]['address']}:{listens['app_proxy'][0]['port']}"
 
 
 def secret_key_environment(key: str, others: Sequence[str]) -> dict[str, str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from espalier.inventory.machine_settings.check import settings
-from espalier.inventory.services import SERVICES
+from espalier.inventory.services import PLAIN_PROXY_PORT, SERVICES
 
 EVERYBODY = ("0.0.0.0/0", "::/0")
 # In the words of `access`, where it is no service: both are of PostgreSQL.
@@ -59,6 +59,7 @@ def service_openings(
     services: Iterable[str],
     readers: Iterable[str] = (),
     http3: bool = False,
+    plain: bool = False,
 ) -> list[Opening]:
     """Return what a machine opens for its services, by port.
 
@@ -67,10 +68,13 @@ def service_openings(
         services: what runs on the machine.
         readers: the addresses of those who may read the primary database from elsewhere.
         http3: whether visitors may come by QUIC too.
+        plain: whether web machines may still come to Django in the clear.
     """
     services = list(services)
     clients: dict[int, tuple[list[str], list[str]]] = {}
     found = [(_ports(name), name, addresses) for name, addresses in access.items()]
+    if plain:
+        found.append(((PLAIN_PROXY_PORT,), "app_proxy", access.get("app_proxy", [])))
     if "postgresql_primary" in services:
         found.append((SERVICES["postgresql_primary"].ports, "readers", list(readers)))
     for ports, why, addresses in found:

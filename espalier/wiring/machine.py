@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from espalier.inventory.services import TUNNELS
+
 # Where the size of the disk is not known, in MiB.
 SMALL_DISK_MB = 20 * 1024
 
@@ -33,7 +35,7 @@ def redis_memory_mb(memory_mb: int, services: Sequence[str]) -> int:
     """
     if "redis" not in services:
         return 0
-    is_shared = set(services) - {"redis", "queue"}
+    is_shared = set(services) - {"redis", "queue", *TUNNELS.values()}
     return int(int(memory_mb) * (0.125 if is_shared else 0.75))
 
 

@@ -20,6 +20,7 @@ CONFIGURED = {
     "pgbouncer": "pgbouncer",
     "postgresql": "postgresql-common",
     "redis": "redis-server",
+    "tunnel": "haproxy",
 }
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypedDict
 
 from espalier.inventory.services import SERVICES
+from espalier.wiring.tunnel import Tunnel, tunnels_during_run
 
 
 class Record(TypedDict, total=False):
@@ -21,6 +22,8 @@ class Record(TypedDict, total=False):
         clients: access -> who is allowed to use it (see `PlacedMachine`).
         primary: the machine with the primary database.
         uploads: the machine with the uploads, "" with an object store.
+        tunnels: its ends of tunnels. Not there on a machine of a version before 0.13, to which
+            others come in the clear.
     """
 
     site: str
@@ -29,6 +32,7 @@ class Record(TypedDict, total=False):
     clients: dict[str, list[str]]
     primary: str
     uploads: str
+    tunnels: list[Tunnel]
 
 
 def role(access: str) -> str:
@@ -76,7 +80,7 @@ def record_during_run(planned: Record, recorded: Record) -> Record:
     Old and new together, so that a run that was cut off is finished by the next one. The machine is
     the old site's until then, so that its own inventory may have it back.
     """
-    return {
+    found: Record = {
         "site": recorded.get("site") or planned["site"],
         "services": sorted({*planned["services"], *recorded.get("services", ())}),
         "projects": sorted({*planned["projects"], *recorded.get("projects", ())}),
@@ -86,6 +90,9 @@ def record_during_run(planned: Record, recorded: Record) -> Record:
         "primary": recorded.get("primary", ""),
         "uploads": recorded.get("uploads", ""),
     }
+    if "tunnels" in recorded or not recorded.get("services"):
+        found["tunnels"] = tunnels_during_run(planned["tunnels"], recorded.get("tunnels", ()))
+    return found
 
 
 def new_replicas(machines: Iterable[str], services: Iterable[Sequence[str]]) -> list[str]:

@@ -40,6 +40,7 @@ try:
         requirements,
         roles,
         ssh,
+        tunnel,
         updates,
     )
 except ModuleNotFoundError as missing:
@@ -55,6 +56,8 @@ except ModuleNotFoundError as missing:
 TABLES: Mapping[str, Any] = {
     "debian": list(debian.RELEASES),
     "tiers_available": list(services.TIERS_AVAILABLE),
+    "plain_proxy_port": services.PLAIN_PROXY_PORT,
+    "proxy_name": authority.PROXY_NAME,
     "trusted_file": authority.TRUSTED,
 }
 
@@ -145,6 +148,9 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_update_times": updates.update_times,
     "espalier_upgrade_order": updates.upgrade_order,
     "espalier_upstreams": nginx.upstreams,
+    "espalier_tunnels": tunnel.tunnels,
+    "espalier_tunnels_during_run": tunnel.tunnels_during_run,
+    "espalier_plain_listens": tunnel.plain_listens,
     "espalier_trusted_before": authority.trusted_before,
     "espalier_trusted_certificate": authority.trusted_certificate,
     "espalier_uploads_are_moving": media.uploads_are_moving,

@@ -18,6 +18,7 @@ LIMITS = {
     "postgresql@*-main.service": 3.5,
     "pgbouncer.service": 2.0,
     "redis-server*.service": 2.0,
+    "haproxy.service": 2.0,
     "{project}-*.service": 1.5,
     "espalier-*.service": 3.0,
 }

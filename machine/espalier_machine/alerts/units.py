@@ -28,6 +28,7 @@ NEVER = ("user@*.service", "user-runtime-dir@*.service")
 # Where one of these has run, is enabled and stands still, somebody has stopped it and forgotten it.
 EXPECTED = (
     "*.timer",
+    "haproxy.service",
     "nginx.service",
     "pgbouncer.service",
     "postgresql@*.service",
