@@ -85,7 +85,7 @@ def _placed(
         "listens": {
             service: _tunnel_listens(service, to_here)
             if service in TUNNELS.values()
-            else _listens(service, machine, incoming[service])
+            else _listens(service, machine, incoming[service], services)
             for service in here
         },
         "clients": {
@@ -97,14 +97,22 @@ def _placed(
     }
 
 
-def _listens(service: str, machine: Machine, incoming: Sequence[Link]) -> list[Endpoint]:
+def _listens(
+    service: str,
+    machine: Machine,
+    incoming: Sequence[Link],
+    services: Mapping[str, Sequence[str]],
+) -> list[Endpoint]:
     """Return the endpoints of a service: its local one, and those other machines may use."""
     fixed = SERVICES[service]
     local = [(fixed.local, fixed.port)] if fixed.local else []
     if service == "nginx":
         local.append((fixed.local, fixed.second_port))
     remote = [(link["address"], link["port"]) for link in incoming]
-    if machine.get("private") and fixed.private:
+    # Clients of versions before 0.13 came to redis there, and it cannot leave an address without a
+    # restart. What nobody may use any more, its unit and the firewall close.
+    has_tunnel = bool(services[TUNNELS[service]]) if service in TUNNELS else False
+    if fixed.private and (machine.get("private") or has_tunnel):
         remote.append((machine["address"], fixed.port))
     return [{"address": address, "port": port} for address, port in dict.fromkeys(local + remote)]
 

@@ -130,8 +130,9 @@ def test_every_django_knows_that_the_visitor_came_over_https(site: Any, orchard:
 
 # Prints the status of what an URL answers; on the machine itself, no firewall is in between.
 STATUS = """
-import sys, urllib.error, urllib.request as u
-try: print(u.urlopen(u.Request(sys.argv[1], headers={"X-Real-IP": "127.0.0.1"})).status)
+import ssl, sys, urllib.error, urllib.request as u
+asked = u.Request(sys.argv[1], headers={"X-Real-IP": "127.0.0.1"})
+try: print(u.urlopen(asked, context=ssl._create_unverified_context()).status)
 except urllib.error.HTTPError as error: print(error.code)
 """
 
@@ -139,20 +140,55 @@ except urllib.error.HTTPError as error: print(error.code)
 def test_machines_elsewhere_answer_web_machines_only(topology: Any, machine: Any) -> None:
     for name in topology["services"]["app_proxy"]:
         for endpoint in topology["machines"][name]["listens"]["app_proxy"]:
-            url = f"http://{endpoint['address']}:{endpoint['port']}/"
+            url = f"https://{endpoint['address']}:{endpoint['port']}/"
             assert machine(name).check_output("python3 -c %s %s", STATUS, url) == "403"
+
+
+def test_web_machine_without_its_certificate_is_not_answered(topology: Any, machine: Any) -> None:
+    for link in topology["links"]:
+        source, target = link["source"], link["target"]
+        if (source["service"], target["service"]) == ("nginx", "app_proxy"):
+            url = f"https://{link['address']}:{link['port']}/"
+            status = machine(source["machine"]).check_output("python3 -c %s %s", STATUS, url)
+            assert status == "403", link
+
+
+@pytest.mark.breaks
+def test_machine_with_another_certificate_is_given_no_request(
+    site: Any, remote: Any, topology: Any, uninterrupted: Any, inventory_path: str, is_lab: bool
+) -> None:
+    """Who answers at its address is not believed to be it: neither a page nor a form goes there."""
+    if not is_lab:
+        pytest.skip("spoils a machine's configuration: only in a lab")
+    if len(topology["services"]["django"]) < 2:
+        pytest.skip("one machine runs Django, so none can take over")
+    name = remote.check_output("hostname")
+    remote.check_output(
+        "cd /tmp && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 "
+        "-subj /CN=other -addext subjectAltName=DNS:django.espalier.internal "
+        "-keyout other.key -out other.crt 2>/dev/null && install -m 600 -t /etc/nginx other.*"
+    )
+    change = r"s#/etc/espalier/tls/[0-9a-f]*/machine[.]#/etc/nginx/other.#"
+    remote.check_output("sed -i %s /etc/nginx/nginx.conf && nginx -t && nginx -s reload", change)
+    try:
+        wait_for(f"nothing to go to {name}", lambda: name not in where(site, 20), 20)
+        assert name not in where(site)
+    finally:
+        remote.check_output("rm -f /etc/nginx/other.* /tmp/other.*")
+        converge(inventory_path, "--tags", "nginx")
+    wait_for(f"{name} to answer again", lambda: name in where(site, 20))
 
 
 def test_media_store_answers_neither_other_clients_nor_machines_without_the_token(
     topology: Any, machine: Any
 ) -> None:
     store = topology["services"]["media"][0]
-    endpoint = topology["machines"][store]["listens"]["media"][0]
+    (endpoint,) = topology["machines"][store]["listens"]["media"]
     url = f"http://{endpoint['address']}:{endpoint['port']}/"
     assert machine(store).check_output("python3 -c %s %s", STATUS, url) == "403"
-    client = next(
-        link["source"]["machine"] for link in topology["links"] if link["purpose"] == "media"
-    )
+    client = next(name for name in topology["services"]["media_tunnel"] if name != store)
+    (entrance,) = topology["machines"][client]["listens"]["media_tunnel"]
+    url = f"http://{entrance['address']}:{entrance['port']}/"
     assert machine(client).check_output("python3 -c %s %s", STATUS, url) == "403"
 
 

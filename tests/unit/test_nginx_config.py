@@ -15,11 +15,18 @@ from espalier.paths import KIT
 
 NAMES = ["shop.example", "www.shop.example"]
 SOCKET = [{"address": "/srv/shop/web.sock", "port": 0}]
-ELSEWHERE = [{"address": "10.0.0.2", "port": 8080}, {"address": "2001:db8::2", "port": 8080}]
+ELSEWHERE = [{"address": "10.0.0.2", "port": 8443}, {"address": "10.0.0.3", "port": 8443}]
+OWN = [{"address": "127.0.0.1", "port": 8443}]
+MACHINE = {
+    "nginx_machine_certificate": "/etc/espalier/tls/4f2a",
+    "nginx_machine_trusted": "/etc/espalier/tls/authority.crt",
+    "nginx_proxy_name": "django.espalier.internal",
+}
 PROXIED: dict[str, Any] = {
-    "nginx_proxy_listen": [{"address": "10.0.0.2", "port": 8080}],
+    "nginx_proxy_listen": [*OWN, {"address": "10.0.0.2", "port": 8443}],
     "nginx_proxy_clients": ["10.0.0.1"],
     "nginx_proxy_upstream": "/srv/shop/web.sock",
+    **MACHINE,
 }
 EVERYTHING: dict[str, Any] = {
     "nginx_hsts": True,
@@ -33,11 +40,13 @@ SITES: dict[str, dict[str, Any]] = {
     "an address": {"nginx_domains": ["203.0.113.9"]},
     "behind a proxy": {"nginx_trusted_proxies": ["10.9.0.0/24"], **EVERYTHING},
     "everything": EVERYTHING,
-    "web and app": {**EVERYTHING, **PROXIED, "nginx_upstreams": SOCKET + ELSEWHERE},
+    "web and app": {**EVERYTHING, **PROXIED, "nginx_upstreams": OWN + ELSEWHERE},
+    "in the clear yet": {**PROXIED, "nginx_proxy_plain_port": 8080, "nginx_upstreams": SOCKET},
     "web alone": {
+        **MACHINE,
         "nginx_upstreams": ELSEWHERE,
         "nginx_static_directory": "",
-        "nginx_media_store": "10.0.0.3:8090",
+        "nginx_media_store": "127.0.0.1:8490",
         "nginx_login_paths": [],
     },
     "app alone": {**PROXIED, "nginx_listen": [], "nginx_upstreams": []},

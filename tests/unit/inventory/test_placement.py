@@ -77,14 +77,30 @@ def test_redis_is_on_the_first_cache_machine() -> None:
     duties = {**on_one(), "cache": ["cache1", "cache2"]}
     result = compute(machines("vps1", "cache1", "cache2"), duties, ["redis"])
     assert result["services"]["redis"] == result["services"]["queue"] == ["cache1"]
-    assert sentences(result)[-2:] == [
-        "django@vps1 -> redis@cache1 10.0.0.2:6379 cache",
-        "django@vps1 -> queue@cache1 10.0.0.2:6380 jobs",
+    assert sentences(result)[-6:] == [
+        "django@vps1 -> redis_tunnel@vps1 127.0.0.1:6390 cache",
+        "redis_tunnel@cache1 -> redis@cache1 127.0.0.1:6379 cache",
+        "redis_tunnel@vps1 -> redis_tunnel@cache1 10.0.0.2:6390 cache",
+        "django@vps1 -> queue_tunnel@vps1 127.0.0.1:6391 jobs",
+        "queue_tunnel@cache1 -> queue@cache1 127.0.0.1:6380 jobs",
+        "queue_tunnel@vps1 -> queue_tunnel@cache1 10.0.0.2:6391 jobs",
     ]
-    assert result["machines"]["cache1"]["listens"]["redis"] == [
-        {"address": "127.0.0.1", "port": 6379},
-        {"address": "10.0.0.2", "port": 6379},
+    # Each end is where those who come to it are.
+    assert result["machines"]["cache1"]["listens"] == {
+        "redis": [{"address": "127.0.0.1", "port": 6379}, {"address": "10.0.0.2", "port": 6379}],
+        "queue": [{"address": "127.0.0.1", "port": 6380}, {"address": "10.0.0.2", "port": 6380}],
+        "redis_tunnel": [{"address": "10.0.0.2", "port": 6390}],
+        "queue_tunnel": [{"address": "10.0.0.2", "port": 6391}],
+    }
+    assert result["machines"]["vps1"]["listens"]["redis_tunnel"] == [
+        {"address": "127.0.0.1", "port": 6390}
     ]
+    assert result["machines"]["cache1"]["access"] == {
+        "redis": [],
+        "queue": [],
+        "redis_tunnel": ["10.0.0.1"],
+        "queue_tunnel": ["10.0.0.1"],
+    }
 
 
 @pytest.mark.parametrize("cache", [{}, {"cache": []}])
@@ -99,25 +115,37 @@ def test_app_servers_share_the_traffic_of_a_web_machine_that_runs_django_too() -
     result = compute(machines("vps1", "app2"), duties, ["app_servers"])
     assert running(result) == {
         "nginx": ["vps1"],
-        "app_proxy": ["app2"],
+        "app_proxy": ["vps1", "app2"],
         "django": ["vps1", "app2"],
         "media": ["vps1"],
         "postgresql_primary": ["vps1"],
+        "media_tunnel": ["vps1", "app2"],
     }
+    # By TLS to its own machine's Django, too: nginx knows one way for all of them.
     assert sentences(result) == [
-        "nginx@vps1 -> django@vps1 web.sock:0 web",
-        "nginx@vps1 -> app_proxy@app2 10.0.0.2:8080 web",
+        "nginx@vps1 -> app_proxy@vps1 127.0.0.1:8443 web",
+        "nginx@vps1 -> app_proxy@app2 10.0.0.2:8443 web",
+        "app_proxy@vps1 -> django@vps1 web.sock:0 web",
         "app_proxy@app2 -> django@app2 web.sock:0 web",
         "django@vps1 -> postgresql_primary@vps1 /run/postgresql:5432 queries",
         "django@app2 -> postgresql_primary@vps1 10.0.0.1:5432 queries",
-        "django@app2 -> media@vps1 10.0.0.1:8090 media",
+        "django@app2 -> media_tunnel@app2 127.0.0.1:8490 media",
+        "media_tunnel@vps1 -> media@vps1 127.0.0.1:8090 media",
+        "media_tunnel@app2 -> media_tunnel@vps1 10.0.0.1:8490 media",
     ]
     assert result["machines"]["app2"]["listens"]["app_proxy"] == [
-        {"address": "10.0.0.2", "port": 8080}
+        {"address": "127.0.0.1", "port": 8443},
+        {"address": "10.0.0.2", "port": 8443},
+    ]
+    assert result["machines"]["vps1"]["listens"]["app_proxy"] == [
+        {"address": "127.0.0.1", "port": 8443}
     ]
     assert result["machines"]["app2"]["clients"]["app_proxy"] == ["10.0.0.1"]
-    assert result["machines"]["vps1"]["listens"]["media"] == [{"address": "10.0.0.1", "port": 8090}]
-    assert result["machines"]["vps1"]["clients"]["media"] == ["10.0.0.2"]
+    assert result["machines"]["vps1"]["listens"]["media"] == [
+        {"address": "127.0.0.1", "port": 8090}
+    ]
+    assert result["machines"]["vps1"]["clients"]["media"] == []
+    assert result["machines"]["vps1"]["clients"]["media_tunnel"] == ["10.0.0.2"]
 
 
 def test_a_second_app_machine_is_idle_without_the_tier() -> None:
@@ -132,7 +160,7 @@ def test_a_remote_app_machine_has_a_proxy_in_the_baseline_too() -> None:
     result = compute(machines("web1", "app1"), duties, [])
     assert result["services"]["app_proxy"] == ["app1"]
     assert sentences(result)[:2] == [
-        "nginx@web1 -> app_proxy@app1 10.0.0.2:8080 web",
+        "nginx@web1 -> app_proxy@app1 10.0.0.2:8443 web",
         "app_proxy@app1 -> django@app1 web.sock:0 web",
     ]
 
@@ -142,17 +170,29 @@ def test_two_machines_that_both_take_traffic_and_run_django_reach_each_other() -
     result = compute(machines("vps1", "vps2"), duties, ["app_servers"])
     assert result["services"]["app_proxy"] == ["vps1", "vps2"]
     assert sentences(result)[:4] == [
-        "nginx@vps1 -> django@vps1 web.sock:0 web",
-        "nginx@vps1 -> app_proxy@vps2 10.0.0.2:8080 web",
-        "nginx@vps2 -> app_proxy@vps1 10.0.0.1:8080 web",
-        "nginx@vps2 -> django@vps2 web.sock:0 web",
+        "nginx@vps1 -> app_proxy@vps1 127.0.0.1:8443 web",
+        "nginx@vps1 -> app_proxy@vps2 10.0.0.2:8443 web",
+        "nginx@vps2 -> app_proxy@vps1 10.0.0.1:8443 web",
+        "nginx@vps2 -> app_proxy@vps2 127.0.0.1:8443 web",
     ]
     # Uploads are on the first one; the other's nginx and Django get them from there.
     assert [line for line in sentences(result) if line.endswith(" media")] == [
-        "nginx@vps2 -> media@vps1 10.0.0.1:8090 media",
-        "django@vps2 -> media@vps1 10.0.0.1:8090 media",
+        "nginx@vps2 -> media_tunnel@vps2 127.0.0.1:8490 media",
+        "django@vps2 -> media_tunnel@vps2 127.0.0.1:8490 media",
+        "media_tunnel@vps1 -> media@vps1 127.0.0.1:8090 media",
+        "media_tunnel@vps2 -> media_tunnel@vps1 10.0.0.1:8490 media",
     ]
-    assert result["machines"]["vps1"]["clients"]["media"] == ["10.0.0.2"]
+    assert result["machines"]["vps1"]["clients"]["media_tunnel"] == ["10.0.0.2"]
+
+
+def test_only_the_machine_s_own_django_is_reached_by_its_socket() -> None:
+    duties = {"web": ["vps1", "web2"], "app": ["vps1"], "db": ["vps1"]}
+    result = compute(machines("vps1", "web2"), duties, [])
+    assert result["services"]["app_proxy"] == ["vps1"]
+    assert sentences(result)[:2] == [
+        "nginx@vps1 -> django@vps1 web.sock:0 web",
+        "nginx@web2 -> app_proxy@vps1 10.0.0.1:8443 web",
+    ]
 
 
 def test_pgbouncer_and_redis_on_one_machine_open_no_port_to_the_network() -> None:
@@ -217,13 +257,16 @@ def test_every_tier_on_six_machines() -> None:
         "postgresql_replica": ["db2"],
         "redis": ["cache1"],
         "queue": ["cache1"],
+        "media_tunnel": ["web1", "app1", "app2"],
+        "redis_tunnel": ["cache1", "app1", "app2"],
+        "queue_tunnel": ["cache1", "app1", "app2"],
         "etcd": ["db1", "db2", "app1"],
         "patroni": ["db1", "db2"],
     }
     lines = sentences(result)
     assert lines[:13] == [
-        "nginx@web1 -> app_proxy@app1 10.0.0.2:8080 web",
-        "nginx@web1 -> app_proxy@app2 10.0.0.3:8080 web",
+        "nginx@web1 -> app_proxy@app1 10.0.0.2:8443 web",
+        "nginx@web1 -> app_proxy@app2 10.0.0.3:8443 web",
         "app_proxy@app1 -> django@app1 web.sock:0 web",
         "app_proxy@app2 -> django@app2 web.sock:0 web",
         "django@app1 -> pgbouncer@db1 10.0.0.4:6432 queries",

@@ -76,6 +76,9 @@ def test_graph_shows_every_service_and_keeps_the_order_of_hosts_yml(tmp_path: Pa
         "  |  |--alpha",
         "  |--@redis:",
         "  |--@queue:",
+        "  |--@media_tunnel:",
+        "  |--@redis_tunnel:",
+        "  |--@queue_tunnel:",
         "  |--@etcd:",
         "  |--@patroni:",
     ]

@@ -24,7 +24,7 @@ def test_every_service_has_a_duty() -> None:
 def test_ports() -> None:
     assert {service: row.ports for service, row in SERVICES.items()} == {
         "nginx": (80, 443),
-        "app_proxy": (8080,),
+        "app_proxy": (8443,),
         "django": (),
         "media": (8090,),
         "pgbouncer": (6432,),
@@ -32,6 +32,9 @@ def test_ports() -> None:
         "postgresql_replica": (5432,),
         "redis": (6379,),
         "queue": (6380,),
+        "media_tunnel": (8490,),
+        "redis_tunnel": (6390,),
+        "queue_tunnel": (6391,),
         "etcd": (2379, 2380),
         "patroni": (8008,),
     }

@@ -26,6 +26,9 @@ def test_baseline_on_one_machine() -> None:
             "postgresql_replica": [],
             "redis": [],
             "queue": [],
+            "media_tunnel": [],
+            "redis_tunnel": [],
+            "queue_tunnel": [],
             "etcd": [],
             "patroni": [],
         },
@@ -108,6 +111,9 @@ def test_baseline_with_a_separate_database() -> None:
             "postgresql_replica": [],
             "redis": [],
             "queue": [],
+            "media_tunnel": [],
+            "redis_tunnel": [],
+            "queue_tunnel": [],
             "etcd": [],
             "patroni": [],
         },
@@ -190,9 +196,22 @@ def test_baseline_with_a_separate_database() -> None:
 def test_access_tells_replicas_and_pools_from_the_application() -> None:
     result = compute(SIX, SIX_DUTIES, services.TIERS)
     assert {name: machine["access"] for name, machine in result["machines"].items()} == {
-        "web1": {"nginx": [], "media": ["10.0.0.2", "10.0.0.3"]},
-        "app1": {"app_proxy": ["10.0.0.1"], "django": [], "etcd": ["10.0.0.4", "10.0.0.5"]},
-        "app2": {"app_proxy": ["10.0.0.1"], "django": []},
+        "web1": {"nginx": [], "media": [], "media_tunnel": ["10.0.0.2", "10.0.0.3"]},
+        "app1": {
+            "app_proxy": ["10.0.0.1"],
+            "django": [],
+            "media_tunnel": [],
+            "redis_tunnel": [],
+            "queue_tunnel": [],
+            "etcd": ["10.0.0.4", "10.0.0.5"],
+        },
+        "app2": {
+            "app_proxy": ["10.0.0.1"],
+            "django": [],
+            "media_tunnel": [],
+            "redis_tunnel": [],
+            "queue_tunnel": [],
+        },
         "db1": {
             "pgbouncer": ["10.0.0.2", "10.0.0.3"],
             "postgresql_primary": ["10.0.0.2", "10.0.0.3"],  # migrations
@@ -209,7 +228,12 @@ def test_access_tells_replicas_and_pools_from_the_application() -> None:
             "replication": [],
             "pooling": ["local"],
         },
-        "cache1": {"redis": ["10.0.0.2", "10.0.0.3"], "queue": ["10.0.0.2", "10.0.0.3"]},
+        "cache1": {
+            "redis": [],
+            "queue": [],
+            "redis_tunnel": ["10.0.0.2", "10.0.0.3"],
+            "queue_tunnel": ["10.0.0.2", "10.0.0.3"],
+        },
     }
 
 

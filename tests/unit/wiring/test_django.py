@@ -31,9 +31,9 @@ def test_workers_follow_cores_as_far_as_memory_goes(
 
 def test_front_is_the_proxy_where_there_is_one() -> None:
     nginx = [{"address": "*", "port": 80}, {"address": "*", "port": 443}]
-    proxy = [{"address": "10.0.0.2", "port": 8080}]
+    proxy = [{"address": "10.0.0.2", "port": 8443}]
     assert front({"nginx": nginx}) == "https://127.0.0.1"
-    assert front({"nginx": nginx, "app_proxy": proxy}) == "http://10.0.0.2:8080"
+    assert front({"nginx": nginx, "app_proxy": proxy}) == "https://10.0.0.2:8443"
 
 
 def test_only_an_ipv6_address_is_bracketed() -> None:

@@ -65,7 +65,15 @@ def test_service_that_leaves_stays_open_until_then() -> None:
         opening(80, "visitors"),
         opening(443, "visitors"),
         opening(6379, "redis", "10.0.0.3"),
+        opening(8443, "app_proxy", "10.0.0.1"),
+    ]
+
+
+def test_web_machines_may_come_in_the_clear_until_they_are_told_another_way() -> None:
+    access = {"app_proxy": ["10.0.0.1"]}
+    assert firewall.service_openings(access, ["app_proxy"], plain=True) == [
         opening(8080, "app_proxy", "10.0.0.1"),
+        opening(8443, "app_proxy", "10.0.0.1"),
     ]
 
 

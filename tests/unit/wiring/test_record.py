@@ -11,6 +11,20 @@ from espalier.wiring.record import (
     roles_losing_clients,
     services_leaving,
 )
+from espalier.wiring.tunnel import Tunnel
+
+ENTRANCE: Tunnel = {
+    "name": "redis-entrance",
+    "is_entrance": True,
+    "listens": [{"address": "127.0.0.1", "port": 6390}],
+    "to": {"address": "10.0.0.3", "port": 6390},
+}
+EXIT: Tunnel = {
+    "name": "redis-exit",
+    "is_entrance": False,
+    "listens": [{"address": "10.0.0.1", "port": 6390}],
+    "to": {"address": "127.0.0.1", "port": 6379},
+}
 
 
 def test_every_access_is_a_role_s() -> None:
@@ -59,6 +73,7 @@ def test_record_of_a_run_under_way_has_old_and_new() -> None:
         "clients": {"redis": ["10.0.0.1"]},
         "primary": "db1",
         "uploads": "web1",
+        "tunnels": [ENTRANCE],
     }
     recorded: Record = {
         "site": "old",
@@ -67,6 +82,7 @@ def test_record_of_a_run_under_way_has_old_and_new() -> None:
         "clients": {"redis": ["10.0.0.9"], "queue": []},
         "primary": "db0",
         "uploads": "",
+        "tunnels": [EXIT],
     }
     assert record_during_run(planned, recorded) == {
         "site": "old",
@@ -75,8 +91,23 @@ def test_record_of_a_run_under_way_has_old_and_new() -> None:
         "clients": {"redis": ["10.0.0.1", "10.0.0.9"], "queue": []},
         "primary": "db0",
         "uploads": "",
+        "tunnels": [ENTRANCE, EXIT],
     }
     assert record_during_run(planned, {}) == {**planned, "primary": "", "uploads": ""}
+
+
+def test_machine_of_a_version_without_tunnels_is_known_until_the_end_of_the_run() -> None:
+    planned: Record = {
+        "site": "shop",
+        "services": ["app_proxy"],
+        "projects": ["shop"],
+        "clients": {},
+        "primary": "db1",
+        "uploads": "web1",
+        "tunnels": [ENTRANCE],
+    }
+    recorded: Record = {"site": "shop", "services": ["app_proxy"]}
+    assert "tunnels" not in record_during_run(planned, recorded)
 
 
 def test_replica_is_new_where_none_was_recorded() -> None:
