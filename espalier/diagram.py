@@ -2,7 +2,8 @@
 
     python -m espalier.diagram inventories/production site.svg
 
-The picture shows what `ansible-inventory --list` says and nothing else. Graphviz lays it out.
+The picture shows what `ansible-inventory --list` says and nothing else, but for tunnels: an arrow
+goes from a client to the service at the other end. Graphviz lays it out.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 import click
 
 from espalier.inventory.listing import ListingError, read_machines
+from espalier.inventory.services import TUNNELS
 
 FONT = "Helvetica,Arial,sans-serif"
 INK, QUIET, WIRE = "#1f2937", "#6b7280", "#9ca3af"
@@ -72,14 +74,32 @@ def draw(topology: Mapping[str, Any]) -> str:
         endpoints = topology["machines"][name]["listens"]["nginx"]
         ports = ", ".join(str(endpoint["port"]) for endpoint in endpoints)
         lines.append(_arrow("visitors", f"{name}/nginx", [f"web {ports}"], COLOURS["web"]))
-    lines += _arrows(topology["links"])
+    lines += _arrows(straight(topology["links"], topology["services"]))
     return "\n".join([*lines, "}"]) + "\n"
+
+
+def straight(
+    links: Iterable[Mapping[str, Any]], services: Mapping[str, Sequence[str]]
+) -> list[Mapping[str, Any]]:
+    """Give the links, those through a tunnel as one from the client to the service."""
+    ends = {tunnel: service for service, tunnel in TUNNELS.items()}
+    found = []
+    for link in links:
+        if link["source"]["service"] in ends:
+            continue
+        service = ends.get(link["target"]["service"])
+        if service:
+            link = {**link, "target": {"machine": services[service][0], "service": service}}
+        found.append(link)
+    return found
 
 
 def _columns(services: Mapping[str, Iterable[str]]) -> list[list[str]]:
     """Give what stands below each other: a service of several machines; primary and replicas."""
     columns: dict[str, list[str]] = {}
     for service, machines in services.items():
+        if service in TUNNELS.values():
+            continue
         column = "postgresql" if service.startswith("postgresql_") else service
         columns.setdefault(column, []).extend(f"{machine}/{service}" for machine in machines)
     return [places for places in columns.values() if len(places) > 1]
@@ -97,7 +117,8 @@ def _machine(name: str, machine: Mapping[str, Any]) -> list[str]:
     # Arrows come down from the web machines, so the others have their titles where none arrive.
     place = "t" if "nginx" in machine["services"] else "b"
     lines = [f'subgraph "cluster_{name}" {{ margin=14 labeljust=l labelloc={place} label=<{title}>']
-    lines += [_service(name, service, machine["listens"]) for service in machine["services"]]
+    shown = [service for service in machine["services"] if service not in TUNNELS.values()]
+    lines += [_service(name, service, machine["listens"]) for service in shown]
     if not machine["services"]:
         lines.append(f'"{name}/" [label=<<font color="{QUIET}">nothing runs here yet</font>>]')
     return [*lines, "}"]
