@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from espalier.inventory.model import Endpoint
 from espalier.inventory.topology import compute
 from espalier.wiring.tunnel import Tunnel, plain_listens, tunnels, tunnels_during_run
 from tests.unit.inventory.examples import machines
@@ -54,9 +55,9 @@ def test_one_machine_has_no_tunnel() -> None:
 
 def test_end_that_leaves_stays_to_the_end_of_the_run() -> None:
     def end(name: str, address: str) -> Tunnel:
-        here = {"address": "127.0.0.1", "port": 6390}
-        there = {"address": address, "port": 6390}
-        return {"name": name, "is_entrance": True, "listens": [here], "to": there}  # type: ignore[list-item,typeddict-item]
+        here: Endpoint = {"address": "127.0.0.1", "port": 6390}
+        there: Endpoint = {"address": address, "port": 6390}
+        return {"name": name, "is_entrance": True, "listens": [here], "to": there}
 
     planned = [end("redis-entrance", "10.0.0.3")]
     recorded = [end("redis-entrance", "10.0.0.2"), end("queue-entrance", "10.0.0.2")]
@@ -65,9 +66,9 @@ def test_end_that_leaves_stays_to_the_end_of_the_run() -> None:
 
 
 def test_clients_in_the_clear_keep_their_address_as_long_as_there_are_any() -> None:
-    here = [{"address": "127.0.0.1", "port": 8090}]
-    there = {"address": "10.0.0.1", "port": 8090}
-    assert plain_listens("media", here, ["10.0.0.2"], "10.0.0.1") == [*here, there]  # type: ignore[arg-type]
-    assert plain_listens("media", here, [], "10.0.0.1") == here  # type: ignore[arg-type]
+    here: list[Endpoint] = [{"address": "127.0.0.1", "port": 8090}]
+    there: Endpoint = {"address": "10.0.0.1", "port": 8090}
+    assert plain_listens("media", here, ["10.0.0.2"], "10.0.0.1") == [*here, there]
+    assert plain_listens("media", here, [], "10.0.0.1") == here
     both = [*here, there]
-    assert plain_listens("media", both, ["10.0.0.2"], "10.0.0.1") == both  # type: ignore[arg-type]
+    assert plain_listens("media", both, ["10.0.0.2"], "10.0.0.1") == both
