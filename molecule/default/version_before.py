@@ -38,7 +38,6 @@ from espalier.load.takeover import Change, State, changes_in, restarted, unexpla
 from espalier.load.visitors import MAX_REQUESTS, MAX_SECONDS, Load
 
 ROOT = Path(__file__).resolve().parents[2]
-HOME = ROOT / ".lab" / "default"
 EXAMPLE = "examples/orchard"
 EVERY_PAGE = "garden/templates/garden/base.html"
 VISITORS = 6
@@ -77,13 +76,14 @@ class Takeover:
 
     def __init__(self, inventory: Path) -> None:
         """Read the inventory."""
-        HOME.mkdir(parents=True, exist_ok=True)
         self.inventory = inventory.resolve()
+        self.home = ROOT / ".lab" / self.inventory.parent.name
+        self.home.mkdir(parents=True, exist_ok=True)
         self.machines = read_machines(self.inventory)
         self.site = site_of(self.machines)
         self.app = next(iter(self.machines.values()))["topology"]["services"]["django"][0]
-        self._summary = (HOME / "summary.txt").open("w", buffering=1)
-        self._log = (HOME / "commands.log").open("w", buffering=1)
+        self._summary = (self.home / "summary.txt").open("w", buffering=1)
+        self._log = (self.home / "commands.log").open("w", buffering=1)
 
     def report(self, line: str) -> None:
         """Print a line at once, and keep it for those who come later."""
@@ -192,7 +192,7 @@ class Takeover:
 
     def release(self) -> None:
         """A release, with a line of every page changed, back from it, and a restart."""
-        project, inventory = HOME / "orchard", HOME / "inventory"
+        project, inventory = self.home / "orchard", self.home / "inventory"
         for copy, source in ((project, ROOT / EXAMPLE), (inventory, self.inventory)):
             shutil.rmtree(copy, ignore_errors=True)
             ignored = shutil.ignore_patterns("__pycache__", "*.sqlite3")
@@ -245,7 +245,7 @@ def main() -> int:
         step("the version before makes the site", takeover.begin)
         with ExitStack() as stack:
             bounds = (MAX_SECONDS, MAX_REQUESTS, PAUSE)
-            ledger = HOME / "ledger.jsonl"
+            ledger = takeover.home / "ledger.jsonl"
             load = stack.enter_context(Load(takeover.site, VISITORS, ledger, *bounds))
             step("today's version takes it over", takeover.take_over)
             step("a second run", takeover.again)
