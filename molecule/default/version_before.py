@@ -5,7 +5,8 @@
 
 The lab of the inventory must be up, and its machines as new. tests/version-before names the commit
 of the version before. Its kit converges the machines. Then, while visitors read and write, today's
-site.yml runs on them, twice, and a release and a rollback follow, as a person types them.
+site.yml runs on them, twice, several machines are given certificates of another authority, and a
+release and a rollback follow, as a person types them.
 
 Exit status 1, unless every step ended as it should, and
 
@@ -190,6 +191,14 @@ class Takeover:
         if changed := self.changes():
             raise StepError(f"a second run changed something: {changed}")
 
+    def other_authority(self) -> None:
+        """The machines are given certificates of another authority, as after its secret was lost."""
+        if len(self.machines) == 1:
+            return
+        (self.inventory / ".secrets" / "authority").unlink()
+        self.converge()
+        self.again()
+
     def release(self) -> None:
         """A release, with a line of every page changed, back from it, and a restart."""
         project, inventory = self.home / "orchard", self.home / "inventory"
@@ -249,6 +258,7 @@ def main() -> int:
             load = stack.enter_context(Load(takeover.site, VISITORS, ledger, *bounds))
             step("today's version takes it over", takeover.take_over)
             step("a second run", takeover.again)
+            step("another authority between machines", takeover.other_authority)
             step("a release, a rollback, a restart", takeover.release)
         report = load.report()
     except (StepError, LabError, ListingError, LoadError) as error:
