@@ -6,7 +6,7 @@ afterwards was no reason to change it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -67,16 +67,29 @@ def unexplained(change: Change, before: State, after: State) -> str:
     """Give what is wrong with a change of a machine; nothing if the machine explains it.
 
     A file that was written has another text, mode or owner now, and so has the file of a unit that
-    was started. A handler was called by such a task. Packages were installed. Django's tasks may
+    was started, or one of its drop-ins. A handler was called by such a task. Packages were
+    installed. A certificate of the site's own authority is there that was not. Django's tasks may
     change something where another release is live now. What the topology no longer places on the
     machine is retired.
     """
     if change.files and "/handlers/" not in change.path:
-        same = [path for path in change.files if before.files.get(path) == after.files.get(path)]
+        changed = {
+            path
+            for path in {*before.files, *after.files}
+            if before.files.get(path) != after.files.get(path)
+        }
+        same = [
+            path
+            for path in change.files
+            if path not in changed and not _has_changed_drop_in(path, changed)
+        ]
         return f"wrote {', '.join(same)}, which did not change" if same else ""
     if "/handlers/" in change.path or "retire" in change.path:
         return ""
     if change.action == "ansible.builtin.apt" and before.packages != after.packages:
+        return ""
+    certificates = {path for path in after.files if path.endswith("/machine.crt")}
+    if change.action == "machine_certificate" and certificates - set(before.files):
         return ""
     releases = "/roles/django/" in change.path or "/playbooks/release.yml" in change.path
     if releases and before.live != after.live:
@@ -84,10 +97,23 @@ def unexplained(change: Change, before: State, after: State) -> str:
     return f"changed something ({change.action}) though no file's text asked for it"
 
 
+def _has_changed_drop_in(unit: str, changed: Collection[str]) -> bool:
+    """Tell whether a drop-in of a unit, named without `.service`, is among what changed."""
+    return any(path.startswith(f"{unit}.service.d/") for path in changed)
+
+
 def restarted(before: State, after: State, project: str) -> list[str]:
-    """Give the services, apart from Django's, that run in another process than before."""
+    """Give the services that run in another process than before, apart from those that may.
+
+    Django's do, slot by slot; and that of uploads, whose clients wait for it meanwhile, where its
+    unit's file changed.
+    """
+    media = "/etc/systemd/system/espalier-media.service"
+    may = {"espalier-media.service"} if before.files.get(media) != after.files.get(media) else set()
     return [
         unit
         for unit, process in sorted(before.services.items())
-        if after.services.get(unit, process) != process and not unit.startswith(f"{project}-")
+        if after.services.get(unit, process) != process
+        and not unit.startswith(f"{project}-")
+        and unit not in may
     ]

@@ -114,3 +114,30 @@ def test_unit_that_was_started_is_explained_by_its_file() -> None:
         NEW, files={**NEW.files, started.files[0]: ["0o100644", 0, 0, "d"]}
     )
     assert unexplained(started, OLD, with_unit) == ""
+
+
+def test_drop_in_explains_that_its_unit_was_started() -> None:
+    path = "/etc/systemd/system/haproxy"
+    made = change("/kit/roles/tunnel/tasks/main.yml", "ansible.builtin.systemd_service", path)
+    assert unexplained(made, OLD, NEW) == f"wrote {path}, which did not change"
+    more = dataclasses.replace(NEW, files={**NEW.files, f"{path}.service.d/espalier.conf": ["a"]})
+    assert unexplained(made, OLD, more) == ""
+
+
+def test_certificate_that_was_not_there_explains_that_one_was_made() -> None:
+    made = change("/kit/roles/base/tasks/main.yml", "machine_certificate")
+    assert "no file's text asked for it" in unexplained(made, OLD, NEW)
+    path = "/etc/espalier/tls/4f2a/machine.crt"
+    more = dataclasses.replace(NEW, files={**NEW.files, path: ["a"]})
+    assert unexplained(made, OLD, more) == ""
+
+
+def test_uploads_may_be_restarted_only_by_another_unit() -> None:
+    unit = "espalier-media.service"
+    before = dataclasses.replace(OLD, services={unit: "1"})
+    after = dataclasses.replace(NEW, services={unit: "2"})
+    assert restarted(before, after, "orchard") == [unit]
+    more = dataclasses.replace(
+        after, files={**NEW.files, f"/etc/systemd/system/{unit}": ["another text"]}
+    )
+    assert restarted(before, more, "orchard") == []
