@@ -9,6 +9,11 @@ from espalier.inventory.model import Endpoint, PlacedMachine
 from espalier.inventory.services import SERVICES, TUNNELS
 
 
+# How often, a second later each time, who cannot be reached is asked again: a queue or a store that
+# restarts is waited for. A cache is not: without it a page is slower, but not by seconds.
+RETRIES = {"redis": 0, "queue": 5, "media": 5}
+
+
 class Tunnel(TypedDict):
     """One end of a tunnel.
 
@@ -17,12 +22,14 @@ class Tunnel(TypedDict):
         is_entrance: whether clients on this machine enter here; else other machines' ends do.
         listens: where.
         to: the address and the port at the other side.
+        retries: how often that is asked again if it cannot be reached.
     """
 
     name: str
     is_entrance: bool
     listens: list[Endpoint]
     to: Endpoint
+    retries: int
 
 
 def tunnels(machine: PlacedMachine) -> list[Tunnel]:
@@ -38,6 +45,7 @@ def tunnels(machine: PlacedMachine) -> list[Tunnel]:
                     "is_entrance": is_entrance,
                     "listens": machine["listens"][tunnel],
                     "to": {"address": link["address"], "port": link["port"]},
+                    "retries": RETRIES[service],
                 }
             )
     return found

@@ -99,7 +99,7 @@ def test_entrance_speaks_with_the_machine_that_is_meant_and_no_other(
         finally:
             host.run("pkill -f -- '-q -D -f cfg -p pid'")
     assert found.pop("as it is").startswith(("-NOAUTH", "HTTP/1.1 400"))
-    assert set(found.values()) <= {"closed", "refused ConnectionResetError"}, found
+    assert all(answer.startswith(("closed", "refused")) for answer in found.values()), found
 
 
 def test_nothing_between_machines_goes_beside_the_tunnels(host: Any, topology: Any) -> None:

@@ -18,12 +18,14 @@ ENTRANCE: Tunnel = {
     "is_entrance": True,
     "listens": [{"address": "127.0.0.1", "port": 6390}],
     "to": {"address": "10.0.0.3", "port": 6390},
+    "retries": 0,
 }
 EXIT: Tunnel = {
     "name": "redis-exit",
     "is_entrance": False,
     "listens": [{"address": "10.0.0.1", "port": 6390}],
     "to": {"address": "127.0.0.1", "port": 6379},
+    "retries": 0,
 }
 
 

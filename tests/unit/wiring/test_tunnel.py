@@ -17,8 +17,9 @@ def test_clients_enter_on_their_machine_and_come_out_at_the_service_s() -> None:
             "is_entrance": True,
             "listens": [{"address": "127.0.0.1", "port": port}],
             "to": {"address": "10.0.0.2", "port": port},
+            "retries": retries,
         }
-        for service, port in (("redis", 6390), ("queue", 6391))
+        for service, port, retries in (("redis", 6390, 0), ("queue", 6391, 5))
     ]
     assert tunnels(placed["cache1"]) == [
         {
@@ -26,8 +27,9 @@ def test_clients_enter_on_their_machine_and_come_out_at_the_service_s() -> None:
             "is_entrance": False,
             "listens": [{"address": "10.0.0.2", "port": port}],
             "to": {"address": "127.0.0.1", "port": own},
+            "retries": retries,
         }
-        for service, port, own in (("redis", 6390, 6379), ("queue", 6391, 6380))
+        for service, port, own, retries in (("redis", 6390, 6379, 0), ("queue", 6391, 6380, 5))
     ]
 
 
@@ -57,7 +59,13 @@ def test_end_that_leaves_stays_to_the_end_of_the_run() -> None:
     def end(name: str, address: str) -> Tunnel:
         here: Endpoint = {"address": "127.0.0.1", "port": 6390}
         there: Endpoint = {"address": address, "port": 6390}
-        return {"name": name, "is_entrance": True, "listens": [here], "to": there}
+        return {
+            "name": name,
+            "is_entrance": True,
+            "listens": [here],
+            "to": there,
+            "retries": 0,
+        }
 
     planned = [end("redis-entrance", "10.0.0.3")]
     recorded = [end("redis-entrance", "10.0.0.2"), end("queue-entrance", "10.0.0.2")]
