@@ -8,7 +8,6 @@ from typing import TypedDict
 from espalier.inventory.model import Endpoint, PlacedMachine
 from espalier.inventory.services import SERVICES, TUNNELS
 
-
 # How often, a second later each time, who cannot be reached is asked again: a queue or a store that
 # restarts is waited for. A cache is not: without it a page is slower, but not by seconds.
 RETRIES = {"redis": 0, "queue": 5, "media": 5}

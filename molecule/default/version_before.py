@@ -192,7 +192,7 @@ class Takeover:
             raise StepError(f"a second run changed something: {changed}")
 
     def other_authority(self) -> None:
-        """The machines are given certificates of another authority, as after its secret was lost."""
+        """The machines get certificates of another authority, as after its secret was lost."""
         if len(self.machines) == 1:
             return
         (self.inventory / ".secrets" / "authority").unlink()
