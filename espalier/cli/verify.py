@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,21 +11,36 @@ from pathlib import Path
 import click
 
 from espalier import paths
+from espalier.audit.rows import as_json_object, table
+from espalier.audit.run import audit
 from espalier.cli.command import VAULT, Environment, environment_command
+from espalier.cli.options import json_option
+from espalier.inventory.site import Site, SiteError
 
 # testinfra takes no password of sudo or SSH, and reads the inventory as it stands.
 OPTIONS = ("environment", "inventory", *VAULT)
 
 
 @environment_command(OPTIONS, context_settings={"ignore_unknown_options": True})
+@click.option(
+    "--security",
+    is_flag=True,
+    help="Have known auditors look at the machines instead: ssh-audit, sslyze, a scan of all "
+    "ports, systemd-analyze, gixy and lynis.",
+)
+@json_option
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[-- ARGUMENTS OF pytest]")
-def command(environment: Environment, words: tuple[str, ...]) -> int:
-    """Test how the site behaves.
+def command(environment: Environment, security: bool, as_json: bool, words: tuple[str, ...]) -> int:
+    """Test how the site behaves, or with --security how well it is protected.
 
     Its pages, its services, who may connect to what. Breaks nothing: tests that stop something
     on purpose are for labs, and run by `pytest`. A user other than root needs sudo without a
     password.
     """
+    if security:
+        return _audit(environment.read(), as_json)
+    if as_json:
+        raise SiteError("--json is for --security: pytest has --junit-xml.", 2)
     # Nothing of a project's own settings for pytest, and no files in it.
     pytest = [sys.executable, "-P", "-m", "pytest", "-c", os.devnull, "--rootdir", str(paths.KIT)]
     pytest += ["--import-mode=importlib", "-p", "no:cacheprovider", "--break-nothing", "--quiet"]
@@ -43,6 +59,18 @@ def command(environment: Environment, words: tuple[str, ...]) -> int:
             changes["ANSIBLE_VAULT_IDENTITY_LIST"] = ",".join(map(_absolute, vaults))
         changes |= typed
         return subprocess.run(pytest, cwd=paths.KIT, env=os.environ | changes).returncode
+
+
+def _audit(site: Site, as_json: bool) -> int:
+    """Print what the auditors found; 1 where something is wrong that nobody has waived."""
+    if not as_json:
+        click.echo("This takes one to three minutes; nothing is changed.", err=True)
+    rows = audit(site)
+    if as_json:
+        click.echo(json.dumps(as_json_object(rows)))
+    else:
+        click.echo(table(rows))
+    return 1 if any(row.is_failed for row in rows) else 0
 
 
 def _absolute(vault: str) -> str:

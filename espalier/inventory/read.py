@@ -28,6 +28,9 @@ VAULT_ERRORS = {
     "ansible-vault that was given is another one.",
 }
 
+# Of the keys of `espalier.inventory.machine_settings`, those of which the control machine asks.
+SETTINGS = ("firewall", "ssh", "audit")
+
 
 @dataclass(frozen=True)
 class Passwords:
@@ -135,12 +138,14 @@ def site_values(order: Mapping[str, Any]) -> dict[str, Any]:
     manager = VariableManager(loader, inventory)
     found = {host.name: manager.get_vars(host=host) for host in inventory.get_hosts()}
     defaults = _typed_passwords(passwords)
-    connections = {}
+    connections, settings = {}, {}
     names = variable_names()
     for machine, variables in found.items():
         templar = Templar(loader, variables=variables)
         values = {name: templar.template(variables[name]) for name in names if name in variables}
         connections[machine] = {**defaults, **connection_variables(values, machine)}
+        said = {key: variables[key] for key in SETTINGS if key in variables}
+        settings[machine] = {key: templar.template(value) for key, value in said.items()}
     first = next(iter(found.values()))
     templar = Templar(loader, variables=first)
     return {
@@ -148,6 +153,7 @@ def site_values(order: Mapping[str, Any]) -> dict[str, Any]:
         "project": templar.template(first.get("project") or {}),
         "requirements": templar.template(first["kit_requirements"]),
         "variables": connections,
+        "settings": settings,
     }
 
 

@@ -43,6 +43,7 @@ MACHINE_KEYS = (
 SITE_KEYS = (
     "tiers",
     "alerts",
+    "audit",
     "firewall",
     "ssh",
     "updates",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -37,6 +37,8 @@ class Site:
         variables: by machine, how Ansible reaches it, under the canonical names that
             `espalier.inventory.connection` lists. Passwords are among them, so they are not in the
             `repr`, and `to_json` is for pipes only: no argument, no file that others can read.
+        settings: by machine, what hosts.yml says under `firewall`, `ssh` and `audit`
+            (`espalier.inventory.machine_settings`), with templates filled in.
     """
 
     inventory: Path
@@ -45,6 +47,7 @@ class Site:
     project: Mapping[str, Any]
     requirements: Mapping[str, list[str]]
     variables: Mapping[str, Mapping[str, Any]]
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         """Name the site, without any password."""
@@ -67,7 +70,7 @@ class Site:
 
     def to_json(self) -> str:
         """The site for another process, secrets included."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
         return json.dumps(values | {"inventory": str(self.inventory)})
 
     @classmethod

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from espalier.audit import tools
 from espalier.environment import plain_environment
 from espalier.inventory.listing import ListingError, read_machines
 from espalier.lab import commands as lab
@@ -95,6 +96,14 @@ def hostvars(inventory_path: str) -> dict[str, Any]:
     except (ListingError, LabError) as error:
         pytest.exit(str(error), returncode=1)
     return found
+
+
+@pytest.fixture(scope="session")
+def auditor() -> Callable[..., str]:
+    """Run an auditor as the audit does: ``auditor("gixy", "-f", "json", …)``."""
+    if not Path(sys.executable).with_name("molecule").exists():
+        pytest.skip("`espalier verify --security` asks this, and fetches the tool")
+    return tools.run
 
 
 @pytest.fixture(scope="session")

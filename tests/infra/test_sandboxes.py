@@ -10,18 +10,10 @@ from typing import Any
 
 import pytest
 
+from espalier.audit.expectations import expectations, limit_of
+
 testinfra_hosts = ["ansible://all"]
 
-# `systemd-analyze security` gives 0 (nothing is allowed) to 10 (everything is).
-LIMITS = {
-    "nginx.service": 3.0,
-    "postgresql@*-main.service": 3.5,
-    "pgbouncer.service": 2.0,
-    "redis-server*.service": 2.0,
-    "haproxy.service": 2.0,
-    "{project}-*.service": 1.5,
-    "espalier-*.service": 3.0,
-}
 CONNECT = """
 import socket, sys
 try: socket.create_connection((sys.argv[1], int(sys.argv[2])), 5)
@@ -39,7 +31,7 @@ def _project(host: Any) -> str:
 @pytest.fixture
 def limits(project: str) -> dict[str, float]:
     """The limits, by pattern of a unit's name."""
-    return {pattern.format(project=project): limit for pattern, limit in LIMITS.items()}
+    return expectations().limits(project)
 
 
 def services(host: Any, limits: dict[str, float]) -> dict[str, float]:
@@ -50,10 +42,9 @@ def services(host: Any, limits: dict[str, float]) -> dict[str, float]:
     files = host.check_output("ls /etc/systemd/system").splitlines()
     names += [name.replace("@.", "@x.") for name in files if name.endswith(".service")]
     return {
-        name: limit
+        name: limit_of(name, limits)
         for name in names
-        for pattern, limit in limits.items()
-        if fnmatch(name, pattern) and not re.search(r"not-found", name)
+        if any(fnmatch(name, pattern) for pattern in limits)
     }
 
 

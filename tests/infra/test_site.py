@@ -8,7 +8,6 @@ import ipaddress
 import json
 import re
 import subprocess
-import sys
 import time
 import uuid
 from pathlib import Path
@@ -16,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from espalier.audit import nginx, tls
+from espalier.audit.expectations import expectations
 from tests.infra.conftest import Visitor, ready
 
 testinfra_hosts = ["ansible://nginx"]
@@ -98,28 +99,21 @@ def test_keys_withstand_a_quantum_computer_where_debian_can(site: Any, host: Any
     assert "Negotiated TLS1.3 group: X25519MLKEM768" in host.run(ask).stdout
 
 
-def test_mozilla_s_scanner_finds_nothing_but_the_placeholder(site: Any, tmp_path: Path) -> None:
-    programs = Path(sys.executable).parent
-    if not (programs / "molecule").exists():
-        pytest.skip("fetches sslyze, which is for whoever develops the kit")
-    # In an environment of its own: it wants an older `cryptography` than the kit does.
-    argv = [str(programs / "uv"), "tool", "run", "--from", "sslyze==6.3.1", "sslyze"]
-    argv += ["--mozilla_config=intermediate", "--sni", site.domain, f"{site.address}:443"]
-    done = subprocess.run(argv, capture_output=True, text=True)
-    found = set(re.findall(r"^ +\* ([a-z_]+): ", done.stdout, re.MULTILINE))
-    assert "Checking results against" in done.stdout
+def test_mozilla_s_scanner_finds_nothing_but_the_placeholder(site: Any, auditor: Any) -> None:
+    level = expectations().tls
+    (row,) = tls.rows(
+        "", level, auditor("sslyze", *tls.arguments(level, site.address, site.domain))
+    )
     # What a certificate of an authority has not.
-    assert found <= {"certificate_path_validation", "maximum_certificate_lifespan"}, done.stdout
+    allowed = {"certificate_path_validation", "maximum_certificate_lifespan"}
+    assert set(row.faults) <= allowed, row.found
 
 
-def test_gixy_finds_nothing(host: Any, tmp_path: Path) -> None:
-    program = Path(sys.executable).with_name("gixy")
-    if not program.exists():
-        pytest.skip("gixy is not installed here")
+def test_gixy_finds_nothing(host: Any, tmp_path: Path, auditor: Any) -> None:
     config = tmp_path / "nginx.conf"
     config.write_text(host.check_output("nginx -T 2> /dev/null"))
-    done = subprocess.run([str(program), "-f", "json", str(config)], capture_output=True, text=True)
-    assert [(one["plugin"], one["reason"]) for one in json.loads(done.stdout)] == []
+    (row,) = nginx.rows("", auditor("gixy", *nginx.arguments(str(config))))
+    assert row.result == "ok"
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from espalier.audit import ssh
+from espalier.audit.expectations import expectations
 from espalier.inventory.read import read
 from espalier.inventory.remote import Remote, reach
 from espalier.inventory.ssh_config import destinations, direct_address
@@ -21,10 +22,6 @@ from tests.infra.conftest import converge
 
 testinfra_hosts = ["ansible://all"]
 
-POLICIES = {
-    "bookworm": "Hardened Debian 12 (version 3)",
-    "trixie": "Hardened Debian 13 (version 1)",
-}
 NEW = ("-o", "ControlPath=none", "-o", "ControlMaster=no", "-o", "BatchMode=yes")
 BY_PASSWORD = ("-o", "PubkeyAuthentication=no", "-o", "NumberOfPasswordPrompts=1")
 # Somebody whom no inventory has.
@@ -124,19 +121,14 @@ def test_right_password_of_root_is_refused(
         host.check_output("usermod -p %s root", before)
 
 
-def test_algorithms_are_those_of_the_policy(host: Any, remote: Remote) -> None:
-    program = Path(sys.executable).with_name("ssh-audit")
-    if not program.exists():
-        pytest.skip("ssh-audit is for the kit's own tests")
+def test_algorithms_are_those_of_the_policy(host: Any, remote: Remote, auditor: Any) -> None:
     machine = host.backend.host
     found = direct_address(remote.config, destinations(remote.site.variables)[machine])
     if not found:
         pytest.skip("it is behind a bastion")
-    policy = POLICIES[host.check_output(". /etc/os-release; echo $VERSION_CODENAME")]
-    argv = [str(program), "-j", "-P", policy, "-p", str(found[1]), found[0]]
-    done = subprocess.run(argv, capture_output=True, text=True)
-    answer = json.loads(done.stdout)
-    assert (answer["passed"], answer["errors"]) == (True, [])
+    policy = expectations().ssh[host.check_output(". /etc/os-release; echo $VERSION_CODENAME")]
+    (row,) = ssh.rows(machine, policy, auditor("ssh-audit", *ssh.arguments(policy, *found)))
+    assert row.result == "ok"
 
 
 def test_tunnels_go_on(login: Callable[..., Any]) -> None:

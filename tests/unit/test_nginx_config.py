@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from espalier.audit import nginx, tools
 from espalier.environment import plain_environment
 from espalier.paths import KIT
 
@@ -115,10 +116,5 @@ def test_gixy_finds_nothing(rendered: Path, release: str, site: str) -> None:
         "/etc/nginx/maintenance.map", str(rendered / "maintenance.map")
     )
     config.write_text(text)
-    done = subprocess.run(
-        [str(Path(sys.executable).with_name("gixy")), "-f", "json", str(config)],
-        capture_output=True,
-        text=True,
-    )
-    found = json.loads(done.stdout)
-    assert [(one["plugin"], one["reason"]) for one in found] == []
+    (row,) = nginx.rows("", tools.run("gixy", *nginx.arguments(str(config))))
+    assert (row.found, row.result) == ("nothing", "ok")

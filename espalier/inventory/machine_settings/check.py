@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from espalier.inventory.errors import InventoryError
 from espalier.inventory.machine_settings.alerts import Alerts
+from espalier.inventory.machine_settings.audit import Audit
 from espalier.inventory.machine_settings.base import Settings
 from espalier.inventory.machine_settings.firewall import Firewall
 from espalier.inventory.machine_settings.ssh import Ssh
@@ -19,6 +20,7 @@ from espalier.inventory.spelling import did_you_mean
 # Each may be written for all machines, for a group, or for one machine.
 KEYS: Mapping[str, type[Settings]] = {
     "alerts": Alerts,
+    "audit": Audit,
     "firewall": Firewall,
     "ssh": Ssh,
     "updates": Updates,
