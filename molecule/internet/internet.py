@@ -19,6 +19,7 @@ from lab import (
     WEB,
     WWW,
     InternetError,
+    audit,
     authority,
     demand,
     dns,
@@ -186,6 +187,44 @@ def sandbox() -> None:
     demand(float(output.rpartition(": ")[2].split()[0]) <= 3.0, output)
 
 
+def audited() -> None:
+    """Known auditors find what was spoilt, and nothing once it is mended; lynis has its reasons."""
+    loosened = "[Service]\\nNoNewPrivileges=no\\nSystemCallFilter=\\nProtectSystem=no\\n"
+    folder = "/run/systemd/system/espalier-certificate.service.d"
+    on(
+        WEB["web2"],
+        f"""
+        systemd-run -q --collect --unit=audit-hole python3 -m http.server -d /usr/share/doc 7007
+        nft insert rule inet espalier input tcp dport 7007 accept
+        printf 'PasswordAuthentication yes\\n' > /etc/ssh/sshd_config.d/00-audit.conf
+        mkdir -p {folder}
+        printf '{loosened}' > {folder}/a.conf
+        systemctl daemon-reload
+        systemctl reload ssh
+    """,
+    )
+    try:
+        table = audit(status=1)
+    finally:
+        on(
+            WEB["web2"],
+            f"""
+            systemctl stop audit-hole
+            rm -r {folder} /etc/ssh/sshd_config.d/00-audit.conf
+            systemctl daemon-reload
+            systemctl reload ssh espalier-firewall
+        """,
+        )
+    failed = [line for line in table.splitlines() if "FAILED" in line]
+    for words in ("FAILED: 7007", "FAILED: passwords", "FAILED: espalier-certificate.service"):
+        demand(any(words in line for line in failed), f"{words!r} is not in {table}")
+    demand(all(" web2 " in line for line in failed), f"web1 was not spoilt: {table}")
+    table = audit(status=0)
+    for line in table.splitlines():
+        if line.startswith(("ports", "tls", "lynis hardening")):
+            print(f"internet:   {' '.join(line.split())}")
+
+
 STEPS: tuple[Callable[[], None], ...] = (
     first_run,
     missing_name_comes_by_itself,
@@ -195,6 +234,7 @@ STEPS: tuple[Callable[[], None], ...] = (
     dns_in_trouble,
     name_removed_and_a_new_machine,
     sandbox,
+    audited,
 )
 
 

@@ -136,6 +136,16 @@ def site(*more: str) -> str:
     return done.stdout + done.stderr
 
 
+def audit(status: int) -> str:
+    """Run `espalier verify --security`; gives its table. InternetError for another exit status."""
+    words = [str(BIN / "espalier"), "verify", "--security", "-i", str(SITE)]
+    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
+    with (HOME / "commands.log").open("a") as log:
+        log.write(f"$ {' '.join(words)}\n{done.stdout}{done.stderr}[{done.returncode}]\n\n")
+    demand(done.returncode == status, f"the audit ended with {done.returncode}: {done.stdout}")
+    return done.stdout
+
+
 def fact(machine: str) -> dict[str, Any]:
     """What a machine says of its certificate."""
     found: dict[str, Any] = json.loads(on(WEB[machine], f"cat {FACT}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from espalier.audit.rows import Row
 from espalier.cli import command, verify
 from espalier.cli.main import main
 from espalier.inventory.site import Site
@@ -70,3 +72,20 @@ def test_passwords_of_vaults_reach_ansible(
     files = found["ANSIBLE_VAULT_IDENTITY_LIST"].split(",")
     assert files[:2] == [f"{tmp_path}/one", f"prod@{tmp_path}/two"]
     assert found["typed"] == "grafting wax"
+
+
+@pytest.mark.usefixtures("variables")
+def test_audit_fails_where_something_is_not_waived(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [Row("tls", "vps1", "", "compliant", "Mozilla intermediate")]
+    monkeypatch.setattr(verify, "audit", lambda site: rows)
+    typed = ["verify", "--security", "-i", str(KIT / "inventories/example")]
+    done = CliRunner().invoke(main, typed)
+    assert done.exit_code == 0
+    assert "tls    vps1     compliant  Mozilla intermediate  ok" in done.output
+    rows.append(Row("ports", "vps1", "from db1, IPv4", "22, 7007", "22", ("7007",)))
+    done = CliRunner().invoke(main, typed)
+    assert (done.exit_code, done.output.splitlines()[-1].endswith("FAILED: 7007")) == (1, True)
+    done = CliRunner().invoke(main, [*typed, "--json"])
+    assert (done.exit_code, json.loads(done.stdout)["ok"]) == (1, False)
+    refused = CliRunner().invoke(main, ["verify", "--json", *typed[2:]])
+    assert (refused.exit_code, "--json is for --security" in refused.output) == (2, True)

@@ -115,3 +115,42 @@ def test_updates_are_refused(value: object, sentence: str) -> None:
     with pytest.raises(InventoryError) as refusal:
         check_settings("vps1", {"updates": value})
     assert str(refusal.value).startswith(sentence)
+
+
+def test_waivers_of_the_audit_take_one_or_several_and_ports() -> None:
+    given = {"waivers": [{"check": "ports", "what": [8080, "25"], "why": " The wiki. "}]}
+    assert settings("audit", given).model_dump()["waivers"] == [
+        {"check": "ports", "what": ["8080", "25"], "why": "The wiki."}
+    ]
+    assert settings("audit", None).model_dump() == {"waivers": []}
+
+
+@pytest.mark.parametrize(
+    ("waiver", "sentence"),
+    [
+        (
+            {"check": "ports", "what": 25},
+            "`audit.waivers[0].why` of the machine `vps1` is missing.",
+        ),
+        (
+            {"check": "ports", "what": 25, "why": " "},
+            "`audit.waivers[0].why` of the machine `vps1` is empty. Write why this is well as it i",
+        ),
+        (
+            {"check": "port", "what": 25, "why": "The wiki."},
+            "`audit.waivers[0].check` of the machine `vps1` is 'port', which cannot be used there.",
+        ),
+        (
+            {"check": "ports", "what": [], "why": "The wiki."},
+            "`audit.waivers[0].what` of the machine `vps1` is [], which cannot be used there.",
+        ),
+        (
+            {"check": "ports", "what": 25, "why": "The wiki.", "when": "firewall_off"},
+            "`audit.waivers[0].when` of the machine `vps1` is no key of the kit.",
+        ),
+    ],
+)
+def test_waivers_without_sense_are_refused(waiver: object, sentence: str) -> None:
+    with pytest.raises(InventoryError) as refusal:
+        check_settings("vps1", {"audit": {"waivers": [waiver]}})
+    assert str(refusal.value).startswith(sentence)
