@@ -93,7 +93,7 @@ def ask_sslyze(context: Context, machine: str) -> list[Row]:
     level = expectations().tls
     if not (at := context.reached[machine]):
         return [behind_bastion(tls.CHECK, machine)]
-    name = next(iter(context.project.domains or ()), "")
+    name = next(iter(context.project.domains or ()), "").replace("*", "www")
     found = _ask_tool("sslyze", *tls.arguments(level, at[0], name))
     expected = f"Mozilla {level}"
     return _rows(found, tls.CHECK, machine, expected, lambda said: tls.rows(machine, level, said))

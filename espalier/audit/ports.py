@@ -73,7 +73,7 @@ def row(origin: str, scanned: Mapping[str, Any], expected: Openings, source: str
         CHECK,
         scanned["machine"],
         f"from {origin}, {over}",
-        f"{_list(found)} ({scanned['filtered']} silent)",
+        _list(found),
         _list(required | (allowed & found)),
         tuple(faults),
     )

@@ -117,9 +117,20 @@ def scan_machine(target: dict[str, Any]) -> list[dict[str, Any]]:
             source = _source(family, at)
             if source:
                 about = {"machine": target["machine"], "address": address, "source": source}
-                answers.append(about | scan(at, family))
+                answers.append(about | _confirmed(at, family, scan(at, family)))
                 break
     return answers
+
+
+def _confirmed(at: tuple[Any, ...], family: int, found: dict[str, Any]) -> dict[str, Any]:
+    """The same answer, without ports that are open once only.
+
+    Two machines that scan each other may try one pair of ports in the same moment, from both sides:
+    TCP makes that a connection.
+    """
+    again = scan(at, family, found["open"])["open"]
+    filtered = found["filtered"] + len(found["open"]) - len(again)
+    return {**found, "open": again, "filtered": filtered}
 
 
 def _source(family: int, at: tuple[Any, ...]) -> str:

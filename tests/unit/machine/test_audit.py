@@ -29,6 +29,18 @@ def test_scan_tells_open_from_closed(listening: socket.socket) -> None:
     assert found == {"open": [port], "closed": 1, "filtered": 0}
 
 
+def test_port_that_is_open_once_only_is_not_open(
+    listening: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, port = scan.scan, listening.getsockname()[1]
+    listening.close()
+    answers = iter([{"open": [port], "closed": 0, "filtered": 65534}])
+    monkeypatch.setattr(scan, "scan", lambda *given: next(answers, None) or real(*given))
+    target = {"machine": "here", "address": "127.0.0.1", "ip6": [], "link_local": []}
+    (answer,) = scan.scan_machine(target)
+    assert (answer["open"], answer["filtered"]) == ([], 65535)
+
+
 def test_all_ports_are_scanned(listening: socket.socket) -> None:
     port = listening.getsockname()[1]
     target = {"machine": "here", "address": "127.0.0.1", "ip6": [], "link_local": []}
