@@ -55,13 +55,14 @@ class Environment:
         """The passwords that are to be typed: asked for once, when they are needed first."""
         return ask_passwords(self.options)
 
-    def read(self) -> Site:
-        """Read the site."""
+    def read(self, *, settings: bool = False) -> Site:
+        """Read the site; with `settings`, what hosts.yml says of machines too."""
         return read(
             self.inventory,
             name_of=project_name,
             passwords=self.passwords,
             extra_vars=self.options["extra_vars"],
+            settings=settings,
         )
 
     @contextmanager

@@ -38,7 +38,7 @@ def command(environment: Environment, security: bool, as_json: bool, words: tupl
     password.
     """
     if security:
-        return _audit(environment.read(), as_json)
+        return _audit(environment.read(settings=True), as_json)
     if as_json:
         raise SiteError("--json is for --security: pytest has --junit-xml.", 2)
     # Nothing of a project's own settings for pytest, and no files in it.

@@ -61,6 +61,7 @@ def read(
     name_of: Callable[[Mapping[str, Any]], str],
     passwords: Passwords | None = None,
     extra_vars: tuple[str, ...] = (),
+    settings: bool = False,
 ) -> Site:
     """Read the site that an inventory describes.
 
@@ -69,6 +70,7 @@ def read(
         name_of: checks the project (the variable `project`) and gives its name.
         passwords: for what is encrypted, for sudo and for SSH.
         extra_vars: as `ansible-playbook -e` takes them: `NAME=VALUE`, JSON, or `@FILE`.
+        settings: whether `Site.settings` is wanted.
 
     Raises:
         SiteError: there is none, it is refused (the sentence is the topology's), or it cannot be
@@ -80,6 +82,7 @@ def read(
         "inventory": str(inventory),
         "passwords": asdict(passwords or Passwords()),
         "extra_vars": extra_vars,
+        "settings": settings,
     }
     values = ask_ansible("espalier.inventory.read", inventory, order)
     return Site(inventory=inventory, name=name_of(values["project"]), **values)
@@ -144,8 +147,12 @@ def site_values(order: Mapping[str, Any]) -> dict[str, Any]:
         templar = Templar(loader, variables=variables)
         values = {name: templar.template(variables[name]) for name in names if name in variables}
         connections[machine] = {**defaults, **connection_variables(values, machine)}
-        said = {key: variables[key] for key in SETTINGS if key in variables}
-        settings[machine] = {key: templar.template(value) for key, value in said.items()}
+        if order["settings"]:
+            settings[machine] = {
+                key: templar.template(_without_people(variables[key]))
+                for key in SETTINGS
+                if key in variables
+            }
     first = next(iter(found.values()))
     templar = Templar(loader, variables=first)
     return {
@@ -155,6 +162,13 @@ def site_values(order: Mapping[str, Any]) -> dict[str, Any]:
         "variables": connections,
         "settings": settings,
     }
+
+
+def _without_people(value: Any) -> Any:
+    """A setting without `users` of `ssh`: their keys may be in files that a run alone finds."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: one for key, one in value.items() if key != "users"}
 
 
 def open_vaults(loader: Any, passwords: Passwords) -> list[tuple[str, Any]]:

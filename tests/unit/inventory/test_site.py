@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from espalier.inventory.machine_settings.check import settings
 from espalier.inventory.read import Passwords, read
 from espalier.inventory.remote import Remote, connection_data
 from espalier.inventory.site import Site, SiteError
@@ -84,6 +85,20 @@ def test_machines_are_reached_as_ansible_does(tmp_path: Path) -> None:
     }
     remote = Remote(site, Path("/run/ssh/config"), {})
     assert remote.command("vps1") == ["ssh", "-F", "/run/ssh/config", "198.18.0.11"]
+
+
+def test_settings_of_machines_are_read_for_who_asks(tmp_path: Path) -> None:
+    variables = (
+        "house: The wiki, firewall: {off: true}, "
+        "audit: {waivers: [{check: ports, what: 25, why: '{{ house }}'}]}, "
+        "ssh: {passwords: true, users: {bob: {keys: [\"{{ lookup('file', 'bob.pub') }}\"]}}}"
+    )
+    inventory = make_inventory(tmp_path, variables)
+    found = read(inventory, name_of=name_of, settings=True).settings["vps1"]
+    assert settings("firewall", found["firewall"]).model_dump()["off"] is True
+    assert found["audit"] == {"waivers": [{"check": "ports", "what": 25, "why": "The wiki"}]}
+    assert found["ssh"] == {"passwords": True}
+    assert read(inventory, name_of=name_of).settings == {}
 
 
 def test_directory_that_is_no_inventory_is_refused(tmp_path: Path) -> None:
