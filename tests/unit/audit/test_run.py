@@ -1,0 +1,126 @@
+"""A whole audit of two machines, with answers in place of machines and tools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from espalier.audit import asking, context, run, tools
+from espalier.audit.rows import Row
+from espalier.inventory.remote import Remote
+from espalier.inventory.site import Site
+from espalier.inventory.topology import compute
+
+MACHINES: Any = {
+    "web1": {"address": "10.0.0.11", "public_address": "198.51.100.11", "private": True},
+    "db1": {"address": "10.0.0.12", "public_address": "198.51.100.12", "private": True},
+}
+DUTIES = {"web": ["web1"], "app": ["web1"], "db": ["db1"]}
+LOOK = {
+    "release": "trixie",
+    "ssh_ports": [22],
+    "ssh_passwords": False,
+    "ip6": [],
+    "link_local": [],
+    "sandboxes": {"shop-web@x.service": 1.5},
+    "nginx": "",
+    "readable_secrets": [],
+    "container": False,
+}
+LYNIS = {"version": "3.1.4", "index": 82, "warnings": {}, "suggestions": {"USB-1000": ["No USB"]}}
+GOOD = {"ssh-audit": '{"passed": true, "errors": []}', "gixy": "[]"}
+
+
+class _Fake:
+    """What machines and tools answer; None: nothing."""
+
+    def __init__(self) -> None:
+        self.off: set[str] = set()
+        self.scanned: list[tuple[str, str]] = []
+        self.open = {"web1": [22, 80, 443], "db1": [22, 5432]}
+
+    def ask_machine(self, remote: Remote, machine: str, program: str, argument: Any) -> Any:
+        if machine in self.off:
+            raise asking.MachineError("ssh: connect to host: Connection timed out")
+        if program == "scan":
+            return [self.scan(machine, "10.0.0.1" + "12"[machine == "db1"], t) for t in argument]
+        return {"look": LOOK | {"nginx": "#" * (machine == "web1")}, "lynis": LYNIS}[program]
+
+    def scan(self, origin: str, source: str, target: dict[str, Any]) -> dict[str, Any]:
+        name = target["machine"]
+        self.scanned.append((origin, name))
+        found = {"machine": name, "address": target["address"], "source": source}
+        return found | {"open": self.open[name], "closed": 0, "filtered": 65530}
+
+    def tool(self, name: str, *arguments: str) -> str:
+        if name not in GOOD:
+            raise tools.ToolError(f"{name} is not here yet")
+        return GOOD[name]
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> _Fake:
+    found = _Fake()
+
+    @contextmanager
+    def reach(site: Site) -> Iterator[Remote]:
+        yield Remote(site, Path("config"), {})
+
+    monkeypatch.setattr(run, "reach", reach)
+    for module in (run, asking):
+        monkeypatch.setattr(module, "ask_machine", found.ask_machine)
+    monkeypatch.setattr(tools, "run", found.tool)
+    # Behind a bastion: nothing is scanned from the computer of the tests.
+    monkeypatch.setattr(context, "direct_address", lambda config, name: None)
+    return found
+
+
+def audited(waivers: list[dict[str, Any]] | None = None) -> dict[tuple[str, str, str], Row]:
+    topology: Any = compute(MACHINES, DUTIES, [])
+    settings = {name: {"audit": {"waivers": waivers or []}} for name in MACHINES}
+    project = {"directory": "examples/orchard", "domains": ["shop.example"]}
+    site = Site(Path("x"), "shop", topology, project, {}, {n: {} for n in MACHINES}, settings)
+    return {(row.check, row.machine, row.what): row for row in run.audit(site)}
+
+
+def test_machines_scan_each_other(fake: _Fake) -> None:
+    rows = audited()
+    assert sorted(fake.scanned) == [("db1", "web1"), ("web1", "db1")]
+    assert rows["ports", "db1", "from web1, IPv4"].result == "ok"
+    assert rows["nginx", "web1", ""].result == "ok"
+    assert ("nginx", "db1", "") not in rows
+    assert rows["lynis", "db1", "hardening index"].result == "ok"
+    assert rows["ssh", "web1", ""].result == (
+        "waived: The control machine does not reach it directly."
+    )
+    assert [row for row in rows.values() if row.is_failed] == []
+
+
+def test_waiver_of_hosts_yml(fake: _Fake) -> None:
+    fake.open["db1"] += [8080]
+    assert audited()["ports", "db1", "from web1, IPv4"].result == "FAILED: 8080"
+    rows = audited([{"check": "ports", "what": 8080, "why": "The wiki."}])
+    assert rows["ports", "db1", "from web1, IPv4"].result == "waived: The wiki."
+
+
+def test_machine_that_does_not_answer_is_told_and_not_scanned(fake: _Fake) -> None:
+    fake.off = {"db1"}
+    rows = audited([{"check": "ports", "what": "*", "why": "All is well."}])
+    assert rows["machine", "db1", ""].result == "FAILED: not checked"
+    assert rows["machine", "db1", ""].found == "ssh: connect to host: Connection timed out"
+    assert fake.scanned == []
+
+
+def test_tool_that_is_not_there_is_a_failure(fake: _Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "direct_address", lambda config, name: ("198.51.100.1", 22))
+    # Two behind one address: from here neither is asked, and so nothing but this one tool.
+    assert audited()["tls", "web1", ""].result.startswith("waived: ")
+    addresses = iter(["198.51.100.1", "198.51.100.2"])
+    monkeypatch.setattr(context, "direct_address", lambda config, name: (next(addresses), 22))
+    monkeypatch.setattr(run, "scan_from_here", lambda *given: [])
+    row = audited()["tls", "web1", ""]
+    assert (row.found, row.result) == ("sslyze is not here yet", "FAILED: not checked")
