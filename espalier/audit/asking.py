@@ -54,9 +54,10 @@ def scan_from(context: Context, machine: str, others: Sequence[str]) -> list[Row
         answers = ask_machine(context.remote, machine, "scan", targets)
     except MachineError as error:
         return [not_checked(ports.CHECK, one, f"{machine}: {error}", "a scan") for one in others]
-    return [
+    rows = [
         ports.row(machine, one, context.openings(one["machine"]), one["source"]) for one in answers
     ]
+    return [*rows, *_not_scanned(machine, others, answers)]
 
 
 def scan_from_here(context: Context, machine: str) -> list[Row]:
@@ -67,8 +68,9 @@ def scan_from_here(context: Context, machine: str) -> list[Row]:
     done = subprocess.run(argv, capture_output=True, text=True)
     if done.returncode:
         return [not_checked(ports.CHECK, machine, explain(done.stderr), "a scan")]
-    rows = []
-    for one in json.loads(done.stdout):
+    answers = json.loads(done.stdout)
+    rows = _not_scanned(ports.HERE, [machine], answers)
+    for one in answers:
         # A router between may give another address of IPv4.
         seen = "" if ":" in one["address"] else _seen_as(context.remote, machine)
         source = seen or one["source"]
@@ -101,6 +103,8 @@ def ask_sslyze(context: Context, machine: str) -> list[Row]:
 
 def ask_gixy(context: Context, machine: str) -> list[Row]:
     """Ask gixy of the configuration that a machine's nginx reads."""
+    if not context.said[machine]["nginx"]:
+        return [not_checked(nginx.CHECK, machine, "`nginx -T` says nothing there", nginx.EXPECTED)]
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:  # nobody else can read it
         file.write(context.said[machine]["nginx"])
         file.flush()
@@ -136,6 +140,18 @@ def _rows(
     if isinstance(found, tools.ToolError):
         return [not_checked(check, machine, str(found), expected)]
     return rows(found)
+
+
+def _not_scanned(
+    origin: str, machines: Sequence[str], answers: Sequence[dict[str, Any]]
+) -> list[Row]:
+    """Rows for the machines to whose address there was no way."""
+    scanned = {one["machine"] for one in answers if ":" not in one["address"]}
+    return [
+        not_checked(ports.CHECK, one, f"no way from {origin} over IPv4", "a scan")
+        for one in machines
+        if one not in scanned
+    ]
 
 
 def _target(context: Context, machine: str) -> dict[str, Any]:

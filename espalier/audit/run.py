@@ -79,11 +79,11 @@ def _on_machines(context: Context, pool: ThreadPoolExecutor) -> Iterator[Future[
 
 def _from_here(context: Context, pool: ThreadPoolExecutor) -> Iterator[Future[list[Row]]]:
     """What is asked from the control machine."""
-    for machine, said in context.said.items():
+    for machine in context.said:
         yield pool.submit(ask_ssh_audit, context, machine)
         if machine in context.site.machines("nginx"):
             yield pool.submit(ask_sslyze, context, machine)
-        if said["nginx"]:
+        if {"nginx", "app_proxy"} & set(context.site.topology["machines"][machine]["services"]):
             yield pool.submit(ask_gixy, context, machine)
     for machine in context.said:
         yield pool.submit(scan_from_here, context, machine)

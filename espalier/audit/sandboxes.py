@@ -15,6 +15,8 @@ def rows(
     machine: str, scores: Mapping[str, float | None], limits: Mapping[str, float]
 ) -> list[Row]:
     """One row for each unit; 0 is a sandbox that allows nothing, 10 is none."""
+    if not scores:
+        return [not_checked(CHECK, machine, "systemd names no unit of the site", "scores")]
     found = []
     for unit, score in scores.items():
         limit = limit_of(unit, dict(limits))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 from espalier.audit.rows import Row, not_checked
 
@@ -28,8 +29,13 @@ def rows(machine: str, policy: str, output: str) -> list[Row]:
     return [Row(CHECK, machine, "", found or f"{len(errors)} errors", policy, faults)]
 
 
-def password_row(machine: str, takes_passwords: bool) -> Row:
-    """Whether sshd takes passwords, of which ssh-audit does not ask."""
-    found = "taken" if takes_passwords else "refused"
-    faults = ("passwords",) if takes_passwords else ()
+def password_row(machine: str, said: Sequence[str]) -> Row:
+    """Whether sshd takes passwords, of which ssh-audit does not ask.
+
+    `said` is what sshd says of passwords and of questions: yes or no.
+    """
+    if not said:
+        return not_checked(CHECK, machine, "sshd does not tell its settings", "no passwords")
+    faults = ("passwords",) if "yes" in said else ()
+    found = "taken" if faults else "refused"
     return Row(CHECK, machine, "passwords", found, "refused", faults)

@@ -15,6 +15,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 UNITS = Path("/etc/systemd/system")
 # Where the kit, and what it configures, keep secrets.
 WITH_SECRETS = ("/etc/espalier", "/etc/nginx", "/etc/pgbouncer", "/etc/redis", "/etc/ansible")
@@ -38,8 +39,9 @@ def look(address: str, patterns: list[str]) -> dict[str, Any]:
     return {
         "release": release["VERSION_CODENAME"],
         "ssh_ports": [int(port) for port in re.findall(r"^port (\d+)$", sshd, re.M)],
-        "ssh_passwords": bool(
-            re.search(r"^(password|kbdinteractive)authentication yes$", sshd, re.M)
+        # No answer is none: it must not pass for a `no`.
+        "ssh_passwords": re.findall(
+            r"^(?:password|kbdinteractive)authentication (\w+)$", sshd, re.M
         ),
         **ipv6(address),
         "sandboxes": {unit: exposure(unit) for unit in units(patterns)},
@@ -47,9 +49,6 @@ def look(address: str, patterns: list[str]) -> dict[str, Any]:
         "readable_secrets": sorted(readable_secrets()),
         "container": _run("systemd-detect-virt", "--container").strip() not in ("", "none"),
     }
-
-
-PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def _run(*words: str) -> str:

@@ -37,8 +37,9 @@ def test_ssh_that_does_not_answer_is_no_success(output: str) -> None:
 
 
 def test_passwords() -> None:
-    assert ssh.password_row("web1", False).result == "ok"
-    assert ssh.password_row("web1", True).result == "FAILED: passwords"
+    assert ssh.password_row("web1", ["no", "no"]).result == "ok"
+    assert ssh.password_row("web1", ["no", "yes"]).result == "FAILED: passwords"
+    assert ssh.password_row("web1", []).faults == (NOT_CHECKED,)
 
 
 def test_tls_of_a_self_signed_certificate() -> None:
@@ -81,6 +82,10 @@ def test_sandboxes_against_their_limits() -> None:
         "shop-web@x.service": "FAILED: shop-web@x.service",
         "": "FAILED: not checked",
     }
+
+
+def test_machine_that_names_no_unit_is_no_success() -> None:
+    assert sandboxes.rows("web1", {}, {})[0].faults == (NOT_CHECKED,)
 
 
 def test_lynis_below_its_index_tells_every_finding() -> None:

@@ -23,7 +23,7 @@ DUTIES = {"web": ["web1"], "app": ["web1"], "db": ["db1"]}
 LOOK = {
     "release": "trixie",
     "ssh_ports": [22],
-    "ssh_passwords": False,
+    "ssh_passwords": ["no", "no"],
     "ip6": [],
     "link_local": [],
     "sandboxes": {"shop-web@x.service": 1.5},
@@ -41,14 +41,18 @@ class _Fake:
     def __init__(self) -> None:
         self.off: set[str] = set()
         self.scanned: list[tuple[str, str]] = []
+        self.apart = False
+        self.nginx = "#"
         self.open = {"web1": [22, 80, 443], "db1": [22, 5432]}
 
     def ask_machine(self, remote: Remote, machine: str, program: str, argument: Any) -> Any:
         if machine in self.off:
             raise asking.MachineError("ssh: connect to host: Connection timed out")
+        if program == "scan" and self.apart:
+            return []
         if program == "scan":
             return [self.scan(machine, "10.0.0.1" + "12"[machine == "db1"], t) for t in argument]
-        return {"look": LOOK | {"nginx": "#" * (machine == "web1")}, "lynis": LYNIS}[program]
+        return {"look": LOOK | {"nginx": self.nginx * (machine == "web1")}, "lynis": LYNIS}[program]
 
     def scan(self, origin: str, source: str, target: dict[str, Any]) -> dict[str, Any]:
         name = target["machine"]
@@ -79,12 +83,16 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> _Fake:
     return found
 
 
-def audited(waivers: list[dict[str, Any]] | None = None) -> dict[tuple[str, str, str], Row]:
+def all_rows(waivers: list[dict[str, Any]] | None = None) -> list[Row]:
     topology: Any = compute(MACHINES, DUTIES, [])
     settings = {name: {"audit": {"waivers": waivers or []}} for name in MACHINES}
     project = {"directory": "examples/orchard", "domains": ["shop.example"]}
     site = Site(Path("x"), "shop", topology, project, {}, {n: {} for n in MACHINES}, settings)
-    return {(row.check, row.machine, row.what): row for row in run.audit(site)}
+    return run.audit(site)
+
+
+def audited(waivers: list[dict[str, Any]] | None = None) -> dict[tuple[str, str, str], Row]:
+    return {(row.check, row.machine, row.what): row for row in all_rows(waivers)}
 
 
 def test_machines_scan_each_other(fake: _Fake) -> None:
@@ -105,6 +113,16 @@ def test_waiver_of_hosts_yml(fake: _Fake) -> None:
     assert audited()["ports", "db1", "from web1, IPv4"].result == "FAILED: 8080"
     rows = audited([{"check": "ports", "what": 8080, "why": "The wiki."}])
     assert rows["ports", "db1", "from web1, IPv4"].result == "waived: The wiki."
+
+
+def test_what_says_nothing_is_no_success(fake: _Fake) -> None:
+    fake.apart, fake.nginx = True, ""
+    found = {(row.machine, row.found): row.result for row in all_rows() if row.is_failed}
+    assert found == {
+        ("web1", "no way from db1 over IPv4"): "FAILED: not checked",
+        ("db1", "no way from web1 over IPv4"): "FAILED: not checked",
+        ("web1", "`nginx -T` says nothing there"): "FAILED: not checked",
+    }
 
 
 def test_machine_that_does_not_answer_is_told_and_not_scanned(fake: _Fake) -> None:
