@@ -20,7 +20,8 @@ def main() -> None:
     The inventory is the whole specification. It says `lab: {name: …, network: …/24}` for all, and
     for each machine `ansible_host` and, optionally, `lab_image` (debian-13 or debian-12),
     `memory_mb`, `cores` and `lab_tmpfs` (mount point: size). LAB_IMAGE in the environment goes
-    before `lab_image`: the same lab on the other Debian. Machines are podman containers; a machine
+    before `lab_image`: the same lab on the other Debian, but for machines with `lab_image_fixed:
+    true`. Machines are podman containers; a machine
     whose specification has not changed is kept, what a killed run left over is replaced.
     """
 

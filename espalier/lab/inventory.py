@@ -70,7 +70,9 @@ def parse_lab(hostvars: Mapping[str, Mapping[str, Any]]) -> Lab:
             raise LabError(
                 f"Machine {name}: `ansible_host: {address}` is not in the lab's network {network}."
             )
-        image = os.environ.get("LAB_IMAGE") or variables.get("lab_image", Machine.image)
+        image = variables.get("lab_image", Machine.image)
+        if not variables.get("lab_image_fixed"):
+            image = os.environ.get("LAB_IMAGE") or image
         if image not in CODENAMES:
             raise LabError(
                 f"Machine {name}: `lab_image`, or LAB_IMAGE in the environment, is {image}; it is "

@@ -31,6 +31,8 @@ def test_reads_machines() -> None:
 def test_the_environment_chooses_the_other_debian(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_IMAGE", "debian-12")
     assert parse_lab(listing(lab_image="debian-13")).machines[0].image == "debian-12"
+    fixed = listing(lab_image="debian-13", lab_image_fixed=True)
+    assert parse_lab(fixed).machines[0].image == "debian-13"
     monkeypatch.setenv("LAB_IMAGE", "debian-11")
     with pytest.raises(LabError, match="LAB_IMAGE in the environment, is debian-11"):
         parse_lab(listing())
