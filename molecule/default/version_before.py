@@ -82,7 +82,8 @@ class Takeover:
         self.home.mkdir(parents=True, exist_ok=True)
         self.machines = read_machines(self.inventory)
         self.site = site_of(self.machines)
-        self.app = next(iter(self.machines.values()))["topology"]["services"]["django"][0]
+        services = next(iter(self.machines.values()))["topology"]["services"]
+        self.apps, self.web = services["django"], services["nginx"][0]
         self._summary = (self.home / "summary.txt").open("w", buffering=1)
         self._log = (self.home / "commands.log").open("w", buffering=1)
 
@@ -142,9 +143,9 @@ class Takeover:
 
     def live(self) -> str:
         """Give the id of the release that is live; StepError unless it serves well."""
-        status = json.loads(self.on(self.app, "release --json status"))
+        status = json.loads(self.on(self.apps[0], "release --json status"))
         if not status["live"] or not status["live"]["healthy"]:
-            raise StepError(f"{self.app} does not serve well: {status}")
+            raise StepError(f"{self.apps[0]} does not serve well: {status}")
         return str(status["live"]["id"])
 
     # steps
@@ -175,7 +176,7 @@ class Takeover:
             for change in changed
             if (why := unexplained(change, before[change.machine], after[change.machine]))
         ]
-        project = json.loads(self.on(self.app, "cat /etc/ansible/facts.d/espalier.fact"))
+        project = json.loads(self.on(self.apps[0], "cat /etc/ansible/facts.d/espalier.fact"))
         for machine in self.machines:
             for unit in restarted(before[machine], after[machine], project["projects"][0]):
                 wrong.append(f"{machine}: {unit} was restarted")
@@ -221,10 +222,11 @@ class Takeover:
             released = released or self.live()
         # As if it had never been, for the tests that come. The idle slot still names it until the
         # live release has been in that slot, too.
-        self.on(self.app, f"release restart && release remove {released}")
+        for app in self.apps:
+            self.on(app, f"release restart && release remove {released}")
 
     def front_page(self) -> str:
-        """Fetch the front page, on the app machine."""
+        """Fetch the front page, on the web machine."""
         ask = (
             "import socket, ssl, urllib.request as u; c = ssl._create_unverified_context(); "
             "find = socket.getaddrinfo; "
@@ -232,7 +234,7 @@ class Takeover:
             f"page = u.urlopen('{self.site.scheme}://{self.site.domain}/', context=c); "
             "print(page.read().decode())"
         )
-        return self.on(self.app, f"python3 -c {shlex.quote(ask)}")
+        return self.on(self.web, f"python3 -c {shlex.quote(ask)}")
 
 
 def main() -> int:
