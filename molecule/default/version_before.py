@@ -223,7 +223,7 @@ class Takeover:
         # As if it had never been, for the tests that come. The idle slot still names it until the
         # live release has been in that slot, too.
         for app in self.apps:
-            self.on(app, f"release restart && release remove {released}")
+            self.on(app, f"release restart --only-here && release remove --only-here {released}")
 
     def front_page(self) -> str:
         """Fetch the front page, on the web machine."""
