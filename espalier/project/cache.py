@@ -6,12 +6,15 @@ import contextlib
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 # Where the control machine keeps mirrors, downloads and archives, unless told otherwise.
 CACHE = Path("~/.cache/espalier/projects")
 KEPT = 5  # archives and unpacked git trees that stay in the cache, per project
+# What a run may still be sending or unpacking: another clone's runs have the same cache.
+IN_USE = 3 * 3600  # seconds
 IDENTITY_LENGTH = 16  # hexadecimal digits
 
 
@@ -45,12 +48,17 @@ def hold(cache_dir: Path) -> Iterator[None]:
 
 
 def prune(paths: Iterable[Path], keep: int = KEPT) -> None:
-    """Remove all but the `keep` newest: the cache must not fill the disk."""
-    dated = []
+    """Remove all but the `keep` newest, and what somebody has touched in the last hours.
+
+    The cache must not fill the disk.
+    """
+    dated, recent = [], time.time() - IN_USE
     for path in paths:
         with contextlib.suppress(OSError):
             dated.append((path.stat().st_mtime, str(path)))
-    for _, name in sorted(dated, reverse=True)[keep:]:
+    for touched, name in sorted(dated, reverse=True)[keep:]:
+        if touched > recent:
+            continue
         if os.path.isdir(name):
             shutil.rmtree(name, ignore_errors=True)
         else:
