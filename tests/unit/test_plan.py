@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pytest
 import yaml
 
 from espalier.plan_report import ADDING, details, installed
@@ -155,6 +156,31 @@ def test_service_that_is_not_there_yet(tmp_path: Path) -> None:
     stopped = {"name": "espalier-nowhere", "state": "stopped"}
     stop = run | {"ansible.builtin.systemd_service": stopped}
     assert plan(tmp_path, [stop]).stdout == "Nothing would change.\n"
+
+
+@pytest.mark.parametrize(
+    ("run", "is_asked"),
+    [
+        ({}, False),  # a first run: there is no such unit
+        ({"status": {"ActiveState": "inactive"}}, False),  # after `espalier remove`: no cluster
+        ({"status": {"ActiveState": "active"}}, True),
+    ],
+)
+def test_postgresql_is_asked_only_where_it_runs(
+    run: dict[str, Any], is_asked: bool, tmp_path: Path
+) -> None:
+    role = ROOT / "roles/postgresql"
+    tasks = [*tasks_of(role / "handlers/main.yml"), *tasks_of(role / "tasks/main.yml")]
+    names = ("Close connections of clients that are not allowed any more", "Make the database")
+    asking = [command(t["name"]) | {"when": t["when"]} for t in tasks if t["name"] in names]
+    assert len(asking) == len(names)
+    done = plan(
+        tmp_path,
+        asking,
+        vars={"postgresql_run": run, "postgresql_primary_address": ""},
+        vars_files=[str(role / "vars/main.yml")],
+    )
+    assert [name in done.stdout for name in names] == [is_asked, is_asked], done.stdout
 
 
 def test_refusal_is_its_sentence(tmp_path: Path) -> None:
