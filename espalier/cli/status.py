@@ -27,12 +27,13 @@ def command(environment: Environment, as_json: bool) -> int:
     reboot.
     """
     site = environment.read()
-    answers, states = ask_programs(
+    answers, states, served = ask_programs(
         site,
         {name: release_words(site, "status") for name in site.app_machines},
         {name: [PROGRAM, "--json", "status"] for name in site.topology["machines"]},
+        dict.fromkeys(site.machines("nginx"), certificates.WORDS),
     )
-    facts = certificates.served(site)
+    facts = certificates.served(served)
     if as_json:
         for machine, fact in facts.items():
             states[machine]["certificate"] = fact

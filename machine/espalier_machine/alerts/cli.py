@@ -44,7 +44,7 @@ def main() -> int:
 
 def status() -> dict[str, Any]:
     """What fails now, whom it is told, and what waits, as plain data."""
-    from espalier_machine.alerts import config, look, units, updates
+    from espalier_machine.alerts import config, ends, look, units, updates
 
     settings, state = config.load(), look.load()
     seen, now = units.read_units(state.running), time.time()
@@ -62,6 +62,7 @@ def status() -> dict[str, Any]:
         "waiting": len(state.outbox),
         "reboot": updates.reboot_for(),
         "outdated": updates.outdated_services(),
+        "certificate_ends": ends.ending(),
     }
 
 
@@ -95,4 +96,6 @@ def lines(answer: dict[str, Any]) -> list[str]:
     found = [f"{one['unit']} fails: {one['what']}" for one in answer["failing"]]
     found += [f"waits for a reboot: {', '.join(answer['reboot'])}"] if answer["reboot"] else []
     found += [f"runs old files: {', '.join(answer['outdated'])}"] if answer["outdated"] else []
+    if day := answer["certificate_ends"]:
+        found.append(f"its certificate for the site's other machines ends on {day}")
     return found or ["Nothing fails."]

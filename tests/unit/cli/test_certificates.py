@@ -6,7 +6,8 @@ import datetime
 
 import pytest
 
-from espalier.cli.certificates import line
+from espalier.cli.alerts import state_lines
+from espalier.cli.certificates import line, served
 
 FACT = {
     "kind": "acme",
@@ -37,3 +38,29 @@ FACT = {
 def test_line_of_a_machine(fact: dict[str, object], day: int, expected: str) -> None:
     now = datetime.datetime(2026, 11, day, tzinfo=datetime.UTC)
     assert line("web1", fact, now) == f"certificate  web1  {expected}"
+
+
+def test_a_machine_without_such_a_file_is_self_signed() -> None:
+    silent = {"ok": False, "error": "cat: no such file"}
+    assert served({"web1": FACT, "web2": silent}) == {"web1": FACT, "web2": {}}
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, []),
+        ({"certificate_ends": ""}, []),
+        (
+            {"certificate_ends": "2027-01-20"},
+            [
+                "db1: its certificate for the site's other machines ends on 2027-01-20: a run of "
+                "the site renews it"
+            ],
+        ),
+    ],
+)
+def test_the_end_of_a_machine_s_own_certificate_is_told(
+    more: dict[str, str], expected: list[str]
+) -> None:
+    answer = {"ok": True, "failing": [], "waiting": 0, "reboot": [], "outdated": [], **more}
+    assert list(state_lines({"db1": answer})) == expected

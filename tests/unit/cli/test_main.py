@@ -45,9 +45,11 @@ def test_release_that_was_cut_off_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     problem = {"unit": "nginx.service", "what": "it was killed by signal 9", "since": 0}
     state = {"ok": True, "failing": [problem], "channels": [], "heartbeat": False}
     state |= {"waiting": 0, "reboot": ["linux-image-amd64"], "outdated": []}
-    said = [{"vps1": answer}, {"vps1": state, "db1": {"ok": False, "error": "no route"}}]
+    state["certificate_ends"] = "2027-01-20"
+    silent = {"ok": False, "error": "no route"}
+    # One connection has all: releases, what fails, and the certificates of web machines.
+    said = [{"vps1": answer}, {"vps1": state, "db1": silent}, {"vps1": silent}]
     monkeypatch.setattr(status, "ask_programs", lambda site, *programs: said)
-    monkeypatch.setattr(status.certificates, "served", lambda site: {"vps1": {}})
     done = CliRunner().invoke(main, ["status", "-i", INVENTORY])
     assert "yes, but its release was cut off" in done.stdout
     assert done.stdout.splitlines()[2:] == [
@@ -55,6 +57,8 @@ def test_release_that_was_cut_off_is_told(monkeypatch: pytest.MonkeyPatch) -> No
         "db1: no route",
         "vps1: nginx.service fails since 1970-01-01 00:00 UTC: it was killed by signal 9",
         "vps1 waits for a reboot: linux-image-amd64",
+        "vps1: its certificate for the site's other machines ends on 2027-01-20: a run of the site "
+        "renews it",
         "Nobody is told when something fails: hosts.yml has no `alerts`, such as "
         "`alerts: {email: anna@example.com}`.",
     ]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import http.server
 import json
+import os
+import shutil
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +16,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from espalier_machine.alerts import channels, cli, look, outbox, units, updates
+from espalier_machine.alerts import channels, cli, ends, look, outbox, units, updates
 from espalier_machine.alerts.channels import ChannelError
 from espalier_machine.alerts.config import Config, load
 from espalier_machine.alerts.decide import News, Open, State, decide
@@ -360,3 +364,35 @@ def test_the_command_says_what_fails(
     monkeypatch.setattr("sys.argv", ["espalier-alerts", "test"])
     assert cli.main() == 0
     assert capsys.readouterr().out == "Nobody is told: the inventory has no `alerts`.\n"
+
+
+def certificate(folder: Path, days: int) -> Path:
+    """A machine's certificate that ends so many days from now."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed")
+    folder.mkdir(parents=True)
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    words += [
+        "-nodes",
+        "-days",
+        str(days),
+        "-subj",
+        "/CN=x",
+        "-keyout",
+        str(folder / "machine.key"),
+    ]
+    subprocess.run([*words, "-out", str(folder / "machine.crt")], check=True, capture_output=True)
+    return folder / "machine.crt"
+
+
+def test_the_end_of_a_machine_s_certificate_is_told_60_days_before(tmp_path: Path) -> None:
+    assert ends.ending(tmp_path) == ""
+    old = certificate(tmp_path / "01", 59)
+    day = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=59)
+    assert ends.ending(tmp_path) == f"{day:%Y-%m-%d}"
+    assert ends.ending(tmp_path, day - datetime.timedelta(days=61)) == ""
+    os.utime(old, (NOW, NOW))
+    certificate(tmp_path / "02", 700)  # the one that is in use since
+    assert ends.ending(tmp_path) == ""
+    (tmp_path / "02/machine.crt").write_text("none")
+    assert ends.ending(tmp_path) == ""
