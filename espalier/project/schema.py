@@ -26,6 +26,7 @@ from espalier.project.rules.basics import DOTTED, InvalidValue, choice, flag, li
 from espalier.project.rules.build import build_commands, node_wanted
 from espalier.project.rules.build_on import machine_name
 from espalier.project.rules.certificate import certificate as rule_of_certificate
+from espalier.project.rules.certificate import check_names
 from espalier.project.rules.database import database as rule_of_database
 from espalier.project.rules.egress import target
 from espalier.project.rules.email import email as rule_of_email
@@ -67,7 +68,7 @@ class Project(BaseModel):
     version: Annotated[str, Rule(source.version)] = ""
     # "" is the root of the tree, None is "not stated".
     path: Annotated[str, Rule(code.path_of_manage)] | None = None
-    domains: Annotated[tuple[str, ...], Rule(list_of(site.domain, "[shop.example.com]"))] = ()
+    domains: Annotated[tuple[str, ...], Rule(list_of(site.site_name, "[shop.example.com]"))] = ()
     settings: Annotated[str, Rule(code.settings_module)] = ""
     application: Annotated[str, Rule(code.application)] = ""
     requirements: Annotated[str, Rule(code.path_inside)] = ""
@@ -167,7 +168,7 @@ class Project(BaseModel):
         | None
     ) = None
     # {"kind": auto, self_signed or own}, and what is stated beside it
-    certificate: Annotated[Mapping[str, str], Rule(rule_of_certificate)] = {"kind": "auto"}
+    certificate: Annotated[Mapping[str, Any], Rule(rule_of_certificate)] = {"kind": "auto"}
     # {"extensions", "version", "databases", "readers"}, only what is stated
     database: Annotated[Mapping[str, Any], Rule(rule_of_database)] = {}
 
@@ -234,6 +235,11 @@ class Project(BaseModel):
             raise InvalidValue(f"project.index: {bad}") from None
         object.__setattr__(self, "index", addresses)
         object.__setattr__(self, "logins", {**found, **self.logins})
+        return self
+
+    @model_validator(mode="after")
+    def _names_of_the_certificate(self) -> Self:
+        check_names(self.certificate, self.domains)
         return self
 
     @model_validator(mode="after")

@@ -63,10 +63,11 @@ def domains(names: Iterable[str], hosts: Iterable[str]) -> list[Finding]:
     """Whether domains lead to the machines that take traffic.
 
     Args:
-        names: the domains; an address among them is none.
+        names: the domains; an address or a wildcard among them is none.
         hosts: the addresses of the machines, or names of theirs; none where they are not public.
     """
-    asked, hosts = [name for name in names if not _is_address(name)], tuple(hosts)
+    asked = [name for name in names if not _is_address(name) and not name.startswith("*.")]
+    hosts = tuple(hosts)
     if not asked:
         return []
     found = resolve([*asked, *hosts])

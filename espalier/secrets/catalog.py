@@ -58,8 +58,12 @@ SECRETS: Mapping[str, Secret] = {
         "web machines ask the certificate authority with it (certificate: auto)", length=64
     ),
 }
+# What somebody else gives, for which the kit has a place: neither made nor rotated by it.
+GIVEN: Mapping[str, str] = {
+    "dns_credentials": "web machines prove names at the DNS provider with it (certificate: dns)",
+}
 # Every name under which the kit keeps something.
-NAMES = tuple(name for key, one in SECRETS.items() for name in (key, *one.companions))
+NAMES = (*(name for key, one in SECRETS.items() for name in (key, *one.companions)), *GIVEN)
 
 
 def generate(name: str) -> str:

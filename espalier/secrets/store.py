@@ -11,7 +11,7 @@ from pathlib import Path
 from espalier.inventory.read import Passwords
 from espalier.inventory.secret_files import DIRECTORY, private_directory, read_secret
 from espalier.inventory.site import SiteError
-from espalier.secrets.catalog import NAMES, PREFIX, SECRETS, generate, key_in_use
+from espalier.secrets.catalog import GIVEN, NAMES, PREFIX, SECRETS, generate, key_in_use
 from espalier.secrets.vault import FILE, Vault, read_vault, replace, write_vault
 from espalier.secrets.vault_text import read_mapping, set_values
 
@@ -48,7 +48,7 @@ class Store:
     def values_in_use(self) -> dict[str, str]:
         """The value of each secret, without what is kept beside it while it is rotated."""
         values = self.values
-        keys = {name: key_in_use(name, values) for name in SECRETS}
+        keys = {name: key_in_use(name, values) for name in SECRETS} | {name: name for name in GIVEN}
         kits = {name: values[key] for name, key in keys.items() if key in values}
         return kits | {name: value for name, value in values.items() if name not in NAMES}
 

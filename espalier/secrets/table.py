@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from espalier.secrets.catalog import SECRETS, key_in_use
+from espalier.secrets.catalog import GIVEN, SECRETS, key_in_use
 from espalier.secrets.store import Store
 
 
@@ -30,6 +30,8 @@ def rows(store: Store) -> list[Row]:
         if f"{name}_next" in values or (name != "secret_key" and f"{name}_old" in values):
             purpose += f"; a rotation is under way: `rotate {name}` finishes it"
         found.append(Row(name, store.place(key) or "not made yet", store.made(key), purpose))
+    given = {name: purpose for name, purpose in GIVEN.items() if name in values}
+    found += [Row(name, store.place(name), store.made(name), why) for name, why in given.items()]
     own = [name for name in values if name in store.vault.variables]
     found += [Row(name, store.place(name), store.made(name), "your own") for name in own]
     return found

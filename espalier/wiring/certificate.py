@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
+from espalier_machine.common.dns_providers import example, lacking
+
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
 STAGING = "https://acme-staging-v02.api.letsencrypt.org/directory"
 # Certificates for addresses are given in this profile alone: they last 160 hours.
@@ -30,6 +32,8 @@ class Certificate(TypedDict):
     staging: str
     profile: str
     email: str
+    dns: str
+    propagation: int
     why: str
 
 
@@ -48,6 +52,8 @@ def certificate(stated: Mapping[str, Any], domains: Sequence[str]) -> Certificat
         "staging": "" if authority else STAGING,
         "profile": ADDRESS_PROFILE if any(map(_is_address, domains)) and not authority else "",
         "email": stated.get("email", ""),
+        "dns": stated.get("dns", ""),
+        "propagation": stated.get("propagation", 0),
         "why": "",
     }
     private = [name for name in domains if not is_public(name)]
@@ -72,11 +78,29 @@ def settings(
         thumbprint: of the account's key.
         placeholder: path of the self-signed certificate, without its ending.
     """
-    keys = ("kind", "authority", "staging", "profile", "email")
+    keys = ("kind", "authority", "staging", "profile", "email", "dns", "propagation")
     kept = {key: value for key, value in wanted.items() if key in keys}
     more = {"names": list(domains), "addresses": list(addresses), "thumbprint": thumbprint}
     more["placeholder"] = placeholder
     return json.dumps(kept | more, indent=1)
+
+
+def dns_problem(wanted: Certificate, credentials: object) -> str:
+    """Return why the DNS provider's credentials cannot be used, or "".
+
+    Args:
+        wanted: from `certificate`.
+        credentials: what the inventory has; it may be anything.
+    """
+    if wanted["kind"] != "acme" or not wanted["dns"]:
+        return ""
+    if not isinstance(credentials, str) or not credentials.strip():
+        what = "nothing has its credentials"
+    elif keys := lacking(wanted["dns"], credentials):
+        what = f"its credentials lack {', '.join(keys)}"
+    else:
+        return ""
+    return f"{what}: write {example(wanted['dns'])}"
 
 
 class Plan(TypedDict):

@@ -51,8 +51,13 @@ def secret_key_environment(key: str, others: Sequence[str]) -> dict[str, str]:
 
 
 def allowed_hosts(domains: Sequence[str]) -> str:
-    """Return the names of the site as Django wants them: an IPv6 address in brackets."""
-    return ",".join(f"[{domain}]" if ":" in domain else domain for domain in domains)
+    """Return the names of the site as Django wants them.
+
+    An IPv6 address is in brackets; `.example.com` stands for all names below it, and nginx lets
+    those alone through that are among the site's.
+    """
+    names = (domain.removeprefix("*") for domain in domains)
+    return ",".join(f"[{name}]" if ":" in name else name for name in names)
 
 
 def csp_environment(csp: str) -> dict[str, str]:
@@ -73,6 +78,9 @@ def site_environment(domains: Sequence[str]) -> dict[str, str]:
         "ESPALIER_ALLOWED_HOSTS": ",".join(hosts),
         "ESPALIER_SITE_DOMAIN": domains[0],
         "ESPALIER_SITE_URL": f"https://{hosts[0]}",
-        "ESPALIER_SITE_ORIGINS": ",".join(f"https://{host}" for host in hosts),
+        # Django takes a wildcard here, in this form.
+        "ESPALIER_SITE_ORIGINS": ",".join(
+            f"https://*{host}" if host.startswith(".") else f"https://{host}" for host in hosts
+        ),
         **CONSTANTS,
     }

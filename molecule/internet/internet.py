@@ -8,12 +8,14 @@ What each command wrote is in .lab/internet/commands.log.
 
 from __future__ import annotations
 
+import ssl
 import sys
 import time
 from collections.abc import Callable
 
 from lab import (
     AUTHORITY,
+    GROVE,
     SHOP,
     SITE,
     WEB,
@@ -111,13 +113,14 @@ def renew_while_the_other_is_stopped() -> None:
     demand(fingerprint("web1") != fingerprint("web2"), "both serve one certificate")
 
 
-def refused(machine: str, words: str, command: str = RENEW) -> None:
+def refused(machine: str, words: str, command: str = RENEW, name: str = SHOP) -> None:
     """A renewal fails, says why in these words, and the old certificate is served on."""
-    before = fingerprint(machine)
+    before = fingerprint(machine, name)
     output = on(WEB[machine], command, status=None)
     demand(words in output, f"{words!r} is not in {output!r}")
     demand(words in fact(machine)["problem"], f"the fact says {fact(machine)['problem']!r}")
-    demand(fingerprint(machine) == before and verified(machine, SHOP) == 200, "it is not served on")
+    is_served = fingerprint(machine, name) == before and verified(machine, name) == 200
+    demand(is_served, "it is not served on")
 
 
 def authority_in_trouble() -> None:
@@ -178,6 +181,64 @@ def name_removed_and_a_new_machine() -> None:
     demand(soon(lambda: WWW not in names("web1")), f"{WWW} is still served")
 
 
+def wildcard_by_dns() -> None:
+    """Names that no A record has, a wildcard among them: proven in a zone that takes updates."""
+    file = SITE / "group_vars/all/project.yml"
+    text = file.read_text().replace(f"[{SHOP}]", f'[{GROVE}, "*.{GROVE}"]')
+    file.write_text(text)
+    output = site(status=2)
+    demand("write `certificate: {dns: cloudflare}`" in output, output)
+    file.write_text(text.replace("email:", "dns: rfc2136, propagation: 2, email:"))
+    output = site(status=2)
+    demand("nothing has its credentials" in output, output)
+    (SITE / ".secrets/dns_credentials").write_text(
+        on(AUTHORITY, "cat /srv/authority/dns_credentials")
+    )
+    before = orders()
+    site()
+    demand(orders() == before + 1, f"{orders() - before} orders")
+    for machine in WEB:
+        demand(set(names(machine, GROVE)) == {GROVE, f"*.{GROVE}"}, f"{names(machine, GROVE)}")
+        for name in (GROVE, f"apple.{GROVE}"):
+            demand(verified(machine, name) == 200, f"{machine} does not serve {name}")
+        try:
+            verified(machine, SHOP)
+            raise InternetError(f"{machine} answers {SHOP}, which is the site's no more")
+        except ssl.SSLError:
+            pass
+    demand(fingerprint("web1", GROVE) == fingerprint("web2", GROVE), "web2 has no copy")
+
+
+def each_renews_by_dns() -> None:
+    """Each web machine renews its own by DNS; no request fails, and no answer is left in DNS."""
+    with visitors(*WEB, name=f"apple.{GROVE}"):
+        for machine, address in WEB.items():
+            before = fingerprint(machine, GROVE)
+            on(address, RENEW)
+            changed = soon(lambda m=machine, b=before: fingerprint(m, GROVE) != b)
+            demand(changed, f"{machine} serves the old certificate")
+    demand(fingerprint("web1", GROVE) != fingerprint("web2", GROVE), "both serve one certificate")
+    left = on(AUTHORITY, f"dig +short @127.0.0.1 -p 5300 _acme-challenge.{GROVE} TXT")
+    demand(not left.strip(), f"left in DNS: {left}")
+
+
+def credentials_in_trouble() -> None:
+    """The zone's key is another one now: the old certificate serves, and somebody is told."""
+    file = "/etc/espalier/certificate.dns"
+    on(WEB["web1"], f"sed -i '/secret/s/= ../= AA/' {file}")
+    for _ in range(2):
+        refused("web1", "the DNS provider (rfc2136)", name=GROVE)
+    on(WEB["web1"], "systemctl start espalier-certificate", status=1)
+    told = "espalier-certificate.service fails"
+    demand(soon(lambda: told in on(WEB["web1"], "espalier-alerts status")), "nobody is told")
+    demand(
+        on(WEB["web1"], f"stat -c %a {file}").strip() == "600", "others may read the credentials"
+    )
+    on(WEB["web1"], "rm /var/lib/espalier-certificate/state.json")
+    demand("nginx" in site(), "the run has nothing to do with it")
+    demand(fact("web1")["problem"] == "", f"a run did not mend it: {fact('web1')['problem']}")
+
+
 def sandbox() -> None:
     """What systemd thinks of the unit, of 10."""
     output = on(
@@ -235,6 +296,9 @@ STEPS: tuple[Callable[[], None], ...] = (
     name_removed_and_a_new_machine,
     sandbox,
     audited,
+    wildcard_by_dns,
+    each_renews_by_dns,
+    credentials_in_trouble,
 )
 
 

@@ -26,6 +26,7 @@ KEY = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "espalie
 AUTHORITY = "198.18.33.10"
 WEB = {"web1": "198.18.33.11", "web2": "198.18.33.12"}
 SHOP, WWW = "shop.orchard.net", "www.orchard.net"
+GROVE = "grove.net"  # its zone takes updates
 FACT = "/etc/ansible/facts.d/espalier_certificate.fact"
 SSH = [
     "ssh",
@@ -126,13 +127,14 @@ def orders() -> int:
     return int(on(AUTHORITY, "cat /srv/authority/orders 2>/dev/null | wc -l"))
 
 
-def site(*more: str) -> str:
+def site(*more: str, status: int = 0) -> str:
     """Run `espalier site`; gives what it wrote."""
     words = [str(BIN / "espalier"), "site", "-i", str(SITE), *more]
     done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
     with (HOME / "commands.log").open("a") as log:
         log.write(f"$ {' '.join(words)}\n{done.stdout}{done.stderr}[{done.returncode}]\n\n")
-    demand(done.returncode == 0, f"espalier site failed: {done.stdout}{done.stderr}")
+    said = f"espalier site ended with {done.returncode}: {done.stdout}{done.stderr}"
+    demand(done.returncode == status, said)
     return done.stdout + done.stderr
 
 
@@ -152,22 +154,22 @@ def fact(machine: str) -> dict[str, Any]:
     return found
 
 
-def fingerprint(machine: str) -> str:
+def fingerprint(machine: str, name: str = SHOP) -> str:
     """Of the certificate that a machine serves, read from the wire and not verified."""
     context = ssl._create_unverified_context()
     plain = socket.create_connection((WEB[machine], 443), 10)
-    with context.wrap_socket(plain, server_hostname=SHOP) as wrapped:
+    with context.wrap_socket(plain, server_hostname=name) as wrapped:
         served = wrapped.getpeercert(binary_form=True)
     return served.hex() if served else ""
 
 
-def names(machine: str) -> list[str]:
+def names(machine: str, name: str = SHOP) -> list[str]:
     """The names of the certificate that a machine serves to a visitor who verifies it."""
     context = ssl.create_default_context(cafile=str(HOME / "issuer.pem"))
     plain = socket.create_connection((WEB[machine], 443), 10)
-    with context.wrap_socket(plain, server_hostname=SHOP) as wrapped:
+    with context.wrap_socket(plain, server_hostname=name) as wrapped:
         served: Any = wrapped.getpeercert()
-    return [name for _, name in served["subjectAltName"]]
+    return [one for _, one in served["subjectAltName"]]
 
 
 def soon(holds: Callable[[], bool]) -> bool:
@@ -192,15 +194,15 @@ def verified(machine: str, name: str) -> int:
 
 
 @contextmanager
-def visitors(*machines: str) -> Iterator[list[str]]:
-    """Visitors of the shop on these machines, all the time, who verify; gives their failures."""
+def visitors(*machines: str, name: str = SHOP) -> Iterator[list[str]]:
+    """Visitors of a name on these machines, all the time, who verify; gives their failures."""
     failures: list[str] = []
     count, over = [0], threading.Event()
 
     def visit(machine: str) -> None:
         while not over.is_set():
             try:
-                status = verified(machine, SHOP)
+                status = verified(machine, name)
                 count[0] += 1
                 if status != 200:
                     failures.append(f"{machine}: {status}")

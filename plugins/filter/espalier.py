@@ -70,6 +70,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_are_names": nginx.are_names,
     "espalier_argument_spec": roles.argument_spec,
     "espalier_certificate": certificate.certificate,
+    "espalier_certificate_dns_problem": certificate.dns_problem,
     "espalier_certificate_plan": certificate.plan,
     "espalier_certificate_settings": certificate.settings,
     "espalier_certificate_names": nginx.certificate_names,

@@ -56,7 +56,7 @@ def domain(value: Any) -> str:
         raise InvalidValue(f'"{text}" has a port: write the host name alone: {host}')
     if text.startswith((".", "*")):
         raise InvalidValue(
-            f'"{text}" stands for many names: write each host name that the site answers.'
+            f'"{text}" stands for many names: write a host name that the site answers.'
         )
     if not text.isascii():
         with contextlib.suppress(UnicodeError):
@@ -72,6 +72,17 @@ def domain(value: Any) -> str:
             "shop.example.com or 203.0.113.10."
         )
     return text
+
+
+def site_name(value: Any) -> str:
+    """A host name, an address, or a wildcard (`*.example.com`) for all names right below a name."""
+    text = text_of(value).lower()
+    if not text.startswith("*."):
+        return domain(text)
+    base = domain(text.removeprefix("*."))
+    if "." not in base or ":" in base or base.replace(".", "").isdigit():
+        raise InvalidValue(f'"{text}" is no wildcard of a name: write for example *.example.com.')
+    return f"*.{base}"
 
 
 def url_prefix(value: Any) -> str:

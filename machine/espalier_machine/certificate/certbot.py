@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espalier_machine.certificate.authority import retry_after
-from espalier_machine.certificate.config import ACCOUNT_KEY, HOME, Settings
+from espalier_machine.certificate.config import ACCOUNT_KEY, DNS_CREDENTIALS, HOME, Settings
 from espalier_machine.certificate.errors import CertificateError
 from espalier_machine.common import templates
+from espalier_machine.common.dns_providers import PROVIDERS
 from espalier_machine.common.text import last_line
 
 CONFIG = HOME / "letsencrypt"
@@ -33,6 +34,7 @@ ENVIRONMENT = {
     "LC_ALL": "C.UTF-8",
     "REQUESTS_CA_BUNDLE": "/etc/ssl/certs/ca-certificates.crt",
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "AWS_SHARED_CREDENTIALS_FILE": str(DNS_CREDENTIALS),
 }
 # Settings of the machine for its package index and its way out.
 PASSED = re.compile(r"(PIP_|https?_proxy$|no_proxy$)", re.IGNORECASE)
@@ -62,20 +64,25 @@ def run(*argv: str, text: str = "", timeout: float = TIMEOUT) -> subprocess.Comp
         ) from None
 
 
-def installed() -> Path:
+def installed(dns: str = "") -> Path:
     """certbot's virtual environment; made where it is missing, and older ones removed.
+
+    Args:
+        dns: the provider whose plugin is in it, "" for none.
 
     Raises CertificateError where it cannot be made.
     """
-    packages = templates.read(__package__, "certbot.txt")
-    venv = HOME / f"certbot-{hashlib.sha256(packages.encode()).hexdigest()[:12]}"
+    versions = templates.read(__package__, "certbot.txt")
+    packages = ["certbot", "dnspython", *([PROVIDERS[dns].package] if dns else [])]
+    identity = hashlib.sha256("\n".join((versions, *packages)).encode()).hexdigest()
+    venv = HOME / f"certbot-{identity[:12]}"
     if not (venv / "complete").exists():
         shutil.rmtree(venv, ignore_errors=True)
         _checked(run("/usr/bin/python3", "-m", "venv", str(venv), timeout=INSTALL_TIMEOUT))
         listed = HOME / "certbot.txt"
-        listed.write_text(packages)
+        listed.write_text(versions)
         pip = (str(venv / "bin/pip"), "install", "--quiet", "--no-cache-dir")
-        only = ("--only-binary", ":all:", "--requirement", str(listed))
+        only = ("--only-binary", ":all:", "--constraint", str(listed), *packages)
         _checked(run(*pip, *only, timeout=INSTALL_TIMEOUT))
         (venv / "complete").touch()
     for other in HOME.glob("certbot-*"):
@@ -112,34 +119,49 @@ def obtain(venv: Path, settings: Settings, names: Sequence[str], server: str, *,
     Raises CertificateError where it is not.
     """
     argv = ["certonly", "--cert-name", LINEAGE, "--key-type", "ecdsa", "--renew-with-new-domains"]
-    argv += ["--force-renewal", *_names(names), *HTTP_01]
+    argv += ["--force-renewal", *_names(names), *answering(settings)]
     if settings.profile:
         argv += ["--required-profile", settings.profile]
     argv += ["--dry-run"] if dry else []
-    certbot(venv, server, account(venv, settings, server), argv)
+    certbot(venv, settings, server, argv)
 
 
 def renew(venv: Path, settings: Settings, *, force: bool) -> None:
     """Renew the certificate where it is time: as the authority says (ARI), or its life."""
     argv = ["renew", "--cert-name", LINEAGE, "--no-random-sleep-on-renew"]
-    argv += ["--force-renewal"] if force else []
-    server = settings.authority
-    certbot(venv, server, account(venv, settings, server), argv)
+    # Not what the last one was got by: the inventory may say another way since.
+    argv += [*answering(settings), *(["--force-renewal"] if force else [])]
+    certbot(venv, settings, settings.authority, argv)
 
 
-def certbot(venv: Path, server: str, account_id: str, argv: Sequence[str]) -> None:
-    """Run certbot; raises CertificateError with what the authority said."""
+def answering(settings: Settings) -> list[str]:
+    """certbot's options for how challenges are answered: by nginx, or by a DNS provider."""
+    if not settings.dns:
+        return list(HTTP_01)
+    provider = PROVIDERS[settings.dns]
+    argv = ["--authenticator", provider.plugin, "--preferred-challenges", "dns"]
+    if provider.form != "aws":  # whose library is told by the environment
+        argv += [f"--{provider.plugin}-credentials", str(DNS_CREDENTIALS)]
+    if settings.propagation and provider.waits:
+        argv += [f"--{provider.plugin}-propagation-seconds", str(settings.propagation)]
+    return argv
+
+
+def certbot(venv: Path, settings: Settings, server: str, argv: Sequence[str]) -> None:
+    """Run certbot; raises CertificateError with what the authority or the DNS provider said."""
+    account_id = account(venv, settings, server)
     shutil.rmtree(LOGS, ignore_errors=True)  # of the run before: the newest alone is read
     own = ["--config-dir", str(CONFIG), "--work-dir", str(HOME / "work"), "--logs-dir", str(LOGS)]
     own += ["--non-interactive", "--agree-tos", "--server", server, "--account", account_id]
-    done = run(str(venv / "bin/certbot"), *argv, *own)
+    done = run(str(venv / "bin/certbot"), *argv, *own, timeout=TIMEOUT + settings.propagation)
     if done.returncode:
         logs = sorted(LOGS.glob("*.log"))
-        raise refusal(done.stdout + done.stderr, logs[-1].read_text() if logs else "")
+        log = logs[-1].read_text() if logs else ""
+        raise refusal(done.stdout + done.stderr, log, settings.dns)
 
 
-def refusal(output: str, log: str = "") -> CertificateError:
-    """What the authority said, out of what certbot has printed and of its log."""
+def refusal(output: str, log: str = "", dns: str = "") -> CertificateError:
+    """What the authority said, or the DNS provider, out of certbot's output and its log."""
     text = "; ".join(dict.fromkeys(_details(output)))
     both = f"{output}\n{log}"
     # A nonce that was refused and tried again is in the log too, but as no error of certbot's.
@@ -148,8 +170,12 @@ def refusal(output: str, log: str = "") -> CertificateError:
     waits = [retry_after(one) for one in re.findall(r"^Retry-After: (.+)$", log, re.MULTILINE)]
     # Of an order that is polled, this header is a matter of seconds.
     wait = max(waits, default=0) if "rateLimited" in both else 0
-    sentence = f"the authority refuses: {text}" if by_authority else text
-    return CertificateError(sentence, by_authority=by_authority, wait=wait)
+    who = ""
+    if by_authority:
+        who = "the authority refuses: "
+    elif dns and "certbot.errors.PluginError: " in log:
+        who = f"the DNS provider ({dns}): "
+    return CertificateError(who + text, by_authority=by_authority, wait=wait)
 
 
 def _details(output: str) -> list[str]:

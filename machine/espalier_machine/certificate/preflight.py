@@ -90,14 +90,35 @@ def problem(
     return ""
 
 
+def dns_problems(
+    records: Mapping[str, Mapping[str, Any]], identities: Collection[str]
+) -> dict[str, str]:
+    """What is wrong with each name where a DNS provider answers: no address has to be right.
+
+    Args:
+        records: name -> {"addresses", "caa", "error"}; of a wildcard those of the name below it.
+        identities: as for `problems`.
+    """
+    found = {
+        name: f"DNS cannot be asked for {name}: {of['error']}"
+        if of["error"]
+        else caa_problem(name, of["caa"], identities)
+        for name, of in records.items()
+    }
+    return {name: text for name, text in found.items() if text}
+
+
 def caa_problem(name: str, caa: Sequence[Sequence[str]], identities: Collection[str]) -> str:
     """Whether a name's CAA records keep the authority out; `caa` has (tag, value) of each."""
-    issuers = [value.split(";")[0].strip().lower() for tag, value in caa if tag.lower() == "issue"]
+    tags = {tag.lower() for tag, _ in caa}
+    # For a wildcard `issue` counts only where there is no `issuewild` (RFC 8659, 4.3).
+    tag = "issuewild" if name.startswith("*.") and "issuewild" in tags else "issue"
+    issuers = [value.split(";")[0].strip().lower() for found, value in caa if found.lower() == tag]
     if not identities or not issuers or set(issuers) & {one.lower() for one in identities}:
         return ""
     allowed = " and ".join(filter(None, issuers)) or "nobody"
     wanted = next(iter(identities))
-    return f'the CAA record of {name} allows {allowed} alone: add `0 issue "{wanted}"`'
+    return f'the CAA record of {name} allows {allowed} alone: add `0 {tag} "{wanted}"`'
 
 
 def asker(thumbprint: str) -> Ask:

@@ -53,7 +53,7 @@ def ask(settings: Settings, known: state.State, *, force: bool) -> dict[str, str
 
     Raises CertificateError where nothing could be had.
     """
-    venv = certbot.installed()
+    venv = certbot.installed(settings.dns)
     found = authority.directory(settings.authority)
     if settings.profile and found.profiles and settings.profile not in found.profiles:
         raise CertificateError(f"the authority has no profile {settings.profile} for addresses.")
@@ -94,6 +94,10 @@ def look(
     venv: Path, settings: Settings, identities: Sequence[str], *, is_urgent: bool
 ) -> dict[str, str]:
     """What is wrong with each name, in DNS and on port 80."""
+    if settings.dns:  # nobody will come to any address
+        bases = {name: name.removeprefix("*.") for name in settings.names}
+        found = preflight.parse(certbot.python(venv, "resolve.py", *dict.fromkeys(bases.values())))
+        return preflight.dns_problems({n: found[base] for n, base in bases.items()}, identities)
     looked_up = {name: preflight.literal(name) for name in settings.names}
     records: dict[str, Mapping[str, Any]] = {name: of for name, of in looked_up.items() if of}
     if asked := [name for name in settings.names if name not in records]:

@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
-from espalier_machine.certificate import certbot, preflight, renew, state, transfer, x509
+from espalier_machine.certificate import certbot, config, preflight, renew, state, transfer, x509
 from espalier_machine.certificate.authority import retry_after
 from espalier_machine.certificate.errors import CertificateError
+from espalier_machine.common import templates
+from espalier_machine.common.dns_providers import PROVIDERS
 
 OURS = ("192.0.2.1", "192.0.2.2")
 NOW = 1_800_000_000.0
@@ -91,6 +93,66 @@ def test_a_web_machine_may_be_off_where_it_is_urgent() -> None:
 
 def test_an_authority_without_a_name_in_caa_looks_at_no_such_record() -> None:
     assert preflight.caa_problem("a.net", [["issue", "ca.example"]], ()) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "caa", "words"),
+    [
+        ("*.a.net", [["issue", "letsencrypt.org"]], ""),
+        ("*.a.net", [["issue", "letsencrypt.org"], ["issuewild", ";"]], "`0 issuewild "),
+        ("a.net", [["issue", "letsencrypt.org"], ["issuewild", ";"]], ""),
+        ("*.a.net", [["issue", "ca.example"], ["issuewild", "letsencrypt.org"]], ""),
+        ("*.a.net", [["issue", "ca.example"]], "`0 issue "),
+    ],
+)
+def test_by_dns_no_address_has_to_be_right_but_caa(
+    name: str, caa: list[list[str]], words: str
+) -> None:
+    found = preflight.dns_problems({name: records(caa=caa)}, ["letsencrypt.org"])
+    assert (words in found[name]) if words else found == {}
+
+
+def test_by_dns_it_is_told_where_dns_cannot_be_asked() -> None:
+    found = preflight.dns_problems({"*.a.net": records(error="timed out")}, ())
+    assert found == {"*.a.net": "DNS cannot be asked for *.a.net: timed out"}
+
+
+def settings(**more: Any) -> config.Settings:
+    """Settings of a machine."""
+    stated = dict.fromkeys(("authority", "staging", "profile", "email", "thumbprint"), "")
+    return config.Settings("acme", ("a.net",), (), placeholder="", **stated, **more)
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({}, "--manual --preferred-challenges http --manual-auth-hook /bin/true"),
+        (
+            {"dns": "hetzner", "propagation": 40},
+            "--authenticator dns-hetzner-cloud --preferred-challenges dns "
+            "--dns-hetzner-cloud-credentials /etc/espalier/certificate.dns "
+            "--dns-hetzner-cloud-propagation-seconds 40",
+        ),
+        ({"dns": "route53"}, "--authenticator dns-route53 --preferred-challenges dns"),
+    ],
+)
+def test_how_challenges_are_answered(more: dict[str, Any], expected: str) -> None:
+    assert " ".join(certbot.answering(settings(**more))) == expected
+
+
+def test_every_plugin_has_a_version() -> None:
+    listed = templates.read("espalier_machine.certificate", "certbot.txt")
+    versions = dict(line.split("==") for line in listed.splitlines() if line.startswith("certbot"))
+    assert {one.package for one in PROVIDERS.values()} == set(versions) - {"certbot"}
+    # A plugin of certbot's own project goes with certbot of the same version.
+    assert versions["certbot-dns-rfc2136"] == versions["certbot"]
+
+
+def test_settings_of_an_earlier_version_are_read(tmp_path: Path) -> None:
+    stated = {"kind": "acme", "names": ["a.net"], "addresses": [], "of_a_later_one": 1}
+    stated |= dict.fromkeys(("authority", "staging", "profile", "email", "thumbprint"), "")
+    (tmp_path / "c.json").write_text(json.dumps(stated | {"placeholder": ""}))
+    assert config.load(tmp_path / "c.json") == settings()
 
 
 def test_an_address_needs_no_dns() -> None:
@@ -209,6 +271,14 @@ def test_what_the_authority_says(
 ) -> None:
     error = certbot.refusal(output, log)
     assert (str(error), error.by_authority, error.wait) == (text, by_authority, wait)
+
+
+def test_what_the_dns_provider_says() -> None:
+    output = "Failed to renew certificate site with error: Received response from server: NOTAUTH\n"
+    log = "certbot.errors.PluginError: Received response from server: NOTAUTH\n"
+    error = certbot.refusal(output, log, "rfc2136")
+    assert str(error) == "the DNS provider (rfc2136): Received response from server: NOTAUTH"
+    assert not error.by_authority
 
 
 def test_retry_after_has_seconds_or_a_date() -> None:

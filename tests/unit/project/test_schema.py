@@ -201,7 +201,15 @@ REFUSALS = [
     ({**D, "domains": ["a.example:80"]}, "has a port: write the host name alone: a.example"),
     ({**D, "domains": ["[::1]:80"]}, "has a port: write the host name alone: [::1]"),
     ({**D, "domains": ["a.example/x"]}, "has a path: write the host name alone: a.example"),
-    ({**D, "domains": ["*.a.example"]}, "stands for many names"),
+    ({**D, "domains": [".a.example"]}, "stands for many names"),
+    ({**D, "domains": ["*.net"]}, '"*.net" is no wildcard of a name'),
+    ({**D, "domains": ["*.10.0.0.7"]}, '"*.10.0.0.7" is no wildcard of a name'),
+    ({**D, "domains": ["*.a.example"]}, "write a host name before it, for example a.example"),
+    (
+        {**D, "domains": ["a.net", "*.a.net"]},
+        'project.domains: an authority gives a certificate for "*.a.net" only to whom',
+    ),
+    ({**D, "email": {"host": "*.a.net", "from": "a@a.net"}}, "stands for many names"),
     ({**D, "domains": ["bücher.example"]}, "write its ASCII form: xn--bcher-kva.example"),
     ({**D, "domains": ["a_b.example"]}, "is neither a host name nor an IP address"),
     ({**D, "domains": ["300.1.1.1"]}, "is neither a host name nor an IP address"),
@@ -246,7 +254,20 @@ REFUSALS = [
     ({**D, "certificate": {"authorty": "x"}}, "authorty is not a key here: did you mean"),
     ({**D, "certificate": {"authority": "http://a/"}}, "is not the address of an ACME directory"),
     ({**D, "certificate": {"email": "me"}}, 'email: "me" is not an address such as'),
-    ({**D, "certificate": {"dns": "cloudflare"}}, "is not there yet"),
+    ({**D, "certificate": {"dns": "cloudflair"}}, 'dns: "cloudflair" is no DNS provider'),
+    (
+        {**D, "certificate": {"dns": "cloudflare"}},
+        "DNS proves names, and the site has no `domains`",
+    ),
+    (
+        {**D, "domains": ["a.net", "10.0.0.7"], "certificate": {"dns": "cloudflare"}},
+        "DNS proves names, and 10.0.0.7 is an address",
+    ),
+    ({**D, "certificate": {"propagation": 9}}, "nothing is waited for here: remove it"),
+    (
+        {**D, "domains": ["a.net"], "certificate": {"dns": "ovh", "propagation": "9"}},
+        "propagation: '9' is not a number of seconds from 1 to 900",
+    ),
     ({**D, "trusted_proxies": ["cloudflair"]}, '"cloudflair" is neither `cloudflare` nor'),
     ({**D, "trusted_proxies": ["10.0.0.1/8"]}, "has host bits set"),
     ({**D, "trusted_proxies": ["0.0.0.0/0"]}, "would let anybody claim any address"),
@@ -349,6 +370,20 @@ REFUSALS = [
     ({**D, "microcache": [{"path": "/media/x", "seconds": 1}]}, "/media/x are files, which nginx"),
     ({**D, "microcache": [{"path": "/a/", "seconds": 1}] * 2}, "/a/ is there twice"),
 ]
+
+
+@pytest.mark.parametrize(
+    "certificate",
+    [
+        {"dns": "route53"},
+        {"dns": "rfc2136", "propagation": 5, "authority": "https://acme.a.net/dir"},
+        "self_signed",
+        {"certificate": "a.pem", "key": "a.key"},
+    ],
+)
+def test_a_wildcard_with_what_can_have_one(certificate):
+    checked = check({**D, "domains": ["A.net", "*.A.net"], "certificate": certificate})
+    assert checked.domains == ("a.net", "*.a.net")
 
 
 @pytest.mark.parametrize(("values", "sentence"), REFUSALS, ids=lambda v: str(v)[:50])

@@ -71,7 +71,8 @@ def test_names_are_asked_and_addresses_are_not(monkeypatch: pytest.MonkeyPatch) 
         return [(0, 0, 0, "", (known[name], 0))]
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    found = names.domains(["a.example", "b.example", "203.0.113.10"], ["vps.example"])
+    asked = ["a.example", "b.example", "203.0.113.10", "*.a.example"]
+    found = names.domains(asked, ["vps.example"])
     assert [(one.level, one.text.split()[0]) for one in found] == [
         ("ok", "a.example"),
         ("note", "b.example"),

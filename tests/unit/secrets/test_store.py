@@ -103,6 +103,20 @@ def test_encrypt_moves_what_there_is_unchanged_and_makes_the_rest(
     assert (folder / "vault.yml").read_text() == text
 
 
+def test_credentials_of_several_lines_are_moved_too_and_never_made(
+    inventory: Path, passwords: Passwords, tmp_path: Path
+) -> None:
+    lines = 'dns_rfc2136_name = web\ndns_rfc2136_secret = "ab: c=="'
+    (inventory / ".secrets/dns_credentials").write_text(f"{lines}\n")
+    row = rows(read_store(inventory, passwords))[-1]
+    assert (row.name, row.place) == ("dns_credentials", ".secrets/dns_credentials")
+    assert "dns_credentials" in read_store(inventory, passwords).encrypt()
+    store = read_store(inventory, passwords)
+    assert store.values_in_use["dns_credentials"] == lines
+    assert store.place("dns_credentials") == "group_vars/all/vault.yml"
+    assert lines.splitlines()[1] in debug(inventory, tmp_path, "vault_dns_credentials")
+
+
 def test_new_vault_is_for_its_owner_only(inventory: Path, passwords: Passwords) -> None:
     read_store(inventory, passwords).encrypt()
     assert (inventory / "group_vars/all/vault.yml").stat().st_mode & 0o777 == 0o600

@@ -11,6 +11,7 @@ from espalier.wiring.certificate import (
     LETS_ENCRYPT,
     STAGING,
     certificate,
+    dns_problem,
     is_public,
     plan,
     settings,
@@ -118,11 +119,46 @@ def test_settings_of_the_command() -> None:
         "staging": STAGING,
         "profile": "",
         "email": "",
+        "dns": "",
+        "propagation": 0,
         "names": ["a.net"],
         "addresses": ["192.0.2.1"],
         "thumbprint": "thumb",
         "placeholder": "/etc/nginx/tls/a.net-1",
     }
+
+
+@pytest.mark.parametrize(
+    ("provider", "credentials", "problem"),
+    [
+        ("cloudflare", "dns_cloudflare_api_token = abc\n", ""),
+        (
+            *("cloudflare", ""),
+            "nothing has its credentials: write dns_cloudflare_api_token = …",
+        ),
+        ("cloudflare", {"api_token": "abc"}, "nothing has its credentials: write "),
+        ("hetzner", "# mine\ndns_hetzner_cloud_api_token=abc", ""),
+        (
+            *("ovh", "dns_ovh_endpoint = ovh-eu\ndns_ovh_application_key = a\n"),
+            "its credentials lack dns_ovh_application_secret, dns_ovh_consumer_key: write ",
+        ),
+        ("route53", "[default]\naws_access_key_id = a\naws_secret_access_key = b\n", ""),
+        ("route53", "", "nothing has its credentials: write [default], aws_access_key_id = …"),
+        ("google", '{"private_key": "a", "client_email": "b"}', ""),
+        ("google", "private_key = a", "its credentials lack private_key, client_email: write the "),
+    ],
+)
+def test_credentials_of_a_dns_provider(provider: str, credentials: object, problem: str) -> None:
+    wanted = certificate({"kind": "auto", "dns": provider}, ["a.net", "*.a.net"])
+    assert wanted["kind"] == "acme"
+    said = dns_problem(wanted, credentials)
+    assert said.startswith(problem) if problem else said == ""
+
+
+def test_no_credentials_are_wanted_where_nobody_asks_by_dns() -> None:
+    assert dns_problem(certificate({"kind": "auto"}, ["a.net"]), "") == ""
+    private = certificate({"kind": "auto", "dns": "ovh"}, ["a.test", "*.a.test"])
+    assert (private["kind"], dns_problem(private, "")) == ("self_signed", "")
 
 
 def test_the_account_is_made_of_its_secret_alone() -> None:

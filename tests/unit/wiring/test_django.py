@@ -49,6 +49,12 @@ def test_settings_that_read_the_sites_address_get_it() -> None:
     assert found["ESPALIER_DEBUG"] == "False"
 
 
+def test_a_wildcard_is_written_as_django_has_it() -> None:
+    found = site_environment(["shop.example", "*.shop.example"])
+    assert found["ESPALIER_ALLOWED_HOSTS"] == "shop.example,.shop.example"
+    assert found["ESPALIER_SITE_ORIGINS"] == "https://shop.example,https://*.shop.example"
+
+
 def test_a_policy_that_is_tried_is_told_where_it_is_stated() -> None:
     assert csp_environment("report") == {"ESPALIER_CSP": "report"}
     assert csp_environment("") == {}

@@ -62,6 +62,7 @@ OTHER, OTHER_KEY = made("other", ["a.net"])
 def test_what_can_be_served_has_no_problem() -> None:
     texts = [LEAF + MIDDLE, pem_of(KEY)]
     assert own_problem(texts, ["a.net", "www.b.net"], NOW.timestamp()) == ""
+    assert own_problem(texts, ["a.net", "*.b.net"], NOW.timestamp()) == ""
     assert own_problem([LEAF, pem_of(KEY)], ["a.net"], NOW.timestamp()) == ""
 
 
@@ -76,6 +77,7 @@ def test_what_can_be_served_has_no_problem() -> None:
         (LEAF + ROOT, pem_of(KEY), ["a.net"], "CN=leaf was not issued by CN=Root"),
         (LEAF, pem_of(KEY), ["c.net"], "it is for a.net, *.b.net, and not for c.net"),
         (LEAF, pem_of(KEY), ["b.net"], "and not for b.net"),
+        (LEAF, pem_of(KEY), ["a.net", "*.a.net"], "and not for *.a.net"),
         (LEAF, pem_of(KEY), ["x.www.b.net"], "and not for x.www.b.net"),
         (OLD, pem_of(OLD_KEY), ["a.net"], "it has expired on 2026-11-28"),
         (NEW, pem_of(NEW_KEY), ["a.net"], "it is valid from 2026-11-30"),
