@@ -60,7 +60,6 @@ def ask(settings: Settings, known: state.State, *, force: bool) -> dict[str, str
     current = x509.read(certbot.CERTIFICATE)
     is_urgent = force or current is None or current.spent(time.time()) > LATE
     wrong = look(venv, settings, found.identities, is_urgent=is_urgent)
-    before = current.fingerprint if current else ""
     wanted = to_ask(settings.names, wrong, current.names if current else ())
     if current and (set(wanted) == set(current.names) or any(name in wrong for name in wanted)):
         # Also where a new set cannot be had: meanwhile the old one is kept alive.
@@ -75,8 +74,9 @@ def ask(settings: Settings, known: state.State, *, force: bool) -> dict[str, str
             known.tried = sorted(wanted)
         certbot.obtain(venv, settings, wanted, settings.authority, dry=False)
     after = x509.read(certbot.CERTIFICATE)
-    if after and before and after.fingerprint != before:
-        known.renewals += 1
+    # One for other names proves nothing about renewals, which HSTS waits for.
+    if after and current and set(after.names) == set(current.names):
+        known.renewals += after.fingerprint != current.fingerprint
     hand_over(settings)
     return wrong
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from espalier_machine.certificate import certbot, config, preflight, renew, state, transfer, x509
-from espalier_machine.certificate.authority import retry_after
+from espalier_machine.certificate.authority import Directory, retry_after
 from espalier_machine.certificate.errors import CertificateError
 from espalier_machine.common import templates
 from espalier_machine.common.dns_providers import PROVIDERS
@@ -340,3 +341,43 @@ def test_a_copy_is_taken_where_it_is_better(
     assert (here / "renewal/site.conf").read_text() == "x = y\n"
     assert transfer.take(copy, ["a.net"]) is False
     assert not (here / "incoming").exists()
+
+
+def served(fingerprint: str, *names: str) -> x509.Certificate:
+    """A certificate in the middle of its life."""
+    begins = datetime.datetime.fromtimestamp(NOW, datetime.UTC)
+    return x509.Certificate(names, begins, begins + datetime.timedelta(days=90), fingerprint)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "renewals"),
+    [
+        (("a.net",), ("a.net",), 1),
+        # The first one, and one for another name: HSTS waits for a renewal.
+        ((), ("a.net",), 0),
+        (("old.net",), ("a.net",), 0),
+        (("a.net", "old.net"), ("a.net",), 0),
+    ],
+)
+def test_a_renewal_is_one_of_the_same_names(
+    before: tuple[str, ...],
+    after: tuple[str, ...],
+    renewals: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [served("one", *before) if before else None]
+
+    def get(*_: object, **__: object) -> None:
+        now[0] = served("two", *after)
+
+    monkeypatch.setattr(renew.x509, "read", lambda path: now[0])
+    monkeypatch.setattr(renew.authority, "directory", lambda url: Directory((), ()))
+    monkeypatch.setattr(renew, "look", lambda *_, **__: {})
+    monkeypatch.setattr(renew, "hand_over", lambda settings: None)
+    monkeypatch.setattr(certbot, "installed", lambda dns: tmp_path)
+    monkeypatch.setattr(certbot, "obtain", get)
+    monkeypatch.setattr(certbot, "renew", get)
+    known = state.State()
+    assert renew.ask(settings(), known, force=False) == {}
+    assert known.renewals == renewals
