@@ -21,7 +21,7 @@ from contextlib import contextmanager
 
 from espalier_machine.certificate import config, renew, state, transfer, x509
 from espalier_machine.certificate.errors import CertificateError
-from espalier_machine.common import installed
+from espalier_machine.common import installed, system
 
 ACTIONS = ("status", "renew", "export", "import")
 
@@ -69,6 +69,7 @@ def act(arguments: argparse.Namespace) -> int:
                 renew.hand_over(settings)
                 state.save(state.State())
                 renew.record(settings, state.State())
+                forget_failure()
                 print("A copy of another machine's certificate is served.")
             return 0
         before, known_before = x509.read(config.SERVED), state.load()
@@ -80,9 +81,16 @@ def act(arguments: argparse.Namespace) -> int:
     # The timer comes often; what it has said once is not said again before the next try.
     if known.problem and (is_typed or known != known_before):
         print(f"{known.problem}. Next try: {_time(known.next_try)}.", file=sys.stderr)
+    if is_typed and not known.problem:
+        forget_failure()
     if is_typed:
         return int(bool(known.problem))
     return int(renew.is_failure(settings, known, time.time()))
+
+
+def forget_failure() -> None:
+    """Have systemd call the timer's unit well: what it has failed at before is over."""
+    system.run("systemctl", "reset-failed", "espalier-certificate.service")
 
 
 def status(settings: config.Settings) -> int:
