@@ -18,7 +18,7 @@ from bench.run import over_ssh
 PAGES, ROUNDS = 200, 5
 PLAIN, TLS = 8501, 8502
 CONFIG = """
-worker_processes 1; daemon on; pid /tmp/inner/pid; error_log /tmp/inner/log;
+user www-data; worker_processes 1; daemon on; pid /tmp/inner/pid; error_log /tmp/inner/log;
 events {}
 http {
   access_log off;
