@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from espalier.inventory.model import Endpoint
-from espalier.inventory.services import SERVICES
+from espalier.inventory.services import PLAIN_PROXY_PORT, SERVICES
 from espalier.readiness.findings import Finding, failed, note, ok
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -131,6 +131,8 @@ def firewall(
 ) -> Iterator[Finding]:
     """What listens there and could be reached until the kit's first firewall."""
     own = {port for service in shares["recorded"] for port in SERVICES[service].ports}
+    if "app_proxy" in shares["recorded"]:
+        own.add(PLAIN_PROXY_PORT)
     closing = {
         port: names
         for port, names in state["exposed"].items()

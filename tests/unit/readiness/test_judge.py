@@ -230,6 +230,13 @@ def test_what_differs(changed: dict[str, Any], finding: Finding) -> None:
     assert Finding(finding.check, finding.level, finding.text, "vps1") in found(**changed)
 
 
+def test_port_that_a_version_before_had_for_web_machines_is_the_kit_s_own() -> None:
+    exposed = {"state": {"exposed": {"8080": ["nginx"]}}}
+    own = {"shares": {"recorded": ["app_proxy", "django"]}}
+    assert not [one for one in found(**exposed, **own) if one.check == "firewall"]
+    assert [one for one in found(**exposed) if one.check == "firewall"]
+
+
 def test_container_has_the_clock_of_its_host() -> None:
     in_container = {"virtualization_tech_guest": ["container", "podman"]}
     assert ok("clock", "is right", "vps1") in found(
