@@ -19,9 +19,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from espalier_machine.certificate import config, renew, state, transfer, x509
+from espalier_machine.certificate import config, renew, state, transfer
 from espalier_machine.certificate.errors import CertificateError
-from espalier_machine.common import installed, system
+from espalier_machine.common import installed, system, x509
 
 ACTIONS = ("status", "renew", "export", "import")
 

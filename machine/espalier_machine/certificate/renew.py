@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from espalier_machine.certificate import authority, certbot, preflight, state, x509
+from espalier_machine.certificate import authority, certbot, preflight, state
 from espalier_machine.certificate.config import SERVED, Settings
 from espalier_machine.certificate.errors import CertificateError
 from espalier_machine.certificate.serve import serve
+from espalier_machine.common import x509
 
 # Where more than this part of a life is over, a renewal that fails is told at once.
 LATE = 0.75

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from espalier_machine.certificate.config import FACT, HOME
 from espalier_machine.certificate.errors import CertificateError
-from espalier_machine.certificate.x509 import Certificate
+from espalier_machine.common.x509 import Certificate
 
 FILE = HOME / "state.json"
 MINUTE, HOUR = 60.0, 3600.0

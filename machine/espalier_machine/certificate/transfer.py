@@ -8,7 +8,8 @@ import shutil
 import tarfile
 from collections.abc import Collection
 
-from espalier_machine.certificate import certbot, x509
+from espalier_machine.certificate import certbot
+from espalier_machine.common import x509
 
 # certbot's own files of the one certificate; each machine has the account from the inventory.
 PARTS = ("live", "archive", "renewal")

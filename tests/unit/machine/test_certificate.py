@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from espalier_machine.certificate import certbot, config, preflight, renew, state, transfer, x509
+from espalier_machine.certificate import certbot, config, preflight, renew, state, transfer
 from espalier_machine.certificate.authority import Directory, retry_after
 from espalier_machine.certificate.errors import CertificateError
-from espalier_machine.common import templates
+from espalier_machine.common import templates, x509
 from espalier_machine.common.dns_providers import PROVIDERS
 
 OURS = ("192.0.2.1", "192.0.2.2")
