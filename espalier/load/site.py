@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from espalier.inventory.addresses import is_ip_address
 from espalier.inventory.listing import ListingError, read_machines
 
 
@@ -54,7 +54,7 @@ def site_of(hostvars: Mapping[str, Any], machine: str = "") -> Site:
     name = machine or web[0]
     address = topology["machines"][name]["public_address"]
     domain = (hostvars[name].get("project", {}).get("domains") or [address])[0]
-    if _is_address(domain) and domain != address:
+    if is_ip_address(domain) and domain != address:
         raise LoadError(
             f"The first of `domains` in project.yml is the address {domain}, which is not that of "
             f"{name} ({address}), and a load visits no other: write {address} there, or a name."
@@ -71,11 +71,3 @@ def read_site(inventory: str | Path, machine: str = "") -> Site:
         return site_of(read_machines(inventory), machine)
     except ListingError as error:
         raise LoadError(str(error)) from error
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import socket
 import time
 from collections.abc import Collection, Iterable
 from threading import Thread
 
+from espalier.inventory.addresses import is_ip_address
 from espalier.readiness.findings import Finding, note, ok
 
 CHECK = "domain"
@@ -66,18 +66,10 @@ def domains(names: Iterable[str], hosts: Iterable[str]) -> list[Finding]:
         names: the domains; an address or a wildcard among them is none.
         hosts: the addresses of the machines, or names of theirs; none where they are not public.
     """
-    asked = [name for name in names if not _is_address(name) and not name.startswith("*.")]
+    asked = [name for name in names if not is_ip_address(name) and not name.startswith("*.")]
     hosts = tuple(hosts)
     if not asked:
         return []
     found = resolve([*asked, *hosts])
     wanted = frozenset().union(*(found[host] for host in hosts))
     return [domain(name, found[name], wanted or set(hosts)) for name in asked]
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True

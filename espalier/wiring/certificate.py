@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
+from espalier.inventory.addresses import is_ip_address
 from espalier_machine.common.dns_providers import example, lacking
 
 LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
@@ -50,7 +51,7 @@ def certificate(stated: Mapping[str, Any], domains: Sequence[str]) -> Certificat
         "authority": authority or LETS_ENCRYPT,
         # Only the public one's: a private authority has no limits to be careful with.
         "staging": "" if authority else STAGING,
-        "profile": ADDRESS_PROFILE if any(map(_is_address, domains)) and not authority else "",
+        "profile": ADDRESS_PROFILE if any(map(is_ip_address, domains)) and not authority else "",
         "email": stated.get("email", ""),
         "dns": stated.get("dns", ""),
         "propagation": stated.get("propagation", 0),
@@ -142,25 +143,17 @@ def lacks(served: Mapping[str, Any], domains: Sequence[str]) -> bool:
 
 def is_public(name: str) -> bool:
     """Whether a public authority could give a certificate for a name or an address."""
-    if _is_address(name):
+    if is_ip_address(name):
         return ipaddress.ip_address(name).is_global
     is_private = any(name == end or name.endswith(f".{end}") for end in PRIVATE_ENDINGS)
     return "." in name and not is_private
 
 
 def _why(private: Sequence[str]) -> str:
-    if _is_address(private[0]):
+    if is_ip_address(private[0]):
         reason = f"{private[0]} is no public address"
         remedy = "write `domains:` in project.yml with a name that public DNS leads here"
     else:
         reason = f"{private[0]} is no public name"
         remedy = "a name that public DNS has, in `domains:` of project.yml, gets a real one"
     return f"The certificate is self-signed: {reason}; {remedy}."
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

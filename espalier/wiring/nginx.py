@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping, Sequence
 
+from espalier.inventory.addresses import is_ip_address
 from espalier.inventory.model import Endpoint, Link
 from espalier.inventory.services import SERVICES
 from espalier.project.proxy_ranges import RANGES
@@ -27,12 +27,12 @@ def upstreams(links: Sequence[Link], socket: str) -> list[Endpoint]:
 
 def certificate_names(domains: Sequence[str]) -> str:
     """Return a certificate's subjectAltName for the site's names, in openssl's words."""
-    return ",".join(f"{'IP' if _is_address(domain) else 'DNS'}:{domain}" for domain in domains)
+    return ",".join(f"{'IP' if is_ip_address(domain) else 'DNS'}:{domain}" for domain in domains)
 
 
 def are_names(domains: Sequence[str]) -> bool:
     """Return whether all the site's names are names, and none is an address."""
-    return not any(_is_address(domain) for domain in domains)
+    return not any(is_ip_address(domain) for domain in domains)
 
 
 def hsts(certificate: Mapping[str, object], said: bool | None) -> bool:
@@ -51,11 +51,3 @@ def hsts(certificate: Mapping[str, object], said: bool | None) -> bool:
 def proxy_ranges(proxies: Sequence[str]) -> list[str]:
     """Return the ranges of `trusted_proxies`: a provider's name stands for those in its list."""
     return list(dict.fromkeys(one for proxy in proxies for one in RANGES.get(proxy, (proxy,))))
-
-
-def _is_address(domain: str) -> bool:
-    try:
-        ipaddress.ip_address(domain)
-    except ValueError:
-        return False
-    return True

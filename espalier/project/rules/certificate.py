@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from espalier.inventory.addresses import is_ip_address
 from espalier.project.rules.basics import InvalidValue, text_of
 from espalier.project.words import suggestion
 from espalier_machine.common.dns_providers import PROVIDERS
@@ -77,7 +78,7 @@ def check_names(certificate: Mapping[str, Any], domains: Sequence[str]) -> None:
             "its DNS belongs: write `certificate: {dns: cloudflare}` with the provider that has "
             f"your zone ({', '.join(PROVIDERS)}), or each host name instead of it."
         )
-    addresses = [name for name in domains if ":" in name or name.replace(".", "").isdigit()]
+    addresses = [name for name in domains if is_ip_address(name)]
     if is_by_dns and (addresses or not domains):
         what = f"{addresses[0]} is an address" if addresses else "the site has no `domains`"
         raise InvalidValue(

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from espalier.inventory.addresses import is_ip_address
 from espalier.project.rules.basics import InvalidValue, text_of
 from espalier.project.words import kind_of, suggestion, word_set
 
@@ -80,7 +81,7 @@ def site_name(value: Any) -> str:
     if not text.startswith("*."):
         return domain(text)
     base = domain(text.removeprefix("*."))
-    if "." not in base or ":" in base or base.replace(".", "").isdigit():
+    if "." not in base or is_ip_address(base):
         raise InvalidValue(f'"{text}" is no wildcard of a name: write for example *.example.com.')
     return f"*.{base}"
 
