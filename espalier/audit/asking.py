@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from espalier import paths
@@ -86,8 +86,11 @@ def ask_ssh_audit(context: Context, machine: str) -> list[Row]:
         return [not_checked(ssh.CHECK, machine, f"no policy for Debian {release}", "a policy")]
     if not (at := context.reached[machine]):
         return [behind_bastion(ssh.CHECK, machine)]
-    found = _ask_tool("ssh-audit", *ssh.arguments(policy, *at))
-    return _rows(found, ssh.CHECK, machine, policy, lambda said: ssh.rows(machine, policy, said))
+    try:
+        said = tools.run("ssh-audit", *ssh.arguments(policy, *at))
+    except tools.ToolError as error:
+        return [not_checked(ssh.CHECK, machine, str(error), policy)]
+    return ssh.rows(machine, policy, said)
 
 
 def ask_sslyze(context: Context, machine: str) -> list[Row]:
@@ -95,10 +98,12 @@ def ask_sslyze(context: Context, machine: str) -> list[Row]:
     level = expectations().tls
     if not (at := context.reached[machine]):
         return [behind_bastion(tls.CHECK, machine)]
-    name = next(iter(context.project.domains or ()), "").replace("*", "www")
-    found = _ask_tool("sslyze", *tls.arguments(level, at[0], name))
-    expected = f"Mozilla {level}"
-    return _rows(found, tls.CHECK, machine, expected, lambda said: tls.rows(machine, level, said))
+    name = next(iter(context.project.domains), "")
+    try:
+        said = tools.run("sslyze", *tls.arguments(level, at[0], name))
+    except tools.ToolError as error:
+        return [not_checked(tls.CHECK, machine, str(error), tls.expected(level))]
+    return tls.rows(machine, level, said)
 
 
 def ask_gixy(context: Context, machine: str) -> list[Row]:
@@ -108,9 +113,11 @@ def ask_gixy(context: Context, machine: str) -> list[Row]:
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:  # nobody else can read it
         file.write(context.said[machine]["nginx"])
         file.flush()
-        found = _ask_tool("gixy", *nginx.arguments(file.name))
-    expected = nginx.EXPECTED
-    return _rows(found, nginx.CHECK, machine, expected, lambda said: nginx.rows(machine, said))
+        try:
+            said = tools.run("gixy", *nginx.arguments(file.name))
+        except tools.ToolError as error:
+            return [not_checked(nginx.CHECK, machine, str(error), nginx.EXPECTED)]
+    return nginx.rows(machine, said)
 
 
 def behind_bastion(check: str, machine: str) -> Row:
@@ -121,25 +128,6 @@ def behind_bastion(check: str, machine: str) -> Row:
 def _program(python: str, name: str, argument: Any) -> list[str]:
     """A program of ours as one command: nothing of it is left on the machine."""
     return [python, "-c", (PROGRAMS / f"{name}.py").read_text(), json.dumps(argument)]
-
-
-def _ask_tool(tool: str, *arguments: str) -> str | tools.ToolError:
-    try:
-        return tools.run(tool, *arguments)
-    except tools.ToolError as error:
-        return error
-
-
-def _rows(
-    found: str | tools.ToolError,
-    check: str,
-    machine: str,
-    expected: str,
-    rows: Callable[[str], list[Row]],
-) -> list[Row]:
-    if isinstance(found, tools.ToolError):
-        return [not_checked(check, machine, str(found), expected)]
-    return rows(found)
 
 
 def _not_scanned(
