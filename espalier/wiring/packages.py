@@ -29,6 +29,17 @@ def configured_packages(roles: Iterable[str]) -> list[str]:
     return [CONFIGURED[role] for role in dict.fromkeys(roles) if role in CONFIGURED]
 
 
+def replaces_debians(diffs: Iterable[Mapping[str, str]], path: str) -> bool:
+    """Return whether a task `files` has written over a configuration that Debian brings.
+
+    Args:
+        diffs: of the task's result: `before_header` is the path, `before` the text.
+        path: of the configuration.
+    """
+    before = [diff["before"] for diff in diffs if diff["before_header"] == path]
+    return any(text and "Espalier" not in text for text in before)
+
+
 def packages(
     services: Iterable[str],
     project: Sequence[str] = (),

@@ -6,7 +6,7 @@ import yaml
 
 from espalier.inventory.services import SERVICES
 from espalier.paths import ROLES
-from espalier.wiring.packages import packages
+from espalier.wiring.packages import packages, replaces_debians
 
 DEFAULTS = {
     "nginx": {"nginx_packages": ["nginx", "openssl"], "nginx_proxy_packages": ["nftables"]},
@@ -42,3 +42,16 @@ def test_a_certificate_of_an_authority_needs_what_makes_a_virtual_environment() 
     }
     assert packages(["nginx"], defaults=defaults) == ["nginx"]
     assert packages(["nginx"], defaults=defaults, certificate=True) == ["nginx", "python3-venv"]
+
+
+def test_configuration_of_debian_s_is_written_over_once() -> None:
+    path = "/etc/nginx/nginx.conf"
+
+    def diffs(before: str, of: str = path) -> list[dict[str, str]]:
+        return [{"before_header": of, "before": before, "after": "# Written by Espalier."}]
+
+    assert replaces_debians(diffs("user www-data;"), path)
+    assert not replaces_debians(diffs("# Written by Espalier. An older one."), path)
+    assert not replaces_debians(diffs(""), path)  # there was none
+    assert not replaces_debians(diffs("user www-data;", "/etc/nginx/other.conf"), path)
+    assert not replaces_debians([], path)
