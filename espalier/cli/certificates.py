@@ -8,14 +8,11 @@ from typing import Any
 
 from espalier.progress.report import counted
 
-FACT = "/etc/ansible/facts.d/espalier_certificate.fact"
+# What a web machine is asked for; for a self-signed certificate it has no such file.
+WORDS = ["cat", "/etc/ansible/facts.d/espalier_certificate.fact"]
 # A renewal is due when a third of the life is left, or half of a short one.
 LATE = 0.75
 WHAT = {"acme": "real", "own": "your own", "placeholder": "self-signed for now"}
-
-
-# What a web machine is asked for; a self-signed certificate has no such file.
-WORDS = ["cat", FACT]
 
 
 def served(answers: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

@@ -53,20 +53,19 @@ def connect(machines: Mapping[str, Machine], services: Mapping[str, list[str]]) 
     for service, purpose, sources in (
         ("redis", "cache", ("django",)),
         ("queue", "jobs", ("django",)),
-        # Who is on the same machine as the uploads has them as files.
         ("media", "media", ("nginx", "django")),
     ):
+        tunnel = TUNNELS[service]
+        clients = [(source, machine) for source in sources for machine in services[source]]
         for name in services[service]:
-            tunnel = TUNNELS[service]
-            for source in sources:
-                for other in services[source]:
-                    if other != name:
-                        links.append(link((source, other), (tunnel, other), purpose))
-                    elif service != "media":
-                        links.append(link((source, other), (service, name), purpose))
-            for other in services[tunnel]:
-                target = service if other == name else tunnel
-                links.append(link((tunnel, other), (target, name), purpose))
+            for client in clients:
+                entrance = (tunnel, client[1]) if client[1] != name else (service, name)
+                # Who is on the same machine as the uploads has them as files.
+                if entrance != ("media", name):
+                    links.append(link(client, entrance, purpose))
+            for machine in services[tunnel]:
+                target = service if machine == name else tunnel
+                links.append(link((tunnel, machine), (target, name), purpose))
     for name in services["patroni"]:
         for voter in services["etcd"]:
             links.append(link(("patroni", name), ("etcd", voter), "consensus"))

@@ -111,7 +111,7 @@ def _listens(
     remote = [(link["address"], link["port"]) for link in incoming]
     # Clients of versions before 0.13 came to redis there, and it cannot leave an address without a
     # restart. What nobody may use any more, its unit and the firewall close.
-    has_tunnel = bool(services[TUNNELS[service]]) if service in TUNNELS else False
+    has_tunnel = service in TUNNELS and bool(services[TUNNELS[service]])
     if fixed.private and (machine.get("private") or has_tunnel):
         remote.append((machine["address"], fixed.port))
     return [{"address": address, "port": port} for address, port in dict.fromkeys(local + remote)]
