@@ -14,6 +14,7 @@ import shlex
 import sys
 
 from bench.run import over_ssh
+from espalier.wiring.authority import DIRECTORY, PROXY_NAME, TRUSTED
 
 PAGES, ROUNDS = 200, 5
 PLAIN, TLS = 8501, 8502
@@ -31,27 +32,22 @@ http {
   upstream django { server unix:SOCKET; }
   upstream plain { zone plain 64k; server 127.0.0.1:8503; }
   upstream tls { zone tls 64k; server 127.0.0.1:8504; }
-  server { listen 127.0.0.1:8501; location / { proxy_pass http://plain; } }
-  server { listen 127.0.0.1:8502; location / { proxy_pass https://tls; } }
+  server { listen 127.0.0.1:PORT_PLAIN; location / { proxy_pass http://plain; } }
+  server { listen 127.0.0.1:PORT_BY_TLS; location / { proxy_pass https://tls; } }
   server { listen 127.0.0.1:8503; location / { proxy_pass http://django; } }
   server { listen 127.0.0.1:8504 ssl; location / { proxy_pass http://django; } }
 }
 """
 ON_MACHINE = """
 import glob, http.client, os, re, statistics, subprocess, sys, time
-config, pages, rounds, ports = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]
-own = max(glob.glob("/etc/espalier/tls/*/machine.crt"), key=os.path.getmtime)[:-4]
+config, directory, *ports = sys.argv[1:3] + sys.argv[5:]
+pages, rounds = map(int, sys.argv[3:5])
+own = max(glob.glob(f"{directory}/*/machine.crt"), key=os.path.getmtime)[:-4]
 live = open("/etc/nginx/nginx.conf").read()
 socket = re.search(r"server unix:(\\S+) fail", live)[1]
 environment = open(glob.glob("/etc/espalier/*/environment")[0]).read()
 site = re.search(r'ALLOWED_HOSTS="([^",]+)', environment)[1]
-for word, value in {
-    "CERT": own,
-    "SOCKET": socket,
-    "NAME": "django.espalier.internal",
-    "TRUSTED": "/etc/espalier/tls/authority.crt",
-}.items():
-    config = config.replace(word, value)
+config = config.replace("CERT", own).replace("SOCKET", socket)
 os.makedirs("/tmp/inner", exist_ok=True)
 open("/tmp/inner/conf", "w").write(config)
 subprocess.run(["nginx", "-c", "/tmp/inner/conf"], check=True)
@@ -88,7 +84,11 @@ def main() -> None:
     """Measure, and print the two ways and their ratio."""
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    arguments = [CONFIG, str(PAGES), str(ROUNDS), str(PLAIN), str(TLS)]
+    words = {"NAME": PROXY_NAME, "TRUSTED": TRUSTED, "PORT_PLAIN": PLAIN, "PORT_BY_TLS": TLS}
+    config = CONFIG
+    for word, value in words.items():
+        config = config.replace(word, str(value))
+    arguments = [config, DIRECTORY, str(PAGES), str(ROUNDS), str(PLAIN), str(TLS)]
     command = shlex.join(["python3", "-c", ON_MACHINE, *arguments])
     lines = [line.split() for line in over_ssh(sys.argv[1], command).splitlines()]
     found = {int(port): (float(page), float(cpu)) for port, page, cpu in lines}
