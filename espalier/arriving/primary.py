@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import threading
@@ -87,7 +86,7 @@ class Primary:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**os.environ, **self.remote.environment},
+            env=self.remote.environment,
         )
         assert job.stdin
         failed: list[Exception] = []
@@ -182,7 +181,7 @@ class Primary:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, **self.remote.environment},
+            env=self.remote.environment,
         )
         try:
             yield _allocated(job, self.machine)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -154,9 +153,8 @@ def _target(context: Context, machine: str) -> dict[str, Any]:
 def _seen_as(remote: Remote, machine: str) -> str:
     """The address of IPv4 from which a machine sees this one come by SSH; "" for none."""
     argv = [*remote.command(machine), "echo $SSH_CONNECTION"]
-    environment = {**os.environ, **remote.environment}
     done = subprocess.run(
-        argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
+        argv, env=remote.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     source = (done.stdout.split() or [""])[0]
     return "" if ":" in source else source

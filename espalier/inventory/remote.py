@@ -126,7 +126,10 @@ def connection_data(site_variables: Variables, machine: str, config: Path) -> di
 
 @dataclass(frozen=True)
 class Remote:
-    """The machines of a site, as OpenSSH reaches them with one generated configuration."""
+    """The machines of a site, as OpenSSH reaches them with one generated configuration.
+
+    `environment` is all that ssh is started with.
+    """
 
     site: Site
     config: Path
@@ -145,7 +148,7 @@ class Remote:
         job: subprocess.Popen[str] = subprocess.Popen(
             [*self.command(machine), line],
             stdin=subprocess.PIPE if before else subprocess.DEVNULL,
-            env={**os.environ, **self.environment},
+            env=self.environment,
             text=True,
             errors="replace",
             **pipes,
@@ -167,7 +170,6 @@ class Remote:
 
         Gives its exit status; 130 if the person ended it.
         """
-        environment = {**os.environ, **self.environment}
         variables = self.site.variables[machine]
         try:
             if sys.stdin.isatty() and sys.stdout.isatty():
@@ -175,13 +177,13 @@ class Remote:
                 line = as_root(words, password=bool(password), terminal=True)
                 argv = [*self.command(machine, ["-t"]), line]
                 if not password:
-                    return subprocess.run(argv, env=environment).returncode
-                return terminal.run(argv, environment, password)
+                    return subprocess.run(argv, env=self.environment).returncode
+                return terminal.run(argv, self.environment, password)
             line, before = root_command(variables, words)
             argv = [*self.command(machine), line]
             if not before:
-                return subprocess.run(argv, env=environment).returncode
-            return _run_with_input(argv, environment, before)
+                return subprocess.run(argv, env=self.environment).returncode
+            return _run_with_input(argv, self.environment, before)
         except KeyboardInterrupt:
             return 130
 
@@ -210,4 +212,4 @@ def reach(site: Site) -> Iterator[Remote]:
     known = askpass.passwords(site.variables)
     scripts = {"askpass": askpass.script()} if known else {}
     with config_file(site.variables, scripts) as config:
-        yield Remote(site, config, askpass.environment(config.parent, known))
+        yield Remote(site, config, {**os.environ, **askpass.environment(config.parent, known)})

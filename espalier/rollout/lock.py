@@ -8,7 +8,6 @@ half a minute later at the most, and nobody has to remove anything.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -142,7 +141,7 @@ def starting(site: Site, what: str, by: str) -> Iterator[Start]:
                 stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
-                env={**os.environ, **remote.environment},
+                env=remote.environment,
             )
             assert holder.stdin
             with suppress(BrokenPipeError):  # ssh has ended, and its error says why
