@@ -12,7 +12,12 @@ from espalier.progress.report import counted
 WORDS = ["cat", "/etc/ansible/facts.d/espalier_certificate.fact"]
 # A renewal is due when a third of the life is left, or half of a short one.
 LATE = 0.75
-WHAT = {"acme": "real", "own": "your own", "placeholder": "self-signed for now"}
+WHAT = {
+    "acme": "real",
+    "own": "your own",
+    "placeholder": "self-signed for now",
+    "kept": "the one before, for now",
+}
 
 
 def served(answers: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

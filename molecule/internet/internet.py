@@ -161,15 +161,23 @@ def dns_in_trouble() -> None:
     demand(orders() == before, "the authority was asked though preflight had refused")
 
 
+def certificate_lost() -> None:
+    """What is served stays, where a machine has lost all else and the authority is not there."""
+    authority("down")
+    with visitors("web2"):
+        on(
+            WEB["web2"],
+            "rm -r /var/lib/espalier-certificate; certificate renew",
+            status=1,
+        )
+    demand(fact("web2")["kind"] == "kept", f"web2 says {fact('web2')}")
+    authority("normal")
+
+
 def name_removed_and_a_new_machine() -> None:
-    """A name less, by an edit; and a machine that has nothing begins with a copy. One order."""
+    """A name less, by an edit; a machine that has lost its own begins with a copy. One order."""
     file = SITE / "group_vars/all/project.yml"
     file.write_text(file.read_text().replace(f"[{SHOP}, {WWW}]", f"[{SHOP}]"))
-    on(
-        WEB["web2"],
-        "systemctl stop espalier-certificate.timer; rm -r /var/lib/espalier-certificate; "
-        "rm /etc/ansible/facts.d/espalier_certificate.fact",
-    )
     on(WEB["web1"], "rm /var/lib/espalier-certificate/state.json")
     before = orders()
     with visitors(*WEB):
@@ -294,6 +302,7 @@ STEPS: tuple[Callable[[], None], ...] = (
     renew_while_the_other_is_stopped,
     authority_in_trouble,
     dns_in_trouble,
+    certificate_lost,
     name_removed_and_a_new_machine,
     sandbox,
     audited,

@@ -128,11 +128,11 @@ def sentence(wrong: Mapping[str, str]) -> str:
 
 def hand_over(settings: Settings) -> None:
     """Have nginx serve the best there is: a run that was killed before is caught up with."""
-    if settings.kind == "own":
-        return
-    if certbot.CERTIFICATE.exists():
+    placeholder = Path(f"{settings.placeholder}.crt")
+    kind = kind_of(settings)
+    if kind == "acme":
         serve(certbot.CERTIFICATE, certbot.KEY)
-    elif (placeholder := Path(f"{settings.placeholder}.crt")).exists():
+    elif kind == "placeholder" and placeholder.exists():
         serve(placeholder, placeholder.with_name(f"{placeholder.stem}.key"))
 
 
@@ -147,10 +147,17 @@ def own_problem(settings: Settings, clock: float) -> str:
 
 
 def kind_of(settings: Settings) -> str:
-    """What is served: acme, own or placeholder."""
+    """What is served: acme, own, placeholder or kept.
+
+    `kept` is a certificate that came from elsewhere, such as one's own before the authority's:
+    visitors trust it, and would not trust a placeholder.
+    """
     if settings.kind == "own":
         return "own"
-    return "acme" if certbot.CERTIFICATE.exists() else "placeholder"
+    if certbot.CERTIFICATE.exists():
+        return "acme"
+    served = x509.read(SERVED)
+    return "kept" if served and not served.is_self_signed else "placeholder"
 
 
 def record(settings: Settings, known: state.State) -> None:

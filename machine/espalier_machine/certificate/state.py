@@ -83,7 +83,7 @@ def save(state: State, path: Path = FILE) -> None:
 
 
 def save_fact(kind: str, served: Certificate | None, state: State, path: Path = FACT) -> None:
-    """Write the fact: acme, own or placeholder, names, expiry, renewals, problem."""
+    """Write the fact: what `renew.kind_of` says, names, expiry, renewals, problem."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fact = {
         "kind": kind,

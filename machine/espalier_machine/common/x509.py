@@ -13,12 +13,13 @@ from espalier_machine.common.system import run
 
 @dataclass(frozen=True)
 class Certificate:
-    """The first certificate of a file: its names, its life, and its SHA-256."""
+    """The first certificate of a file: its names, its life, its SHA-256, and who vouches for it."""
 
     names: tuple[str, ...]
     begins: datetime.datetime
     ends: datetime.datetime
     fingerprint: str
+    is_self_signed: bool = False
 
     @property
     def life(self) -> float:
@@ -32,7 +33,8 @@ class Certificate:
 
 def read(path: Path) -> Certificate | None:
     """The first certificate of a file; None where there is none."""
-    fields = ("-startdate", "-enddate", "-fingerprint", "-sha256", "-ext", "subjectAltName")
+    fields = ["-startdate", "-enddate", "-subject", "-issuer", "-fingerprint", "-sha256"]
+    fields += ["-ext", "subjectAltName"]
     done = run("openssl", "x509", "-noout", "-in", str(path), *fields)
     return parse(done.stdout) if done.returncode == 0 else None
 
@@ -47,6 +49,7 @@ def parse(output: str) -> Certificate:
         _time(found["notBefore"]),
         _time(found["notAfter"]),
         found["sha256 Fingerprint"],
+        found["subject"] == found["issuer"],
     )
 
 

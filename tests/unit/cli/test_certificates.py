@@ -33,6 +33,7 @@ FACT = {
             "self-signed for now, until 2026-11-11T00:00 UTC: LOOK: no DNS",
         ),
         (FACT | {"kind": "own"}, 2, "your own, until 2026-11-11T00:00 UTC"),
+        (FACT | {"kind": "kept"}, 2, "the one before, for now, until 2026-11-11T00:00 UTC"),
     ],
 )
 def test_line_of_a_machine(fact: dict[str, object], day: int, expected: str) -> None:

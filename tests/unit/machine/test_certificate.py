@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import shutil
@@ -308,7 +309,47 @@ def test_what_a_certificate_says(made: Path) -> None:
     assert found.names == ("a.net", "www.a.net", "2001:db8::1")
     assert found.life == 90 * 86400
     assert found.spent(found.begins.timestamp() + found.life / 2) == 0.5
+    assert found.is_self_signed
     assert x509.read(made.with_name("none.pem")) is None
+
+
+@pytest.fixture
+def vouched_for(made: Path, tmp_path: Path) -> Path:
+    """A certificate that another one has signed."""
+    path = tmp_path / "b.pem"
+    command = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-subj", "/CN=b.net", "-keyout", str(tmp_path / "b.key"), "-out", str(path)]
+    command += ["-x509", "-CA", str(made), "-CAkey", str(tmp_path / "a.key"), "-days", "90"]
+    subprocess.run(command, check=True, capture_output=True)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("before", "kind", "is_replaced"),
+    [
+        # Also for names that the site has no more: there is another placeholder for each.
+        ("made", "placeholder", True),
+        # One's own before, or of a machine whose state was lost: visitors trust it.
+        ("vouched_for", "kept", False),
+    ],
+)
+def test_what_visitors_trust_is_served_until_there_is_a_new_one(
+    before: str,
+    kind: str,
+    is_replaced: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> None:
+    given: list[Path] = []
+    (tmp_path / "new.crt").touch()
+    monkeypatch.setattr(renew, "serve", lambda certificate, key: given.append(certificate))
+    monkeypatch.setattr(renew, "SERVED", request.getfixturevalue(before))
+    monkeypatch.setattr(certbot, "CERTIFICATE", tmp_path / "none.pem")
+    wanted = dataclasses.replace(settings(), placeholder=str(tmp_path / "new"))
+    renew.hand_over(wanted)
+    assert renew.kind_of(wanted) == kind
+    assert given == ([tmp_path / "new.crt"] if is_replaced else [])
 
 
 def test_the_fact_has_what_others_read(made: Path, tmp_path: Path) -> None:
