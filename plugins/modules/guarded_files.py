@@ -138,6 +138,7 @@ put() {{
 [ "$failed" = 0 ] || exit 1
 sync
 rm -rf {here} {unit} {link}
+[ "$1" != timer ] || timeout 45 systemctl daemon-reload 9>&- || :
 """
 # Its files are read before the network is up, and by whatever the machine starts after it.
 BOOT = """[Unit]
@@ -285,7 +286,8 @@ class Guard:
             shutil.rmtree(done)
         self.link.unlink(missing_ok=True)
         self.unit.unlink(missing_ok=True)
-        self.run(f"systemctl stop {self.timer(token)}.timer")
+        # Whatever has loaded the unit meanwhile forgets it too: it would have all rights.
+        self.run(f"systemctl stop {self.timer(token)}.timer; systemctl daemon-reload")
 
     def confirm(self, token: str) -> str:
         """Let a change stand, if nobody has taken it back; gives the state."""
