@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
@@ -69,7 +71,7 @@ def here(command: str, *arguments: str) -> str:
 
 
 def expected(topology: dict[str, Any], asked: str, asking: str = "") -> set[int]:
-    """The ports of the kit that are open for a machine, "" for one that is not the site's."""
+    """The ports that links open for a machine, "" for one that is not the site's."""
     ports = {80, 443} if asked in topology["services"]["nginx"] else set()
     for link in topology["links"]:
         if (link["target"]["machine"], link["source"]["machine"]) == (asked, asking):
@@ -77,21 +79,47 @@ def expected(topology: dict[str, Any], asked: str, asking: str = "") -> set[int]
     return ports - {0}
 
 
+@pytest.fixture
+def for_readers(
+    topology: dict[str, Any], declared: dict[str, Any], name: str
+) -> Callable[[str], set[int]]:
+    """Give the ports that are open for an address as `database.readers` has it."""
+    said = (declared.get("database") or {}).get("readers") or {}
+    sources = [one for reader in said.values() for one in reader["from"]]
+    is_asked = name in topology["services"]["postgresql_primary"]
+    port = SERVICES["postgresql_primary"].ports[0]
+
+    def ports(address: str) -> set[int]:
+        is_reader = any(ip_address(address) in ip_network(source) for source in sources)
+        return {port} if is_asked and is_reader else set()
+
+    return ports
+
+
 def test_others_reach_visitors_ports_and_ssh(
-    host: Any, name: str, topology: dict[str, Any], spare: None
+    host: Any,
+    name: str,
+    topology: dict[str, Any],
+    for_readers: Callable[[str], set[int]],
+    spare: None,
 ) -> None:
     address = topology["machines"][name]["address"]
     found = answers(here, [[address, port] for port in [22, SPARE, *PORTS]])
-    assert {port for port, answer in found.items() if answer == "open"} == (
-        {22} | expected(topology, name)
-    )
+    with socket.create_connection((address, 22)) as own:
+        opened = {22} | expected(topology, name) | for_readers(own.getsockname()[0])
+    assert {port for port, answer in found.items() if answer == "open"} == opened
     assert set(found.values()) == {"open", "dropped"}
     # It is the firewall that drops: on the machine itself the program answers.
     assert answers(host.check_output, [[address, SPARE]]) == {SPARE: "open"}
 
 
 def test_neighbours_reach_what_the_topology_links(
-    host: Any, name: str, topology: dict[str, Any], machine: Any, spare: None
+    host: Any,
+    name: str,
+    topology: dict[str, Any],
+    machine: Any,
+    for_readers: Callable[[str], set[int]],
+    spare: None,
 ) -> None:
     others = [other for other in topology["machines"] if other != name]
     if not others:
@@ -102,7 +130,8 @@ def test_neighbours_reach_what_the_topology_links(
             machine(other).check_output, [[address, port] for port in [22, SPARE, *PORTS]]
         )
         opened = {port for port, answer in found.items() if answer == "open"}
-        assert opened == {22} | expected(topology, name, other), other
+        read = for_readers(topology["machines"][other]["address"])
+        assert opened == {22} | expected(topology, name, other) | read, other
         assert set(found.values()) == {"open", "dropped"}, other
 
 
