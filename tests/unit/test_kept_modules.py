@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from espalier.paths import KIT
+from plugins.callback.kept_modules import COLLECTIONS
 
 MODULE = """
 from ansible.module_utils.basic import AnsibleModule
@@ -92,6 +94,13 @@ def test_a_run_does_not_take_what_was_built_from_other_sources(control: Control)
     control.write("two")
     assert "it says two" in control.run()
     assert len(control.built()) == 2
+
+
+def test_sources_are_those_of_every_collection_that_tasks_use() -> None:
+    files = [*KIT.glob("roles/**/*.yml"), *KIT.glob("playbooks/**/*.yml")]
+    text = "\n".join(file.read_text() for file in files)
+    used = set(re.findall(r"^ +(?:- )?([a-z]+\.[a-z_]+)\.[a-z_]+:", text, re.MULTILINE))
+    assert used - {"ansible.builtin"} == set(COLLECTIONS)
 
 
 def test_what_nothing_has_used_for_a_month_is_removed(control: Control) -> None:
