@@ -25,10 +25,12 @@ PRIVATE_ENDINGS = (
 class Certificate(TypedDict):
     """Where the certificate comes from: `kind` is acme, own or self_signed; the rest is of acme.
 
-    `why` says why it is self-signed though nobody asked for that, and what to do.
+    `names` are those that it is for. `why` says why it is self-signed, or not for all names,
+    though nobody asked for that, and what to do.
     """
 
     kind: str
+    names: list[str]
     authority: str
     staging: str
     profile: str
@@ -46,26 +48,26 @@ def certificate(stated: Mapping[str, Any], domains: Sequence[str]) -> Certificat
         domains: the site's names, or its address where it has none.
     """
     kind, authority = stated["kind"], stated.get("authority", "")
+    is_by_public_authority = kind == "auto" and not authority
+    names = [name for name in domains if is_public(name) or not is_by_public_authority]
+    private = [name for name in domains if name not in names]
     found: Certificate = {
-        "kind": "acme" if kind == "auto" else kind,
+        "kind": ("acme" if names else "self_signed") if kind == "auto" else kind,
+        "names": names or list(domains),
         "authority": authority or LETS_ENCRYPT,
         # Only the public one's: a private authority has no limits to be careful with.
         "staging": "" if authority else STAGING,
-        "profile": ADDRESS_PROFILE if any(map(is_ip_address, domains)) and not authority else "",
+        "profile": ADDRESS_PROFILE if any(map(is_ip_address, names)) and not authority else "",
         "email": stated.get("email", ""),
         "dns": stated.get("dns", ""),
         "propagation": stated.get("propagation", 0),
-        "why": "",
+        "why": _why(private, names) if private else "",
     }
-    private = [name for name in domains if not is_public(name)]
-    if kind == "auto" and not authority and private:
-        found |= {"kind": "self_signed", "why": _why(private)}
     return found
 
 
 def settings(
     wanted: Certificate,
-    domains: Sequence[str],
     addresses: Sequence[str],
     thumbprint: str,
     placeholder: str,
@@ -74,15 +76,12 @@ def settings(
 
     Args:
         wanted: from `certificate`.
-        domains: the site's names.
         addresses: where its web machines are reached.
         thumbprint: of the account's key.
         placeholder: path of the self-signed certificate, without its ending.
     """
-    keys = ("kind", "authority", "staging", "profile", "email", "dns", "propagation")
-    kept = {key: value for key, value in wanted.items() if key in keys}
-    more = {"names": list(domains), "addresses": list(addresses), "thumbprint": thumbprint}
-    more["placeholder"] = placeholder
+    kept = {key: value for key, value in wanted.items() if key != "why"}
+    more = {"addresses": list(addresses), "thumbprint": thumbprint, "placeholder": placeholder}
     return json.dumps(kept | more, indent=1)
 
 
@@ -115,7 +114,6 @@ def plan(
     machines: Sequence[str],
     recorded: Sequence[Mapping[str, Any]],
     wanted: Certificate,
-    domains: Sequence[str],
 ) -> Plan:
     """Return who asks the authority in this run, and who takes a copy.
 
@@ -125,20 +123,19 @@ def plan(
         machines: the web machines of this run.
         recorded: what each served when the run began, {} for none of this kind.
         wanted: from `certificate`.
-        domains: the site's names.
     """
     if wanted["kind"] != "acme":
         return {"due": [], "source": ""}
     pairs = zip(machines, recorded, strict=True)
-    due = [machine for machine, served in pairs if lacks(served, domains)]
+    due = [machine for machine, served in pairs if lacks(served, wanted["names"])]
     have = [machine for machine in machines if machine not in due]
     return {"due": due, "source": (have or list(machines))[0] if due else ""}
 
 
-def lacks(served: Mapping[str, Any], domains: Sequence[str]) -> bool:
+def lacks(served: Mapping[str, Any], names: Sequence[str]) -> bool:
     """Whether what a machine serves is not what it is to serve."""
     is_real = served.get("kind") == "acme" and not served.get("problem")
-    return not is_real or set(served["names"]) != set(domains)
+    return not is_real or set(served["names"]) != set(names)
 
 
 def is_public(name: str) -> bool:
@@ -149,7 +146,13 @@ def is_public(name: str) -> bool:
     return "." in name and not is_private
 
 
-def _why(private: Sequence[str]) -> str:
+def _why(private: Sequence[str], public: Sequence[str]) -> str:
+    if public:
+        return (
+            f"The certificate is not for {', '.join(private)}, which public DNS cannot have: "
+            "browsers warn there. An authority of your own (`certificate: {authority: …}` in "
+            "project.yml) gives certificates for all of them."
+        )
     if is_ip_address(private[0]):
         reason = f"{private[0]} is no public address"
         remedy = "write `domains:` in project.yml with a name that public DNS leads here"

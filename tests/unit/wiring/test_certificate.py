@@ -44,7 +44,6 @@ def test_a_public_address_has_the_profile_for_addresses() -> None:
     ("domains", "why"),
     [
         (["orchard.example"], "orchard.example is no public name"),
-        (["orchard.net", "shop.internal"], "shop.internal is no public name"),
         (["198.18.1.11"], "198.18.1.11 is no public address"),
     ],
 )
@@ -56,10 +55,17 @@ def test_what_no_public_authority_knows_is_self_signed_with_a_reason(
     assert found["why"].startswith(f"The certificate is self-signed: {why}; ")
 
 
+def test_public_names_have_a_real_one_beside_names_that_cannot() -> None:
+    found = certificate({"kind": "auto"}, ["orchard.net", "shop.internal", "10.0.0.7"])
+    assert (found["kind"], found["names"], found["profile"]) == ("acme", ["orchard.net"], "")
+    assert found["why"].startswith("The certificate is not for shop.internal, 10.0.0.7, which ")
+
+
 def test_an_authority_of_ones_own_gives_any_name_and_has_no_staging() -> None:
     found = certificate({"kind": "auto", "authority": PRIVATE}, ["shop.internal", "10.0.0.7"])
     assert (found["kind"], found["authority"]) == ("acme", PRIVATE)
     assert (found["staging"], found["profile"], found["why"]) == ("", "", "")
+    assert found["names"] == ["shop.internal", "10.0.0.7"]
 
 
 def test_what_is_said_wins() -> None:
@@ -103,16 +109,16 @@ GOOD = {"kind": "acme", "names": ["a.net"], "problem": ""}
 def test_one_machine_asks_and_the_others_take_a_copy(
     recorded: list[dict[str, object]], due: list[str], source: str
 ) -> None:
-    assert plan(["web1", "web2"], recorded, WANTED, ["a.net"]) == {"due": due, "source": source}
+    assert plan(["web1", "web2"], recorded, WANTED) == {"due": due, "source": source}
 
 
 def test_nobody_asks_for_a_self_signed_one() -> None:
     wanted = certificate({"kind": "self_signed"}, ["a.net"])
-    assert plan(["web1"], [{}], wanted, ["a.net"]) == {"due": [], "source": ""}
+    assert plan(["web1"], [{}], wanted) == {"due": [], "source": ""}
 
 
 def test_settings_of_the_command() -> None:
-    text = settings(WANTED, ["a.net"], ["192.0.2.1"], "thumb", "/etc/nginx/tls/a.net-1")
+    text = settings(WANTED, ["192.0.2.1"], "thumb", "/etc/nginx/tls/a.net-1")
     assert json.loads(text) == {
         "kind": "acme",
         "authority": LETS_ENCRYPT,
