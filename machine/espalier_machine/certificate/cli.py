@@ -67,8 +67,10 @@ def act(arguments: argparse.Namespace) -> int:
         if arguments.action == "import":
             if transfer.take(sys.stdin.read(), settings.names):
                 renew.hand_over(settings)
-                state.save(state.State())
-                renew.record(settings, state.State())
+                # HSTS, once told to browsers, goes by the renewals of this machine.
+                known = state.State(renewals=state.load().renewals)
+                state.save(known)
+                renew.record(settings, known)
                 forget_failure()
                 print("A copy of another machine's certificate is served.")
             return 0

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import dataclasses
 import datetime
+import io
 import json
 import shutil
 import subprocess
@@ -13,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from espalier_machine.certificate import certbot, config, preflight, renew, state, transfer
+from espalier_machine.certificate import certbot, cli, config, preflight, renew, state, transfer
 from espalier_machine.certificate.authority import Directory, retry_after
 from espalier_machine.certificate.errors import CertificateError
 from espalier_machine.common import templates, x509
@@ -382,6 +385,22 @@ def test_a_copy_is_taken_where_it_is_better(
     assert (here / "renewal/site.conf").read_text() == "x = y\n"
     assert transfer.take(copy, ["a.net"]) is False
     assert not (here / "incoming").exists()
+
+
+def test_a_copy_takes_no_renewal_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[state.State] = []
+    before = state.State(failures=3, next_try=NOW, renewals=2, problem="no DNS")
+    monkeypatch.setattr(cli, "locked", contextlib.nullcontext)
+    monkeypatch.setattr(config, "load", settings)
+    monkeypatch.setattr("sys.stdin", io.StringIO("a copy"))
+    monkeypatch.setattr(transfer, "take", lambda text, names: text == "a copy")
+    monkeypatch.setattr(state, "load", lambda: before)
+    monkeypatch.setattr(state, "save", kept.append)
+    monkeypatch.setattr(renew, "hand_over", lambda settings: None)
+    monkeypatch.setattr(renew, "record", lambda settings, known: kept.append(known))
+    monkeypatch.setattr(cli, "forget_failure", lambda: None)
+    assert cli.act(argparse.Namespace(action="import")) == 0
+    assert kept == [state.State(renewals=2)] * 2  # on disk, and in the fact
 
 
 def served(fingerprint: str, *names: str) -> x509.Certificate:
