@@ -79,10 +79,13 @@ def state_lines(answers: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         if answer["reboot"]:
             yield f"{machine} waits for a reboot: {', '.join(answer['reboot'])}"
         if day := answer.get("certificate_ends"):  # not of an earlier version's program
-            yield (
-                f"{machine}: its certificate for the site's other machines ends on {day}: a run of "
-                "the site renews it"
-            )
+            why = ": a run of the site renews it"
+            if answer.get("authority_ends"):
+                why = (
+                    ", as the site's authority does: `espalier secrets rotate authority` makes "
+                    "another one"
+                )
+            yield f"{machine}: its certificate for the site's other machines ends on {day}{why}"
         if answer["outdated"]:
             yield (
                 f"{machine}: these run files that an upgrade has replaced, until they are "

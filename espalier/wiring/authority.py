@@ -141,14 +141,19 @@ def is_due(pem: str, secret: str, names: Sequence[str], now: datetime.datetime) 
     if not pem:
         return True
     certificate = x509.load_pem_x509_certificate(pem.encode())
+    authority = read_authority(secret)
     try:
-        certificate.verify_directly_issued_by(read_authority(secret).certificate)
+        certificate.verify_directly_issued_by(authority.certificate)
     except (InvalidSignature, ValueError):
         return True
     found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     if list(found.value) != _general_names(names):
         return True
-    return certificate.not_valid_after_utc - now < RENEWED_BEFORE
+    ends = certificate.not_valid_after_utc
+    if ends <= now:
+        return True
+    # Near the end of the authority a new one would last no longer.
+    return ends - now < RENEWED_BEFORE and ends < _end(authority, now)
 
 
 def sign(request: str, secret: str, names: Sequence[str], now: datetime.datetime) -> str:
@@ -162,9 +167,15 @@ def sign(request: str, secret: str, names: Sequence[str], now: datetime.datetime
         now: with a time zone.
 
     Raises:
-        ValueError: the request does not prove that whoever made it has the key.
+        ValueError: the request does not prove that whoever made it has the key; or the authority
+            is over.
     """
     authority, asked = read_authority(secret), x509.load_pem_x509_csr(request.encode())
+    if (end := authority.certificate.not_valid_after_utc) <= now:
+        raise ValueError(
+            f"The site's authority (the secret `authority`) has ended on {end:%Y-%m-%d}: "
+            "`espalier secrets rotate authority` makes another one."
+        )
     if not asked.is_signature_valid:
         raise ValueError("The request for a certificate is not signed by its own key.")
     uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
@@ -176,7 +187,7 @@ def sign(request: str, secret: str, names: Sequence[str], now: datetime.datetime
         .public_key(asked.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - CLOCK)
-        .not_valid_after(min(now + LIFETIME, authority.certificate.not_valid_after_utc))
+        .not_valid_after(_end(authority, now))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(x509.ExtendedKeyUsage(uses), critical=False)
         .add_extension(x509.SubjectAlternativeName(_general_names(names)), critical=False)
@@ -184,6 +195,11 @@ def sign(request: str, secret: str, names: Sequence[str], now: datetime.datetime
         .sign(authority.key, hashes.SHA256())
     )
     return _pem(certificate)
+
+
+def _end(authority: Authority, now: datetime.datetime) -> datetime.datetime:
+    """Return until when a certificate lasts that the authority signs now."""
+    return min(now + LIFETIME, authority.certificate.not_valid_after_utc)
 
 
 def _general_names(names: Sequence[str]) -> list[x509.GeneralName]:

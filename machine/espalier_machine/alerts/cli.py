@@ -51,6 +51,7 @@ def status() -> dict[str, Any]:
     counts = units.restarts(seen, state.restarts, now)
     ran = units.running(seen, state.running, settings.site, now)
     failing = units.problems(seen, counts, ran, settings.ignore, now)
+    day = ends.ending()
     return {
         "ok": True,
         "failing": [
@@ -62,7 +63,8 @@ def status() -> dict[str, Any]:
         "waiting": len(state.outbox),
         "reboot": updates.reboot_for(),
         "outdated": updates.outdated_services(),
-        "certificate_ends": ends.ending(),
+        "certificate_ends": day,
+        "authority_ends": bool(day) and ends.is_authority_ending(),
     }
 
 
@@ -97,5 +99,6 @@ def lines(answer: dict[str, Any]) -> list[str]:
     found += [f"waits for a reboot: {', '.join(answer['reboot'])}"] if answer["reboot"] else []
     found += [f"runs old files: {', '.join(answer['outdated'])}"] if answer["outdated"] else []
     if day := answer["certificate_ends"]:
-        found.append(f"its certificate for the site's other machines ends on {day}")
+        which = ", as the site's authority does" if answer["authority_ends"] else ""
+        found.append(f"its certificate for the site's other machines ends on {day}{which}")
     return found or ["Nothing fails."]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import pytest
 
@@ -58,10 +59,17 @@ def test_a_machine_without_such_a_file_is_self_signed() -> None:
                 "the site renews it"
             ],
         ),
+        (
+            {"certificate_ends": "2027-01-20", "authority_ends": True},
+            [
+                "db1: its certificate for the site's other machines ends on 2027-01-20, as the "
+                "site's authority does: `espalier secrets rotate authority` makes another one"
+            ],
+        ),
     ],
 )
 def test_the_end_of_a_machine_s_own_certificate_is_told(
-    more: dict[str, str], expected: list[str]
+    more: dict[str, Any], expected: list[str]
 ) -> None:
     answer = {"ok": True, "failing": [], "waiting": 0, "reboot": [], "outdated": [], **more}
     assert list(state_lines({"db1": answer})) == expected

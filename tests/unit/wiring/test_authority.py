@@ -93,6 +93,21 @@ def test_no_certificate_outlives_its_authority(request_: str, secret: str) -> No
     assert found.not_valid_after_utc == NOW + datetime.timedelta(days=3650)
 
 
+def test_none_is_due_that_would_last_no_longer(request_: str, secret: str) -> None:
+    days = [NOW + datetime.timedelta(days=day) for day in (2800, 2950, 3300, 3649, 3651)]
+    before = sign(request_, secret, NAMES, days[0])  # ends on day 3530, before its authority
+    assert [is_due(before, secret, NAMES, day) for day in days[:3]] == [False, False, True]
+    last = sign(request_, secret, NAMES, days[2])  # ends with it
+    assert [is_due(last, secret, NAMES, day) for day in days[2:]] == [False, False, True]
+
+
+def test_an_authority_that_is_over_names_the_command_for_another_one(
+    request_: str, secret: str
+) -> None:
+    with pytest.raises(ValueError, match=r"ended on 2036-11-26: `espalier secrets rotate auth"):
+        sign(request_, secret, NAMES, NOW + datetime.timedelta(days=3651))
+
+
 def test_during_a_run_the_authority_of_before_is_trusted_too(secret: str) -> None:
     old, new = trusted_certificate(secret), trusted_certificate(generate_authority(NOW))
     assert trusted_before(old, new) == old
