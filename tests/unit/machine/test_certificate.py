@@ -6,10 +6,12 @@ import argparse
 import contextlib
 import dataclasses
 import datetime
+import email.utils
 import io
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from typing import Any
 import pytest
 
 from espalier_machine.certificate import certbot, cli, config, preflight, renew, state, transfer
-from espalier_machine.certificate.authority import Directory, retry_after
+from espalier_machine.certificate.authority import Directory, directory, retry_after
 from espalier_machine.certificate.errors import CertificateError
 from espalier_machine.common import templates, x509
 from espalier_machine.common.dns_providers import PROVIDERS
@@ -125,7 +127,7 @@ def test_by_dns_it_is_told_where_dns_cannot_be_asked() -> None:
 def settings(**more: Any) -> config.Settings:
     """Settings of a machine."""
     stated = dict.fromkeys(("authority", "staging", "profile", "email", "thumbprint"), "")
-    return config.Settings("acme", ("a.net",), (), placeholder="", **stated, **more)
+    return config.Settings("acme", ("a.net",), (), **{"placeholder": "", **stated, **more})
 
 
 @pytest.mark.parametrize(
@@ -143,6 +145,37 @@ def settings(**more: Any) -> config.Settings:
 )
 def test_how_challenges_are_answered(more: dict[str, Any], expected: str) -> None:
     assert " ".join(certbot.answering(settings(**more))) == expected
+
+
+@pytest.mark.parametrize(
+    ("names", "more", "of_names", "rest"),
+    [
+        (["a.net", "www.a.net"], {}, "--domain a.net --domain www.a.net", ""),
+        (
+            *(["192.0.2.1", "2001:db8::1"], {"profile": "shortlived"}),
+            *("--ip-address 192.0.2.1 --ip-address 2001:db8::1", " --required-profile shortlived"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("dry", [False, True])
+def test_what_is_asked_for(
+    names: list[str],
+    more: dict[str, str],
+    of_names: str,
+    rest: str,
+    dry: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        certbot, "certbot", lambda venv, of, server, argv: found.append((server, " ".join(argv)))
+    )
+    certbot.obtain(tmp_path, settings(**more), names, "https://acme", dry=dry)
+    always = "certonly --cert-name site --key-type ecdsa --renew-with-new-domains --force-renewal"
+    how = "--manual --preferred-challenges http --manual-auth-hook /bin/true"
+    expected = f"{always} {of_names} {how}{rest}{' --dry-run' if dry else ''}"
+    assert found == [("https://acme", expected)]
 
 
 def test_every_plugin_has_a_version() -> None:
@@ -441,3 +474,97 @@ def test_a_renewal_is_one_of_the_same_names(
     known = state.State()
     assert renew.ask(settings(), known, force=False) == {}
     assert known.renewals == renewals
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """The servers that are asked for a certificate, and whether only as a trial; none is given."""
+    found: list[tuple[str, bool]] = []
+
+    def obtain(venv: Path, settings: Any, names: Any, server: str, *, dry: bool) -> None:
+        found.append((server, dry))
+
+    monkeypatch.setattr(renew.x509, "read", lambda path: None)
+    monkeypatch.setattr(renew.authority, "directory", lambda url: Directory((), ()))
+    monkeypatch.setattr(renew, "look", lambda *_, **__: {})
+    monkeypatch.setattr(renew, "hand_over", lambda settings: None)
+    monkeypatch.setattr(certbot, "installed", lambda dns: tmp_path)
+    monkeypatch.setattr(certbot, "obtain", obtain)
+    return found
+
+
+STAGED = {"authority": "https://acme", "staging": "https://staging"}
+
+
+def test_staging_is_asked_first_and_once(asked: list[tuple[str, bool]]) -> None:
+    known = state.State()
+    renew.ask(settings(**STAGED), known, force=False)
+    assert asked == [("https://staging", True), ("https://acme", False)]
+    assert known.tried == ["a.net"]
+    asked.clear()
+    renew.ask(settings(**STAGED), known, force=False)
+    assert asked == [("https://acme", False)]
+    asked.clear()
+    other = dataclasses.replace(settings(**STAGED), names=("a.net", "www.a.net"))
+    renew.ask(other, known, force=False)
+    assert asked == [("https://staging", True), ("https://acme", False)]
+
+
+def test_what_staging_refuses_is_not_asked_of_the_authority(
+    asked: list[tuple[str, bool]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*of: Any, dry: bool) -> None:
+        asked.append((of[3], dry))
+        raise CertificateError("the authority refuses: no", by_authority=True, wait=3600)
+
+    monkeypatch.setattr(certbot, "obtain", refuse)
+    known = state.State()
+    with pytest.raises(CertificateError, match="the authority refuses: no") as error:
+        renew.ask(settings(**STAGED), known, force=False)
+    assert (asked, known.tried) == ([("https://staging", True)], [])
+    # It counts for nothing at the authority itself: a person need not wait.
+    assert (error.value.by_authority, error.value.wait) == (False, 0)
+
+
+@pytest.mark.parametrize(
+    ("day", "problem"),
+    [
+        (0, ""),
+        (67, ""),
+        (68, "the certificate expires on 2027-04-15: "),
+        (91, "the certificate has expired on 2027-04-15: "),
+    ],
+)
+def test_the_end_of_one_s_own_certificate_is_told(
+    day: int, problem: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(renew.x509, "read", lambda path: served("own", "a.net"))
+    what = "put the new one beside the inventory, and run the site"
+    found = renew.own_problem(settings(), NOW + day * 86400)
+    assert found == (problem and problem + what)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "words"),
+    [
+        (0, ""),
+        (4, ""),
+        (-4, ""),
+        (10, "This machine's clock is 10 minutes ahead of that of acme.net: `timedatectl "),
+        (-10, "This machine's clock is 10 minutes behind that of acme.net: `timedatectl "),
+    ],
+)
+def test_a_wrong_clock_is_told_before_the_authority_is_asked(
+    minutes: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = io.BytesIO(b'{"meta": {"caaIdentities": ["acme.net"], "profiles": {"short": ""}}}')
+    date = email.utils.formatdate(time.time() - minutes * 60, usegmt=True)
+    answer.headers = {"Date": date}  # type: ignore[attr-defined]
+    monkeypatch.setattr("urllib.request.urlopen", lambda url, timeout: answer)
+    if not words:
+        assert directory("https://acme.net/d") == Directory(("acme.net",), ("short",))
+        return
+    with pytest.raises(CertificateError) as error:
+        directory("https://acme.net/d")
+    assert str(error.value).startswith(words)
+    assert not error.value.by_authority
