@@ -61,12 +61,14 @@ def run_site(inventory: Path) -> subprocess.CompletedProcess[str]:
 
 
 def check_this_machine(
-    inventory: Path, supported: str = "{{ ansible_facts['distribution_release'] }}"
+    inventory: Path,
+    supported: str = "{{ ansible_facts['distribution_release'] }}",
+    **settings: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run the checks that the site's playbook begins with, and nothing after them."""
     known = json.dumps({"distributions_supported": [supported]})
     here = ["--connection", "local", "--check"]
-    return run_playbook("playbooks/preflight.yml", inventory, *here, "-e", known)
+    return run_playbook("playbooks/preflight.yml", inventory, *here, "-e", known, **settings)
 
 
 def run_playbook(
@@ -316,6 +318,26 @@ def test_uploads_that_would_stay_behind_on_a_machine_that_is_gone(tmp_path: Path
     write_inventory(tmp_path / "inventory", machines={"vps1": HERE | {"recorded": record}})
     done = check_this_machine(tmp_path / "inventory")
     assert_refused(done, "uploads of this site are on web0", "Put web0 back", "rsync -a")
+
+
+@pytest.mark.parametrize(
+    ("said", "is_refused"),
+    [
+        ({"ssh_from": ["203.0.113.0/24"]}, True),
+        ({"ssh_from": ["203.0.113.0/24", "198.18.99.0/24"]}, False),
+    ],
+)
+def test_firewall_that_would_lock_the_run_out(
+    tmp_path: Path, said: dict[str, Any], is_refused: bool
+) -> None:
+    write_inventory(tmp_path / "inventory", machines={"vps1": HERE | {"firewall": said}})
+    came_by = {"SSH_CONNECTION": "198.18.99.1 50000 198.18.99.9 22"}
+    done = check_this_machine(tmp_path / "inventory", **came_by)
+    if is_refused:
+        sentence = "vps1 is reached from the address 198.18.99.1, which `firewall: {ssh_from: …}`"
+        assert_refused(done, sentence, "Write 198.18.99.1, or a range", "Nothing was changed.")
+    else:
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_clock_that_is_minutes_off(tmp_path: Path) -> None:
