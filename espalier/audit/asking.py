@@ -56,7 +56,7 @@ def scan_from(context: Context, machine: str, others: Sequence[str]) -> list[Row
     rows = [
         ports.row(machine, one, context.openings(one["machine"]), one["source"]) for one in answers
     ]
-    return [*rows, *_not_scanned(machine, others, answers)]
+    return [*rows, *_not_scanned(context, machine, others, answers)]
 
 
 def scan_from_here(context: Context, machine: str) -> list[Row]:
@@ -68,7 +68,7 @@ def scan_from_here(context: Context, machine: str) -> list[Row]:
     if done.returncode:
         return [not_checked(ports.CHECK, machine, explain(done.stderr), "a scan")]
     answers = json.loads(done.stdout)
-    rows = _not_scanned(ports.HERE, [machine], answers)
+    rows = _not_scanned(context, ports.HERE, [machine], answers)
     for one in answers:
         # A router between may give another address of IPv4.
         seen = "" if ":" in one["address"] else _seen_as(context.remote, machine)
@@ -130,14 +130,19 @@ def _program(python: str, name: str, argument: Any) -> list[str]:
 
 
 def _not_scanned(
-    origin: str, machines: Sequence[str], answers: Sequence[dict[str, Any]]
+    context: Context, origin: str, machines: Sequence[str], answers: Sequence[dict[str, Any]]
 ) -> list[Row]:
-    """Rows for the machines to whose address there was no way."""
-    scanned = {one["machine"] for one in answers if ":" not in one["address"]}
-    return [
+    """Rows for the machines to whose addresses there was no way."""
+    scanned = {(one["machine"], ":" in one["address"]) for one in answers}
+    rows = [
         not_checked(ports.CHECK, one, f"no way from {origin} over IPv4", "a scan")
         for one in machines
-        if one not in scanned
+        if (one, False) not in scanned
+    ]
+    # A link-local address is for those on the same network alone.
+    with_ipv6 = [one for one in machines if context.said[one]["ip6"]]
+    return rows + [
+        ports.not_over_ipv6(origin, one) for one in with_ipv6 if (one, True) not in scanned
     ]
 
 

@@ -20,6 +20,8 @@ from espalier.wiring.firewall import (
 
 CHECK = "ports"
 HERE = "the control machine"
+# A fault with a name of its own: unlike IPv4, it may be missing where the scan begins.
+NO_IPV6 = "no way over IPv6"
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,12 @@ def row(origin: str, scanned: Mapping[str, Any], expected: Openings, source: str
         _list(required | (allowed & found)),
         tuple(faults),
     )
+
+
+def not_over_ipv6(origin: str, machine: str) -> Row:
+    """The row of a scan to whose beginning there is no IPv6, though the machine has an address."""
+    found = f"no way from {origin} over IPv6"
+    return Row(CHECK, machine, f"from {origin}, IPv6", found, "a scan", (NO_IPV6,))
 
 
 def _list(ports: Iterable[int]) -> str:

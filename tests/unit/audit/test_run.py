@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +45,9 @@ class _Fake:
         self.scanned: list[tuple[str, str]] = []
         self.apart = False
         self.nginx = "#"
+        self.ip6: dict[str, list[str]] = {"web1": [], "db1": []}
+        # Who has a way over IPv6 to others.
+        self.over_ipv6: set[str] = set()
         self.open = {"web1": [22, 80, 443], "db1": [22, 5432]}
 
     def ask_machine(self, remote: Remote, machine: str, program: str, argument: Any) -> Any:
@@ -51,14 +56,26 @@ class _Fake:
         if program == "scan" and self.apart:
             return []
         if program == "scan":
-            return [self.scan(machine, "10.0.0.1" + "12"[machine == "db1"], t) for t in argument]
-        return {"look": LOOK | {"nginx": self.nginx * (machine == "web1")}, "lynis": LYNIS}[program]
+            return [one for target in argument for one in self.scans(machine, target)]
+        look = LOOK | {"nginx": self.nginx * (machine == "web1"), "ip6": self.ip6[machine]}
+        return {"look": look, "lynis": LYNIS}[program]
+
+    def scans(self, machine: str, target: dict[str, Any]) -> list[dict[str, Any]]:
+        found = [self.scan(machine, "10.0.0.1" + "12"[machine == "db1"], target)]
+        if target["ip6"] and machine in self.over_ipv6:
+            over = {"address": target["ip6"][0], "source": "2001:db8::9"}
+            found.append(found[0] | over | {"open": [22, 80, 443]})
+        return found
 
     def scan(self, origin: str, source: str, target: dict[str, Any]) -> dict[str, Any]:
         name = target["machine"]
         self.scanned.append((origin, name))
         found = {"machine": name, "address": target["address"], "source": source}
         return found | {"open": self.open[name], "closed": 0, "filtered": 65530}
+
+    def run_here(self, argv: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        (target,) = json.loads(argv[-1])
+        return subprocess.CompletedProcess(argv, 0, json.dumps(self.scans("here", target)), "")
 
     def tool(self, name: str, *arguments: str) -> str:
         if name not in GOOD:
@@ -123,6 +140,33 @@ def test_what_says_nothing_is_no_success(fake: _Fake) -> None:
         ("db1", "no way from web1 over IPv4"): "FAILED: not checked",
         ("web1", "`nginx -T` says nothing there"): "FAILED: not checked",
     }
+
+
+WAIVED = (
+    "waived: Nothing leads there over IPv6 from where the scan begins, so it was not looked at."
+)
+
+
+def test_address_of_ipv6_that_was_not_scanned_is_told(fake: _Fake) -> None:
+    fake.ip6["web1"] = ["2001:db8::11"]
+    row = (rows := audited())["ports", "web1", "from db1, IPv6"]
+    assert row.found == "no way from db1 over IPv6"
+    assert row.result.startswith(WAIVED)
+    assert ("ports", "db1", "from web1, IPv6") not in rows  # which has no such address
+    fake.over_ipv6 = {"db1"}
+    assert audited()["ports", "web1", "from db1, IPv6"].result == "ok"
+
+
+def test_control_machine_without_ipv6_is_told(fake: _Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake.ip6["web1"] = ["2001:db8::11"]
+    here = {"web1": ("198.51.100.11", 22), "db1": ("198.51.100.12", 22)}
+    monkeypatch.setattr(context, "direct_address", lambda config, name: here[name])
+    monkeypatch.setattr(asking, "_seen_as", lambda remote, machine: "203.0.113.7")
+    monkeypatch.setattr(asking.subprocess, "run", fake.run_here)
+    monkeypatch.setattr(run, "ask_sslyze", lambda *given: [])
+    row = audited()["ports", "web1", "from the control machine, IPv6"]
+    assert row.found == "no way from the control machine over IPv6"
+    assert row.result.startswith(WAIVED)
 
 
 def test_machine_that_does_not_answer_is_told_and_not_scanned(fake: _Fake) -> None:
