@@ -20,6 +20,8 @@ class ClimbError(Exception):
 class Step:
     """One edit of `tiers`: how it is called, what the line says then, which tier changed.
 
+    Or no edit, and a secret that is rotated.
+
     A climb notes in it the load's report on the step, and what is wrong with the step.
     """
 
@@ -27,6 +29,7 @@ class Step:
     tiers: list[str]
     tier: str = ""
     unchanged: bool = False  # a second run must change nothing
+    secret: str = ""
     report: dict[str, Any] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
 
@@ -43,6 +46,8 @@ def steps_of(ladder: Sequence[str]) -> list[Step]:
     steps = [Step("baseline", [])]
     for height, tier in enumerate(ladder, 1):
         steps.append(Step(f"+ {tier}", list(ladder[:height]), tier))
+    # Where every service knows the others by certificates that it signs.
+    steps.append(Step("new authority", list(ladder), secret="authority"))
     steps[-1].unchanged = True
     for height in range(len(ladder) - 1, -1, -1):
         steps.append(Step(f"- {ladder[height]}", list(ladder[:height])))

@@ -6,7 +6,8 @@
 
 The lab that the inventory describes must be up. A step is what a user does: the line `tiers: […]`
 is edited (in a copy of the inventory, `.lab/climb/<lab>/`), and the same `ansible-playbook
-site.yml` is run. Throughout, visitors read and write; a row that the site acknowledged must be
+site.yml` is run; with all tiers on, the authority by which machines know each other is replaced as
+well. Throughout, visitors read and write; a row that the site acknowledged must be
 stored, and seen by its writer. After each step the tests of its tier run, apart from those that
 break something (each tier has a scenario for them), and those of every machine.
 
@@ -127,7 +128,11 @@ class Climb:
         """Do one step and look at it; what is wrong with it is noted in the step."""
         mark = load.mark()
         try:
-            self.converge(step.tiers)
+            if step.secret:
+                rotate = ["secrets", "rotate", step.secret, "-i", str(self.inventory)]
+                self.run("espalier", *rotate)
+            else:
+                self.converge(step.tiers)
             self.verify(step)
         finally:
             step.report = load.report(mark)

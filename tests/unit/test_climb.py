@@ -18,7 +18,8 @@ def test_up_the_ladder_and_down_again() -> None:
     assert [(step.name, step.tiers, step.tier, step.unchanged) for step in steps] == [
         ("baseline", [], "", False),
         ("+ replicas", ["replicas"], "replicas", False),
-        ("+ redis", ["replicas", "redis"], "redis", True),
+        ("+ redis", ["replicas", "redis"], "redis", False),
+        ("new authority", ["replicas", "redis"], "", True),
         ("- redis", ["replicas"], "", False),
         ("- replicas", [], "", True),
     ]
