@@ -149,3 +149,4 @@ bench: test-prerequisites  ## measure: the baseline against the usual set-up, an
 	python bench/tiers.py
 	python bench/durations.py
 	python bench/before.py
+	python bench/visits.py

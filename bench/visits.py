@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""What a visit costs on this version of the kit, against the one before: handshakes and pages.
+
+    bench/visits.py [ROUNDS]
+
+Two lab machines as bench/before.py makes them. In each round both are visited in turn: by new
+visitors (a full handshake, TLS 1.2 and 1.3), by visitors who come back (resumed), and for the front
+page over connections that stay. Printed is what each costs in processor time of the whole machine,
+as a ratio of the medians, which a busy host moves less than seconds.
+"""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from before import SIDES, Side, renew
+
+from espalier.lab.other_version import programs, version_before
+from espalier.paths import KIT
+
+ROUNDS, COUNT = 5, 400
+NAME = "orchard.example"
+KEY = Path("~/.cache/espalier/lab/id_ed25519").expanduser()
+VERSIONS = {"TLS 1.2": ssl.TLSVersion.TLSv1_2, "TLS 1.3": ssl.TLSVersion.TLSv1_3}
+
+
+def processor_time(address: str) -> float:
+    """Return the seconds of processor time that a machine has taken so far."""
+    argv = ["ssh", "-i", str(KEY), "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR"]
+    argv += ["-o", "UserKnownHostsFile=/dev/null", f"root@{address}", "cat /sys/fs/cgroup/cpu.stat"]
+    said = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
+    return int(said.split()[1]) / 1e6
+
+
+def context(version: ssl.TLSVersion) -> ssl.SSLContext:
+    """Return a visitor's settings of one TLS version; the lab's certificate is self-signed."""
+    found = ssl.create_default_context()
+    found.check_hostname, found.verify_mode = False, ssl.CERT_NONE
+    found.minimum_version = found.maximum_version = version
+    return found
+
+
+def handshakes(address: str, version: ssl.TLSVersion, *, resumed: bool) -> None:
+    """Come and go COUNT times."""
+    of, session = context(version), None
+    for _ in range(COUNT):
+        plain = socket.create_connection((address, 443), 20)
+        with of.wrap_socket(plain, server_hostname=NAME, session=session) as connection:
+            connection.sendall(f"HEAD /-/nothing HTTP/1.0\r\nHost: {NAME}\r\n\r\n".encode())
+            # With TLS 1.3 what resumes a session comes with the first answer.
+            while connection.recv(4096):
+                pass
+            if resumed and session is not None and not connection.session_reused:
+                sys.exit(f"{address} resumes no session")
+            session = connection.session if resumed else None
+
+
+def pages(address: str) -> None:
+    """Get the front page COUNT times by one connection."""
+    connection = http.client.HTTPSConnection(
+        address, timeout=20, context=context(VERSIONS["TLS 1.3"])
+    )
+    for _ in range(COUNT):
+        connection.request("GET", "/", headers={"Host": NAME})
+        response = connection.getresponse()
+        if response.status != 200:
+            sys.exit(f"{address} answers {response.status}")
+        response.read()
+    connection.close()
+
+
+def compare(what: str, rounds: int, visit: Callable[[str], None]) -> None:
+    """Visit both machines in turn, and print what one visit costs."""
+    costs: dict[str, list[float]] = {name: [] for name in SIDES}
+    for _ in range(rounds):
+        for name, network in SIDES.items():
+            address = f"{network}.11"
+            began = processor_time(address)
+            visit(address)
+            costs[name].append((processor_time(address) - began) / COUNT * 1000)
+    medians = {name: statistics.median(found) for name, found in costs.items()}
+    print(
+        f"{what:<28} before {medians['before']:.2f} ms, now {medians['now']:.2f} ms; "
+        f"ratio {medians['now'] / medians['before']:.2f}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """Make both machines, and visit them."""
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
+    tree = version_before()
+    with tempfile.TemporaryDirectory() as folder:
+        own = Path(sys.executable).parent
+        sides = [
+            Side("before", tree, programs(tree), Path(folder)),
+            Side("now", KIT, own, Path(folder)),
+        ]
+        try:
+            for side in sides:
+                renew(side)
+                side.converge()
+            for name, version in VERSIONS.items():
+                for how, resumed in (("full", False), ("resumed", True)):
+
+                    def visit(address: str, v: ssl.TLSVersion = version, r: bool = resumed) -> None:
+                        handshakes(address, v, resumed=r)
+
+                    compare(f"{name}, {how} handshake", rounds, visit)
+            compare("front page", rounds, pages)
+        finally:
+            for side in sides:
+                side.lab("down")
+
+
+if __name__ == "__main__":
+    main()
