@@ -8,6 +8,7 @@ What each command wrote is in .lab/internet/commands.log.
 
 from __future__ import annotations
 
+import json
 import ssl
 import sys
 import time
@@ -16,29 +17,44 @@ from collections.abc import Callable
 from lab import (
     AUTHORITY,
     GROVE,
+    LAB,
+    LETS_ENCRYPT,
     SHOP,
     SITE,
+    STAGING,
     WEB,
     WWW,
-    InternetError,
+    asked,
     audit,
     authority,
-    demand,
     dns,
     fact,
     fingerprint,
+    front_page,
     names,
     on,
     orders,
     prepare,
     site,
-    soon,
     verified,
     visitors,
 )
 
+from tests.steps import Wrong, demand, soon
+
 RENEW = "certificate renew --force"
 BOTH = tuple(WEB.values())
+
+
+OWN_AUTHORITY = 'authority: "https://acme.authority.net:14000/dir"'
+TIMER_IS_DUE = """
+    python3 - <<'END'
+import json, pathlib
+file = pathlib.Path("/var/lib/espalier-certificate/state.json")
+file.write_text(json.dumps(json.loads(file.read_text()) | {"next_try": 0}))
+END
+    systemctl start espalier-certificate
+"""
 
 
 def first_run() -> None:
@@ -48,10 +64,16 @@ def first_run() -> None:
     demand(
         f"{WWW} has no address in DNS" in output, f"the run does not say what is wrong: {output}"
     )
-    demand(orders() == 1, f"{orders()} orders for one certificate")
+    demand(asked() == [STAGING, LETS_ENCRYPT], f"asked for one certificate: {asked()}")
     for machine in WEB:
         demand(verified(machine, SHOP) == 200, f"{machine} is not served")
+        demand(not hsts(machine), f"{machine} sends HSTS before a renewal")
     demand(fingerprint("web1") == fingerprint("web2"), "web2 has no copy of web1's")
+
+
+def hsts(machine: str) -> str:
+    """What a machine has browsers remember: that the site is on HTTPS, and for how long."""
+    return front_page(machine, SHOP).headers.get("Strict-Transport-Security", "")
 
 
 def missing_name_comes_by_itself() -> None:
@@ -111,6 +133,29 @@ def renew_while_the_other_is_stopped() -> None:
         life -= time.mktime(time.strptime(fact(machine)["issued"][:19], "%Y-%m-%dT%H:%M:%S"))
         demand(abs(life - 160 * 3600) < 7200, f"the certificate lasts {life / 3600:.0f} h")
     demand(fingerprint("web1") != fingerprint("web2"), "both serve one certificate")
+
+
+def due_by_the_authority() -> None:
+    """The authority wants it renewed (ARI): the timer's unit does it on each machine, once.
+
+    It was renewed now, so that the next run has browsers remember HTTPS.
+    """
+    authority("due")
+    with visitors(*WEB):
+        for machine, address in WEB.items():
+            before = fingerprint(machine)
+            on(address, TIMER_IS_DUE)
+            changed = soon(lambda m=machine, b=before: fingerprint(m) != b)
+            demand(changed, f"{machine} serves the old certificate")
+        authority("normal")
+        ordered, questions = orders(), len(asked("questions"))
+        for address in BOTH:
+            on(address, TIMER_IS_DUE)
+        demand(orders() == ordered, "an order was made though the authority says that it is early")
+        demand(len(asked("questions")) > questions, "the authority was not asked when to renew")
+        site()
+    for machine in WEB:
+        demand("max-age=63072000" in hsts(machine), f"{machine} sends {hsts(machine)!r}")
 
 
 def refused(machine: str, words: str, command: str = RENEW, name: str = SHOP) -> None:
@@ -196,7 +241,8 @@ def wildcard_by_dns() -> None:
     file.write_text(text)
     output = site(status=2)
     demand("write `certificate: {dns: cloudflare}`" in output, output)
-    file.write_text(text.replace("email:", "dns: rfc2136, propagation: 2, email:"))
+    by_dns = f"{OWN_AUTHORITY}, dns: rfc2136, propagation: 2, email:"
+    file.write_text(text.replace("email:", by_dns))
     output = site(status=2)
     demand("nothing has its credentials" in output, output)
     (SITE / ".secrets/dns_credentials").write_text(
@@ -211,7 +257,7 @@ def wildcard_by_dns() -> None:
             demand(verified(machine, name) == 200, f"{machine} does not serve {name}")
         try:
             verified(machine, SHOP)
-            raise InternetError(f"{machine} answers {SHOP}, which is the site's no more")
+            raise Wrong(f"{machine} answers {SHOP}, which is the site's no more")
         except ssl.SSLError:
             pass
     demand(fingerprint("web1", GROVE) == fingerprint("web2", GROVE), "web2 has no copy")
@@ -248,12 +294,27 @@ def credentials_in_trouble() -> None:
     demand(told not in on(WEB["web1"], "espalier-alerts status"), "it is told though it is over")
 
 
+def address() -> None:
+    """No name at all: the certificate is for the address that visitors use."""
+    file = SITE / "group_vars/all/project.yml"
+    text = file.read_text().replace(f'[{GROVE}, "*.{GROVE}"]', f"[{WEB['web1']}]")
+    file.write_text(text.replace(" dns: rfc2136, propagation: 2,", ""))
+    before = orders()
+    site()
+    demand(orders() == before + 1, f"{orders() - before} orders")
+    demand(verified("web1", WEB["web1"]) == 200, "it is not served")
+    before_renewal = fingerprint("web1")
+    with visitors("web1", name=WEB["web1"]):
+        on(WEB["web1"], RENEW)
+        demand(soon(lambda: fingerprint("web1") != before_renewal), "it is not renewed")
+
+
 def sandbox() -> None:
     """What systemd thinks of the unit, of 10."""
     output = on(
         WEB["web1"], "systemd-analyze security espalier-certificate.service --no-pager | tail -1"
     )
-    print(f"internet:   {output.strip()}")
+    LAB.say(f"  {output.strip()}")
     demand(float(output.rpartition(": ")[2].split()[0]) <= 3.0, output)
 
 
@@ -289,16 +350,24 @@ def audited() -> None:
     for words in ("FAILED: 7007", "FAILED: passwords", "FAILED: espalier-certificate.service"):
         demand(any(words in line for line in failed), f"{words!r} is not in {table}")
     demand(all(" web2 " in line for line in failed), f"web1 was not spoilt: {table}")
-    table = audit(status=0)
-    for line in table.splitlines():
-        if line.startswith(("ports", "tls", "lynis hardening")):
-            print(f"internet:   {' '.join(line.split())}")
+    rows = json.loads(audit("--json", status=0))["rows"]
+    for row in rows:
+        if row["check"] in ("ports", "tls") or row["what"] == "hardening index":
+            LAB.say("  " + " | ".join(row[key] for key in ("what", "machine", "found", "result")))
+    # Links between machines are IPv4: over IPv6, a neighbour sees no more than a stranger does.
+    strangers = {"from the control machine, IPv4", "from the control machine, IPv6"}
+    neighbours = {f"from {name}, IPv6" for name in ("web1", "web2", "db1")}
+    for machine, found in (("web1", "22, 80, 443"), ("web2", "22, 80, 443"), ("db1", "22")):
+        seen = {row["what"]: row["found"] for row in rows if row["machine"] == machine}
+        for origin in (strangers | neighbours) - {f"from {machine}, IPv6"}:
+            demand(seen.get(origin) == found, f"{machine} {origin} shows {seen.get(origin)}")
 
 
 STEPS: tuple[Callable[[], None], ...] = (
     first_run,
     missing_name_comes_by_itself,
     nothing_to_do,
+    due_by_the_authority,
     renew_while_the_other_is_stopped,
     authority_in_trouble,
     dns_in_trouble,
@@ -309,26 +378,9 @@ STEPS: tuple[Callable[[], None], ...] = (
     wildcard_by_dns,
     each_renews_by_dns,
     credentials_in_trouble,
+    address,
 )
 
 
-def main() -> int:
-    """Prepare the lab and take every step; gives the exit status."""
-    steps = STEPS
-    if wanted := sys.argv[1:]:
-        steps = tuple(step for step in STEPS if step.__name__ in wanted)
-    else:
-        prepare()
-    for step in steps:
-        began = time.monotonic()
-        try:
-            step()
-        except (InternetError, OSError) as error:
-            print(f"internet: WRONG: {step.__name__}: {error}", flush=True)
-            return 1
-        print(f"internet: {step.__name__:<40} {time.monotonic() - began:6.1f} s", flush=True)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(LAB.take(STEPS, prepare))

@@ -4,70 +4,34 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
-import shutil
 import socket
 import ssl
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-HERE = Path(__file__).resolve().parent
-HOME = ROOT / ".lab" / "internet"
-SITE = HOME / "site"
-BIN = Path(sys.executable).parent
-KEY = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "espalier/lab/id_ed25519"
+from tests.steps import SSH, Lab, demand
+
+LAB = Lab("internet")
+HOME, SITE = LAB.home, LAB.site_directory
+on, site = LAB.on, LAB.site
 AUTHORITY = "198.18.33.10"
 WEB = {"web1": "198.18.33.11", "web2": "198.18.33.12"}
 SHOP, WWW = "shop.orchard.net", "www.orchard.net"
+# A site asks them of itself; in this lab, DNS leads to its own authority.
+LETS_ENCRYPT, STAGING = "acme-v02.api.letsencrypt.org", "acme-staging-v02.api.letsencrypt.org"
 GROVE = "grove.net"  # its zone takes updates
 FACT = "/etc/ansible/facts.d/espalier_certificate.fact"
-SSH = [
-    "ssh",
-    "-i",
-    str(KEY),
-    "-o",
-    "StrictHostKeyChecking=no",
-    "-o",
-    "UserKnownHostsFile=/dev/null",
-]
-SSH += ["-o", "LogLevel=ERROR", "-o", "ConnectTimeout=5"]
-
-
-class InternetError(Exception):
-    """Something is not as it should be."""
-
-
-def demand(condition: object, sentence: str) -> None:
-    """InternetError with the sentence unless the condition holds."""
-    if not condition:
-        raise InternetError(sentence)
-
-
-def on(address: str, script: str, *, status: int | None = 0) -> str:
-    """Run a script as root on a machine; gives what it wrote. InternetError for another status."""
-    words = [*SSH, f"root@{address}", "bash -euo pipefail -s"]
-    done = subprocess.run(words, input=script, text=True, capture_output=True)
-    with (HOME / "commands.log").open("a") as log:
-        log.write(f"$ {address}: {script}\n{done.stdout}{done.stderr}[{done.returncode}]\n\n")
-    if status is not None and done.returncode != status:
-        raise InternetError(f"{script!r} ended with {done.returncode}: {done.stdout}{done.stderr}")
-    return done.stdout + done.stderr
 
 
 def prepare() -> None:
     """Make the authority, and have the machines ask its DNS and trust its root."""
-    shutil.rmtree(HOME, ignore_errors=True)
-    HOME.mkdir(parents=True)
-    shutil.copytree(HERE / "site", SITE)
+    LAB.prepare()
     tar = subprocess.run(
-        ["tar", "-C", str(HERE), "-c", "authority"], capture_output=True, check=True
+        ["tar", "-C", str(LAB.here), "-c", "authority"], capture_output=True, check=True
     )
     unpack = [*SSH, f"root@{AUTHORITY}", "tar -C /srv -x"]
     subprocess.run(unpack, input=tar.stdout, check=True)
@@ -86,7 +50,8 @@ END
             rm -rf /var/lib/espalier-certificate /etc/ansible/facts.d/espalier_certificate.fact
         """,
         )
-    dns("acme.authority.net", AUTHORITY)
+    for name in ("acme.authority.net", LETS_ENCRYPT, STAGING):
+        dns(name, AUTHORITY)
     code = (
         "import ssl, urllib.request as r; print(r.urlopen('https://127.0.0.1:15000/roots/0', "
         "context=ssl.create_default_context(cafile='/srv/authority/root.pem')).read().decode())"
@@ -122,30 +87,20 @@ def authority(mode: str) -> None:
         )
 
 
+def asked(what: str = "orders") -> list[str]:
+    """Names of the authorities that were asked so far: for `orders`, or `questions` (ARI)."""
+    lines = on(AUTHORITY, f"cat /srv/authority/{what} 2>/dev/null || true").splitlines()
+    return [line.split()[0] for line in lines]
+
+
 def orders() -> int:
-    """How many orders the authority was asked for so far."""
-    return int(on(AUTHORITY, "cat /srv/authority/orders 2>/dev/null | wc -l"))
+    """How many orders the authority was asked for so far, without those of its staging."""
+    return sum(host != STAGING for host in asked())
 
 
-def site(*more: str, status: int = 0) -> str:
-    """Run `espalier site`; gives what it wrote."""
-    words = [str(BIN / "espalier"), "site", "-i", str(SITE), *more]
-    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
-    with (HOME / "commands.log").open("a") as log:
-        log.write(f"$ {' '.join(words)}\n{done.stdout}{done.stderr}[{done.returncode}]\n\n")
-    said = f"espalier site ended with {done.returncode}: {done.stdout}{done.stderr}"
-    demand(done.returncode == status, said)
-    return done.stdout + done.stderr
-
-
-def audit(status: int) -> str:
-    """Run `espalier verify --security`; gives its table. InternetError for another exit status."""
-    words = [str(BIN / "espalier"), "verify", "--security", "-i", str(SITE)]
-    done = subprocess.run(words, capture_output=True, text=True, cwd=ROOT)
-    with (HOME / "commands.log").open("a") as log:
-        log.write(f"$ {' '.join(words)}\n{done.stdout}{done.stderr}[{done.returncode}]\n\n")
-    demand(done.returncode == status, f"the audit ended with {done.returncode}: {done.stdout}")
-    return done.stdout
+def audit(*more: str, status: int) -> str:
+    """Run `espalier verify --security`; gives what it wrote, or Wrong for another exit status."""
+    return LAB.espalier("verify", "--security", *more, status=status)
 
 
 def fact(machine: str) -> dict[str, Any]:
@@ -172,25 +127,23 @@ def names(machine: str, name: str = SHOP) -> list[str]:
     return [one for _, one in served["subjectAltName"]]
 
 
-def soon(holds: Callable[[], bool]) -> bool:
-    """Whether it holds within ten seconds: nginx's new processes come a moment after a reload."""
-    until = time.monotonic() + 10
-    while not (is_so := holds()) and time.monotonic() < until:
-        time.sleep(0.2)
-    return is_so
-
-
 def verified(machine: str, name: str) -> int:
     """The status of the front page for a visitor who verifies; ssl.SSLError where that fails."""
+    return front_page(machine, name).status
+
+
+def front_page(machine: str, name: str) -> http.client.HTTPResponse:
+    """The front page for a visitor who verifies; ssl.SSLError where that fails."""
     context = ssl.create_default_context(cafile=str(HOME / "issuer.pem"))
     connection = http.client.HTTPSConnection(name, timeout=10, context=context)
     connection._create_connection = lambda to, *a, **k: socket.create_connection(  # type: ignore[attr-defined]
         (WEB[machine], 443), 10
     )
     connection.request("GET", "/")
-    status = connection.getresponse().status
+    response = connection.getresponse()
+    response.read()
     connection.close()
-    return status
+    return response
 
 
 @contextmanager
@@ -220,4 +173,4 @@ def visitors(*machines: str, name: str = SHOP) -> Iterator[list[str]]:
         for thread in threads:
             thread.join()
     demand(not failures, f"{len(failures)} of {count[0]} requests failed: {failures[:3]}")
-    print(f"internet:   {count[0]} requests, none failed", flush=True)
+    LAB.say(f"  {count[0]} requests, none failed")

@@ -2,7 +2,7 @@
 # Makes this machine a certificate authority (Debian's pebble) with a DNS of its own; $1 is its address.
 set -euo pipefail
 cd "$(dirname "$0")"
-rm -rf orders mode zones  # of a run before
+rm -rf orders questions mode zones  # of a run before
 apt-get update -qq
 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends pebble dnsmasq-base bind9 bind9-dnsutils >/dev/null
 systemctl disable -q --now named
@@ -11,7 +11,7 @@ if [ ! -e root.pem ]; then
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=Lab authority" \
         -addext "basicConstraints=critical,CA:TRUE" -addext "keyUsage=critical,keyCertSign" -keyout root.key -out root.pem 2>/dev/null
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=acme.authority.net" -keyout acme.key -out acme.csr 2>/dev/null
-    printf 'subjectAltName=DNS:acme.authority.net,DNS:localhost,IP:127.0.0.1\n' >acme.ext
+    printf 'subjectAltName=DNS:acme.authority.net,DNS:acme-v02.api.letsencrypt.org,DNS:acme-staging-v02.api.letsencrypt.org,DNS:localhost,IP:127.0.0.1\n' >acme.ext
     openssl x509 -req -in acme.csr -CA root.pem -CAkey root.key -CAcreateserial -days 30 -extfile acme.ext -out acme.pem 2>/dev/null
 fi
 # A zone that takes the answers of challenges from whoever has its key, and nothing else from anybody.
@@ -37,7 +37,7 @@ unit() {  # name, then what to run
 upstream=$(awk '/^nameserver/ && $2 != "'"$1"'" {print $2}' /etc/resolv.conf | tail -1)
 unit challtestsrv "/usr/bin/pebble-challtestsrv -defaultIPv4= -defaultIPv6= -dns01 127.0.0.1:8053 -http01= -https01= -tlsalpn01= -doh= -management 127.0.0.1:8055"
 # Names of the lab from the challenge test server, all others from where this machine asks: the machines install packages.
-unit dns "/usr/sbin/dnsmasq --keep-in-foreground --no-resolv --no-hosts --server=$upstream --server=/orchard.net/127.0.0.1#8053 --server=/authority.net/127.0.0.1#8053 --server=/grove.net/127.0.0.1#5300 --cache-size=0"
+unit dns "/usr/sbin/dnsmasq --keep-in-foreground --no-resolv --no-hosts --server=$upstream --server=/orchard.net/127.0.0.1#8053 --server=/authority.net/127.0.0.1#8053 --server=/letsencrypt.org/127.0.0.1#8053 --server=/grove.net/127.0.0.1#5300 --cache-size=0"
 unit zone "/usr/sbin/named -f -c $PWD/named.conf"
 unit pebble "/usr/bin/pebble -config pebble.json -dnsserver 127.0.0.1:53" \
     $'Environment=PEBBLE_VA_NOSLEEP=1 PEBBLE_WFE_NONCEREJECT=0 PEBBLE_AUTHZREUSE=0'
