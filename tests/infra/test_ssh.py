@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -185,24 +184,3 @@ def test_account_that_was_there_is_not_taken_over(
     host.check_output("useradd %s", PERSON)
     with pytest.raises(AssertionError, match="an account of that name that the kit did not"):
         people({PERSON: {"keys": [key.with_suffix(".pub").read_text().strip()]}})
-
-
-@pytest.mark.breaks
-@pytest.mark.usefixtures("one_is_enough")
-def test_admin_gets_in_after_500_failed_logins(
-    host: Any, hostvars: dict[str, Any], login: Callable[..., Any]
-) -> None:
-    if (hostvars[host.backend.host].get("ssh") or {}).get("fail2ban"):
-        pytest.skip("fail2ban keeps this address out for ten minutes")
-
-    def fail(_: int) -> int:
-        options = ("-o", "User=nobody_at_all", "-o", "ConnectTimeout=1")
-        return int(login("true", *options).returncode)
-
-    with ThreadPoolExecutor(20) as pool:
-        assert set(pool.map(fail, range(500))) == {255}
-    # From the same address, even: others are not held up at all.
-    until = time.monotonic() + 60
-    while login("true").returncode:
-        assert time.monotonic() < until, "still locked out"
-        time.sleep(2)

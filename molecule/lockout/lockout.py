@@ -1,0 +1,440 @@
+#!/usr/bin/env python3
+"""Who gets in by SSH and through the firewall; a change that locks people out takes itself back.
+
+    lockout.py                  as CI does; the lab of molecule/lockout/inventory must be up
+    lockout.py attack fail2ban  some steps alone
+
+What each command wrote is in .lab/lockout/commands.log.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import http.client
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from certificate import Own, front_page
+
+from tests.steps import BIN, ROOT, SSH, UNKNOWN, Lab, demand, soon
+
+LAB = Lab("lockout")
+on, site = LAB.on, LAB.site
+# This machine, that of the site, and one that nobody knows.
+HERE, VPS, STRANGER = "198.18.105.1", "198.18.105.11", "198.18.105.12"
+PASSWORD = "a russet pippin"
+RULES = "/etc/espalier/firewall.nft"
+WITHOUT_PENALTIES = (
+    "systemctl restart ssh; systemctl reset-failed ssh; nft flush set inet espalier ssh_ip"
+)
+# What others have made on the machine: a container tool's, a VPN's.
+OTHERS = """
+table inet house {
+    chain forward { type filter hook forward priority 0; ip saddr 10.9.0.0/16 accept; }
+    chain nat { type nat hook postrouting priority 100; ip saddr 10.9.0.0/16 masquerade; }
+}
+table ip docker {
+    chain input { type filter hook input priority 10; tcp dport 2375 drop; }
+}
+"""
+
+
+def say(**values: Any) -> None:
+    """Have hosts.yml say this in addition, and nothing else."""
+    file = LAB.site_directory / "group_vars/all/more.yml"
+    file.write_text(json.dumps(values))
+
+
+def project(**values: Any) -> None:
+    """Have project.yml say this in addition to the directory."""
+    file = LAB.site_directory / "group_vars/all/project.yml"
+    found = {"directory": "examples/orchard", "domains": ["shop.example"], **values}
+    file.write_text(json.dumps({"project": found}))
+
+
+def gets_in(*options: str, port: int = 22, user: str = "root") -> bool:
+    """Whether a new connection from here is let in."""
+    argv = [*SSH, "-p", str(port), "-o", "BatchMode=yes", *options, f"{user}@{VPS}", "true"]
+    return subprocess.run(argv, capture_output=True, stdin=subprocess.DEVNULL).returncode == 0
+
+
+def by_password(user: str) -> str:
+    """What SSH says from here to the right password; "" where it lets in."""
+    ask = LAB.home / "ask"
+    ask.write_text(f"#!/bin/sh\necho '{PASSWORD}'\n")
+    ask.chmod(0o700)
+    argv = ["ssh", *UNKNOWN, "-o", "PubkeyAuthentication=no", "-o", "NumberOfPasswordPrompts=1"]
+    asking = {**os.environ, "SSH_ASKPASS": str(ask), "SSH_ASKPASS_REQUIRE": "force"}
+    done = subprocess.run(
+        [*argv, f"{user}@{VPS}", "true"],
+        env=asking,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+    return "" if done.returncode == 0 else done.stderr
+
+
+def sshd(setting: str) -> str:
+    """What is in force."""
+    return on(VPS, f"sshd -T | sed -n 's/^{setting} //p'").strip()
+
+
+def serves() -> bool:
+    """Whether the site answers."""
+    try:
+        return front_page(VPS)[0] == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def rules() -> str:
+    """The kit's table, without what changes by itself."""
+    return re.sub(r"\s*elements = \{[^}]*\}", "", on(VPS, "nft list table inet espalier"))
+
+
+def in_their_sandboxes(how: str) -> None:
+    """nginx and PostgreSQL run in their sandboxes, after they were started so."""
+    on(
+        VPS,
+        f"""
+        clusters=$(systemctl list-units --plain --no-legend 'postgresql@*' | cut -d' ' -f1)
+        for unit in nginx $clusters; do
+            {how}
+            pid=$(systemctl show --value -p MainPID "$unit")
+            grep -q '^NoNewPrivs:.1' "/proc/$pid/status" || {{ echo "$unit has none"; exit 1; }}
+        done
+    """,
+    )
+
+
+def prepare() -> None:
+    """Somebody who has a password alone, a key for nobody but root, and tables of other tools."""
+    LAB.prepare()
+    say()
+    on(
+        VPS,
+        f"""
+        id deploy >/dev/null 2>&1 || useradd --create-home --shell /bin/bash deploy
+        echo 'deploy:{PASSWORD}' | chpasswd
+        echo 'deploy ALL=(ALL:ALL) NOPASSWD: ALL' > /etc/sudoers.d/deploy
+        rm -rf /home/deploy/.ssh /etc/ssh/sshd_config.d/lab.conf
+        echo 'PasswordAuthentication yes' > /etc/ssh/sshd_config.d/50-cloud-init.conf
+        systemctl reload ssh
+        nft -f - <<'END'
+{OTHERS}
+END
+        (nft list table inet house; nft list table ip docker) > /root/others
+    """,
+    )
+    # A key that is refused: who has none at all fails at nothing, as sshd sees it.
+    on(STRANGER, "test -e .ssh/id_ed25519 || ssh-keygen -q -t ed25519 -N '' -f .ssh/id_ed25519")
+
+
+def others_are_untouched() -> None:
+    """Tables of other tools are as they were."""
+    on(VPS, "(nft list table inet house; nft list table ip docker) | diff - /root/others")
+
+
+def without_a_key() -> None:
+    """Whoever runs it has a password alone: it goes on to let in, and the run says what lacks."""
+    say(ansible_user="deploy", ansible_password=PASSWORD, ansible_ssh_private_key_file="")
+    output = " ".join(site().split())
+    demand("SSH still takes passwords, as no key of yours lets you in" in output, output)
+    demand(sshd("passwordauthentication") == "yes", "passwords were closed")
+    demand(not by_password("deploy"), f"the password does not let in: {by_password('deploy')}")
+    demand("No change" in site(), "a second run changes something")
+    in_their_sandboxes(":")
+
+
+def with_a_key() -> None:
+    """A key is proven, so passwords go, though cloud-init's file allows them."""
+    say()
+    output = site()
+    demand("still takes passwords" not in output, output)
+    refusal = by_password("deploy")
+    demand("Permission denied (publickey)" in refusal, f"the password was asked for: {refusal!r}")
+    demand(gets_in(), "the key does not let in")
+    others_are_untouched()
+
+
+def settings_that_lock_out() -> None:
+    """SSH's settings that let nobody in: 60 seconds later they are as before, and it is said."""
+    wrong = {
+        "name": "ssh",
+        "what": "SSH's settings",
+        "files": [{"path": "/etc/ssh/sshd_config.d/00-a.conf", "content": "AllowUsers nobody\n"}],
+        "validate": "sshd -t",
+        "apply": "systemctl try-reload-or-restart ssh",
+    }
+    argv = ["ansible", "vps1", "-i", str(LAB.site_directory), "-m", "guarded_files"]
+    output = LAB.run([*argv, "-a", json.dumps(wrong)], status=2)
+    demand("So the machine has taken that change back, and can be reached." in output, output)
+    demand(gets_in(), "nobody gets in")
+    on(VPS, "! test -e /etc/ssh/sshd_config.d/00-a.conf; ! test -e /var/lib/espalier-guard/ssh")
+
+
+@contextlib.contextmanager
+def run_that_locks_out(seconds: int) -> Iterator[None]:
+    """A run whose rules let nobody in, killed as soon as they are in force."""
+    wrong = json.dumps({"firewall_ssh_ports": [2222], "firewall_seconds": seconds})
+    argv = [str(BIN / "ansible-playbook"), "site.yml", "-i", str(LAB.site_directory)]
+    settings = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
+    before = rules()
+    log = (LAB.home / "killed.log").open("w")
+    run = subprocess.Popen(
+        [*argv, "--tags", "firewall", "--extra-vars", wrong],
+        cwd=ROOT,
+        env=settings,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    try:
+        is_shut = soon(lambda: not gets_in(), 120)
+    finally:
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+    demand(is_shut, "nobody was locked out, so this tests nothing")
+    yield
+    demand(rules() == before, f"the rules are others: {rules()}")
+    on(VPS, f"! grep -q 2222 {RULES}; ! test -e /var/lib/espalier-guard/firewall")
+
+
+def run_is_killed() -> None:
+    """A run is killed between writing rules and confirming them: the machine takes them back."""
+    with run_that_locks_out(30):
+        demand(soon(gets_in, 90), "the rules were not taken back")
+
+
+def machine_restarts() -> None:
+    """The machine restarts in that moment, long before its time is up: the old rules are back."""
+    with run_that_locks_out(3600):
+        restart = ["podman", "restart", "--time", "20", f"espalier-{LAB.name}-vps1"]
+        subprocess.run(restart, check=True, capture_output=True)
+        demand(soon(gets_in, 180), "the machine came back with rules that let nobody in")
+    on(VPS, f"nft -f - <<'END'\n{OTHERS}\nEND")
+    demand(soon(serves, 60), "the site did not come back")
+    others_are_untouched()
+
+
+def another_port() -> None:
+    """SSH moves to another port and back, without a moment in which nobody gets in."""
+    say(ssh={"port": 2222})
+    output = site()
+    demand("Write `ansible_port: 2222` in hosts.yml" in output, output)
+    demand(gets_in(port=22) and gets_in(port=2222), "both ports should let in")
+    say(ssh={"port": 2222}, ansible_port=2222)
+    site()
+    demand(gets_in(port=2222) and not gets_in(port=22), "2222 alone should let in")
+    say(ansible_port=2222)
+    site()
+    say()
+    site()
+    demand(gets_in(port=22) and not gets_in(port=2222), "22 alone should let in")
+
+
+def house_rules() -> None:
+    """Who may reach what, as hosts.yml says; what would lock the run itself out is refused."""
+    before = rules()
+    say(firewall={"ssh_from": ["203.0.113.0/24"]})
+    output = " ".join(site(status=2).split())
+    wanted = f"is reached from the address {HERE}, which `firewall: {{ssh_from: …}}` in hosts.yml"
+    demand(wanted in output and "Nothing was changed" in output, output)
+    demand(rules() == before, "the rules were changed all the same")
+    listen = "systemd-run -q --collect --unit=house-{port} python3 -c {code}"
+    tcp = "'import http.server as h; h.test(h.SimpleHTTPRequestHandler, port=7007)'"
+    udp = (
+        '\'import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(("", 51820))\n'
+        'while True: open("/root/heard", "ab").write(s.recvfrom(99)[0] + b"\\n")\''
+    )
+    on(VPS, listen.format(port=7007, code=tcp) + "\n" + listen.format(port=51820, code=udp))
+    knock = f"timeout 3 bash -c 'exec 3<>/dev/tcp/{VPS}/PORT'"
+    demand("Permission denied" in from_stranger(), f"the stranger hears {from_stranger()!r}")
+    on(STRANGER, knock.replace("PORT", "7007"), status=124)
+    allowed = [{"port": 51820, "protocol": "udp", "from": STRANGER}, {"port": 7007}]
+    say(firewall={"ssh_from": [HERE], "allow": allowed})
+    site()
+    demand("timed out" in from_stranger(), f"the stranger hears {from_stranger()!r}")
+    on(STRANGER, knock.replace("PORT", "7007"))
+    on(STRANGER, f"echo pear > /dev/udp/{VPS}/51820")
+    with contextlib.suppress(OSError):
+        here = f"echo quince > /dev/udp/{VPS}/51820"
+        subprocess.run(["bash", "-c", here], check=True, capture_output=True)
+    demand(soon(lambda: "pear" in on(VPS, "cat /root/heard || true")), "UDP was not let through")
+    demand("quince" not in on(VPS, "cat /root/heard"), "UDP of others was let through")
+    others_are_untouched()
+    say(firewall={"off": True})
+    site()
+    on(VPS, "nft list table inet espalier", status=1)
+    others_are_untouched()
+    say()
+    site()
+    on(STRANGER, knock.replace("PORT", "7007"), status=124)
+    on(VPS, "systemctl stop house-7007 house-51820; rm /root/heard")
+    others_are_untouched()
+
+
+def from_stranger() -> str:
+    """What the stranger hears who has no key and knocks at SSH."""
+    knock = "ssh -o StrictHostKeyChecking=no -o BatchMode=yes -o ConnectTimeout=4"
+    return on(STRANGER, f"{knock} nobody_at_all@{VPS} true", status=255)
+
+
+def attack() -> None:
+    """500 logins of a stranger fail: they are held up, and each of ours gets in meanwhile."""
+    attempt = (
+        "timeout 30 ssh -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null "
+        f"-o BatchMode=yes -o ConnectTimeout=2 nobody_at_all@{VPS} true"
+    )
+    one = f"{attempt} 2>&1 | tail -n 1 | grep . || echo silence"
+    script = f"seq 500 | xargs -P 20 -I+ sh -c '{one}' > /root/heard || true"
+    attacker = subprocess.Popen([*SSH, f"root@{STRANGER}", script], stdin=subprocess.DEVNULL)
+    ours: list[bool] = []
+    try:
+        while attacker.poll() is None and len(ours) < 500:
+            # It may take its time on a busy machine, and has to be let in.
+            ours.append(gets_in("-o", "ConnectTimeout=60"))
+            time.sleep(0.5)
+    finally:
+        attacker.kill()
+        attacker.wait()
+    heard = on(STRANGER, "cat /root/heard").splitlines()
+    asked = sum("Permission denied" in line for line in heard)
+    LAB.say(f"  of {len(heard)} logins {asked} came as far as a key; {len(ours)} of ours got in")
+    demand(len(heard) == 500, f"the stranger tried {len(heard)} times")
+    demand(len(ours) > 3 and all(ours), f"{ours.count(False)} of {len(ours)} of ours were kept out")
+    demand(0 < asked < 400, f"{asked} of 500 came as far as a key: {heard[:3]}")
+
+
+def fail2ban() -> None:
+    """With `fail2ban`, a stranger who fails is shut out for a while; switched off, it is gone."""
+    say(ssh={"fail2ban": True})
+    site()
+    for _ in range(12):
+        # The other limits would keep the stranger out before.
+        on(VPS, WITHOUT_PENALTIES)
+        from_stranger()
+    is_banned = soon(lambda: STRANGER in on(VPS, "fail2ban-client status sshd"), 60)
+    demand(is_banned, "nobody was banned")
+    on(VPS, WITHOUT_PENALTIES)
+    demand("Permission denied" not in from_stranger(), "the stranger is still heard")
+    demand(gets_in(), "we are banned as well")
+    say()
+    site()
+    on(VPS, "systemctl is-active fail2ban", status=3)
+    on(VPS, WITHOUT_PENALTIES)
+    demand("Permission denied" in from_stranger(), f"the ban stays: {from_stranger()!r}")
+    others_are_untouched()
+
+
+def packages_anew() -> None:
+    """Debian's packages are installed anew, as by an upgrade: all serve on, in their sandboxes."""
+    on(
+        VPS,
+        """
+        export DEBIAN_FRONTEND=noninteractive
+        wanted='nginx* postgresql-[0-9]* openssh-server nftables'
+        listed=$(dpkg-query -W -f '${Package} ${Status}\\n' $wanted)
+        packages=$(awk '/ok installed/ {print $1}' <<< "$listed")
+        apt-get update -qq
+        apt-get install --reinstall -y -qq $packages > /dev/null
+    """,
+    )
+    in_their_sandboxes('systemctl restart "$unit"; systemctl reload "$unit"')
+    demand(soon(serves, 60), "the site does not answer")
+    demand(gets_in() and "Permission denied" in by_password("deploy"), "SSH is not as it was")
+    demand("No change" in site(), "a run has something to mend")
+    others_are_untouched()
+
+
+def own_certificate() -> None:
+    """One's own: refused where it cannot serve, served where it can, and its end is told."""
+    project(certificate={"certificate": "shop.pem", "key": "shop.key"})
+    own = Own(LAB.site_directory, "shop.example")
+    before = front_page(VPS)[1]
+    for wrong, words in (
+        (own.write(names=["other.example"]), "not for shop.example"),
+        (own.write(begins=-20, ends=-1), "expired"),
+        (own.write(password=b"pear"), "password"),
+    ):
+        wrong()
+        output = " ".join(site(status=2).split())
+        demand(words in output and "Nothing was changed" in output, f"{words!r}: {output}")
+    demand(front_page(VPS)[1] == before, "another certificate is served")
+    own.write(begins=-80, ends=9)()
+    site()
+    demand(front_page(VPS, own.authority)[0] == 200, "it is not served to who trusts its authority")
+    on(VPS, "systemctl start espalier-certificate", status=1)
+    told = LAB.espalier("status", status=None)
+    ends = f"{datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=9):%Y-%m-%d}"
+    demand(f"the certificate expires on {ends}" in told, told)
+    own.write(begins=-1, ends=89)()
+    site()
+    on(VPS, "systemctl start espalier-certificate")
+    demand(front_page(VPS, own.authority)[0] == 200, "the new one is not served")
+    demand("expires on" not in LAB.espalier("status", status=None), "it is told though it is over")
+
+
+def what_browsers_are_told() -> None:
+    """HSTS, a policy to report, and HTTP/3 where Debian's nginx has it."""
+    release = on(VPS, ". /etc/os-release; echo $VERSION_ID").strip()
+    headers = front_page(VPS)[2]
+    for header in ("Strict-Transport-Security", "Content-Security-Policy-Report-Only", "Alt-Svc"):
+        demand(header not in headers, f"{header} is sent though nobody asked for it")
+    if release == "12":
+        project(http3=True)
+        output = " ".join(site(status=2).split())
+        demand("http3" in output and "Nothing was changed" in output, output)
+    project(hsts=True, csp="report", http3=release != "12")
+    site()
+    headers = front_page(VPS)[2]
+    demand(headers["Strict-Transport-Security"] == "max-age=63072000", str(headers))
+    demand("report-uri /-/csp" in headers["Content-Security-Policy-Report-Only"], str(headers))
+    report = {
+        "csp-report": {"violated-directive": "img-src", "blocked-uri": "https://cdn.example/a"}
+    }
+    post = f"curl -sk -H 'Content-Type: application/csp-report' -d '{json.dumps(report)}'"
+    on(
+        VPS,
+        f"""
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get install -y -qq --no-install-recommends curl > /dev/null
+        {post} --resolve shop.example:443:{VPS} https://shop.example/-/csp
+    """,
+    )
+    would = "Content-Security-Policy would block: img-src"
+    demand(soon(lambda: would in on(VPS, "journalctl -q --since -5min")), "no report is told")
+    if release != "12":
+        demand('h3=":443"' in headers["Alt-Svc"], str(headers))
+        get = "curl -sk --http3-only -o /dev/null -w '%{http_version} %{http_code}'"
+        answer = on(VPS, f"{get} --resolve shop.example:443:{VPS} https://shop.example/")
+        demand(answer.split() == ["3", "200"], f"by HTTP/3: {answer}")
+
+
+STEPS = (
+    without_a_key,
+    with_a_key,
+    settings_that_lock_out,
+    run_is_killed,
+    machine_restarts,
+    another_port,
+    house_rules,
+    attack,
+    fail2ban,
+    packages_anew,
+    own_certificate,
+    what_browsers_are_told,
+)
+
+if __name__ == "__main__":
+    sys.exit(LAB.take(STEPS, prepare))
