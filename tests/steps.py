@@ -6,7 +6,6 @@ Each has a directory `site` beside its driver, an environment as a user has it, 
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -14,12 +13,14 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from espalier.environment import plain_environment
+from espalier.lab.machines import SSH_KEY
+
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
-KEY = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "espalier/lab/id_ed25519"
 UNKNOWN = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
 UNKNOWN += ["-o", "LogLevel=ERROR", "-o", "ConnectTimeout=5"]
-SSH = ["ssh", "-i", str(KEY), *UNKNOWN]
+SSH = ["ssh", "-i", str(SSH_KEY), *UNKNOWN]
 
 
 class Wrong(Exception):
@@ -72,25 +73,29 @@ class Lab:
             raise Wrong(f"{script!r} ended with {done.returncode}: {done.stdout}{done.stderr}")
         return done.stdout + done.stderr
 
-    def espalier(self, *words: str, status: int | None = 0) -> str:
+    def espalier(self, *words: str, status: int | None = 0, with_errors: bool = True) -> str:
         """Run a command of the kit for the environment; gives what it wrote, or raises Wrong."""
-        return self.run(["espalier", words[0], "-i", str(self.site_directory), *words[1:]], status)
+        argv = ["espalier", words[0], "-i", str(self.site_directory), *words[1:]]
+        return self.run(argv, status, with_errors)
 
-    def site(self, *more: str, status: int = 0) -> str:
+    def site(self, status: int = 0) -> str:
         """Run `espalier site`; gives what it wrote, or raises Wrong."""
-        return self.espalier("site", *more, status=status)
+        return self.espalier("site", status=status)
 
-    def run(self, argv: Sequence[str], status: int | None = 0) -> str:
+    def run(self, argv: Sequence[str], status: int | None = 0, with_errors: bool = True) -> str:
         """Run a program of the kit's virtual environment here; gives what it wrote, or Wrong."""
-        words = [str(BIN / argv[0]), *argv[1:]]
-        settings = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
         done = subprocess.run(
-            words, capture_output=True, text=True, cwd=ROOT, env=settings, stdin=subprocess.DEVNULL
+            [str(BIN / argv[0]), *argv[1:]],
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env=plain_environment(ANSIBLE_CONFIG=str(ROOT / "ansible.cfg")),
+            stdin=subprocess.DEVNULL,
         )
-        self._note(" ".join(words), done)
+        self._note(" ".join(argv), done)
         said = f"{' '.join(argv[:2])} ended with {done.returncode}: {done.stdout}{done.stderr}"
         demand(status is None or done.returncode == status, said)
-        return done.stdout + done.stderr
+        return done.stdout + (done.stderr if with_errors else "")
 
     def _note(self, command: str, done: subprocess.CompletedProcess[str]) -> None:
         with (self.home / "commands.log").open("a") as log:
@@ -99,6 +104,9 @@ class Lab:
     def take(self, steps: Sequence[Callable[[], None]], prepare: Callable[[], None]) -> int:
         """Prepare and take every step, or only those that are named; gives the exit status."""
         wanted = sys.argv[1:]
+        if unknown := set(wanted) - {step.__name__ for step in steps}:
+            self.say(f"no such step: {', '.join(sorted(unknown))}")
+            return 2
         chosen = [step for step in steps if step.__name__ in wanted or not wanted]
         for step in [*([] if wanted else [prepare]), *chosen]:
             began = time.monotonic()

@@ -97,7 +97,8 @@ def ask_sslyze(context: Context, machine: str) -> list[Row]:
     level = expectations().tls
     if not (at := context.reached[machine]):
         return [behind_bastion(tls.CHECK, machine)]
-    name = next(iter(context.project.domains), "")
+    # Of several names the first that the certificate is for; a site without any answers to all.
+    name = context.certificate(machine)["names"][0] if context.project.domains else ""
     try:
         said = tools.run("sslyze", *tls.arguments(level, at[0], name))
     except tools.ToolError as error:

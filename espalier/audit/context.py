@@ -16,7 +16,7 @@ from espalier.inventory.remote import Remote
 from espalier.inventory.site import Site
 from espalier.inventory.ssh_config import destinations, direct_address
 from espalier.project import schema
-from espalier.wiring.certificate import certificate
+from espalier.wiring.certificate import Certificate, certificate
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,11 @@ class Context:
         count = Counter(at[0] for at in found.values() if at)
         return {one: at if at and count[at[0]] == 1 else None for one, at in found.items()}
 
+    def certificate(self, machine: str) -> Certificate:
+        """Which certificate a machine is to have."""
+        domains = self.project.domains or [self.site.topology["machines"][machine]["address"]]
+        return certificate(self.project.certificate, domains)
+
     def openings(self, machine: str) -> ports.Openings:
         """What is open on a machine, and for whom."""
         readers = [one for of in self.project.database.get("readers", {}).values() for one in of]
@@ -71,10 +76,9 @@ class Context:
 
     def _conditions(self, machine: str) -> list[str]:
         """What is so on a machine, in the words of `KitWaiver.when`."""
-        domains = self.project.domains or [self.site.topology["machines"][machine]["address"]]
         ssh = self._settings(machine, "ssh")
         known = {
-            "self_signed": certificate(self.project.certificate, domains)["kind"] == "self_signed",
+            "self_signed": self.certificate(machine)["kind"] == "self_signed",
             "firewall_off": self._settings(machine, "firewall")["off"],
             "old_clients": ssh["old_clients"],
             "passwords": ssh["passwords"],

@@ -2,7 +2,7 @@
 """Climb the ladder of tiers under traffic, step by step, and down again; count what visitors lost.
 
     climb.py -i molecule/climb/inventory                     the whole ladder
-    climb.py -i molecule/climb/inventory --tiers redis       up and down one step
+    climb.py -i molecule/climb/inventory --tiers redis       up one step, a new authority, down
 
 The lab that the inventory describes must be up. A step is what a user does: the line `tiers: […]`
 is edited (in a copy of the inventory, `.lab/climb/<lab>/`), and the same `ansible-playbook

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from lab import (
     AUTHORITY,
     GROVE,
+    ISSUER,
     LAB,
     LETS_ENCRYPT,
     SHOP,
@@ -30,7 +31,6 @@ from lab import (
     dns,
     fact,
     fingerprint,
-    front_page,
     names,
     on,
     orders,
@@ -41,6 +41,7 @@ from lab import (
 )
 
 from tests.steps import Wrong, demand, soon
+from tests.visitor import front_page
 
 RENEW = "certificate renew --force"
 BOTH = tuple(WEB.values())
@@ -73,7 +74,7 @@ def first_run() -> None:
 
 def hsts(machine: str) -> str:
     """What a machine has browsers remember: that the site is on HTTPS, and for how long."""
-    return front_page(machine, SHOP).headers.get("Strict-Transport-Security", "")
+    return front_page(WEB[machine], SHOP, ISSUER).headers.get("Strict-Transport-Security", "")
 
 
 def missing_name_comes_by_itself() -> None:

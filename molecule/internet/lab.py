@@ -14,10 +14,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.steps import SSH, Lab, demand
+from tests.visitor import front_page
 
 LAB = Lab("internet")
 HOME, SITE = LAB.home, LAB.site_directory
 on, site = LAB.on, LAB.site
+ISSUER = HOME / "issuer.pem"  # of the certificates of the site
 AUTHORITY = "198.18.33.10"
 WEB = {"web1": "198.18.33.11", "web2": "198.18.33.12"}
 SHOP, WWW = "shop.orchard.net", "www.orchard.net"
@@ -57,7 +59,7 @@ END
         "context=ssl.create_default_context(cafile='/srv/authority/root.pem')).read().decode())"
     )
     issuers = on(AUTHORITY, f'python3 -c "{code}"')
-    (HOME / "issuer.pem").write_text(issuers)
+    ISSUER.write_text(issuers)
 
 
 def dns(name: str, *addresses: str) -> None:
@@ -99,8 +101,8 @@ def orders() -> int:
 
 
 def audit(*more: str, status: int) -> str:
-    """Run `espalier verify --security`; gives what it wrote, or Wrong for another exit status."""
-    return LAB.espalier("verify", "--security", *more, status=status)
+    """Run `espalier verify --security`; gives what it printed, or Wrong for another exit status."""
+    return LAB.espalier("verify", "--security", *more, status=status, with_errors=False)
 
 
 def fact(machine: str) -> dict[str, Any]:
@@ -120,7 +122,7 @@ def fingerprint(machine: str, name: str = SHOP) -> str:
 
 def names(machine: str, name: str = SHOP) -> list[str]:
     """The names of the certificate that a machine serves to a visitor who verifies it."""
-    context = ssl.create_default_context(cafile=str(HOME / "issuer.pem"))
+    context = ssl.create_default_context(cafile=str(ISSUER))
     plain = socket.create_connection((WEB[machine], 443), 10)
     with context.wrap_socket(plain, server_hostname=name) as wrapped:
         served: Any = wrapped.getpeercert()
@@ -129,21 +131,7 @@ def names(machine: str, name: str = SHOP) -> list[str]:
 
 def verified(machine: str, name: str) -> int:
     """The status of the front page for a visitor who verifies; ssl.SSLError where that fails."""
-    return front_page(machine, name).status
-
-
-def front_page(machine: str, name: str) -> http.client.HTTPResponse:
-    """The front page for a visitor who verifies; ssl.SSLError where that fails."""
-    context = ssl.create_default_context(cafile=str(HOME / "issuer.pem"))
-    connection = http.client.HTTPSConnection(name, timeout=10, context=context)
-    connection._create_connection = lambda to, *a, **k: socket.create_connection(  # type: ignore[attr-defined]
-        (WEB[machine], 443), 10
-    )
-    connection.request("GET", "/")
-    response = connection.getresponse()
-    response.read()
-    connection.close()
-    return response
+    return front_page(WEB[machine], name, ISSUER).status
 
 
 @contextmanager

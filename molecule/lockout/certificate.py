@@ -1,11 +1,8 @@
-"""A certificate of one's own, and a visitor who trusts its authority."""
+"""A certificate of one's own, and its authority."""
 
 from __future__ import annotations
 
 import datetime
-import http.client
-import socket
-import ssl
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -79,29 +76,3 @@ class Own:
             .not_valid_before(now + datetime.timedelta(days=begins))
             .not_valid_after(now + datetime.timedelta(days=ends))
         )
-
-
-def front_page(
-    address: str, authority: Path | None = None, name: str = "shop.example"
-) -> tuple[int, bytes, http.client.HTTPMessage]:
-    """Return the status of the front page, the certificate, and the headers.
-
-    Args:
-        address: where to ask.
-        authority: file with whom to trust; None verifies nothing.
-        name: which site.
-
-    Raises ssl.SSLError where the certificate is not trusted.
-    """
-    context = ssl.create_default_context(cafile=str(authority) if authority else None)
-    if authority is None:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    connection = http.client.HTTPSConnection(name, timeout=20, context=context)
-    connection._create_connection = lambda *_, **__: socket.create_connection((address, 443), 20)  # type: ignore[attr-defined]
-    connection.connect()
-    served = connection.sock.getpeercert(binary_form=True) or b""
-    connection.request("GET", "/")
-    response = connection.getresponse()
-    response.read()
-    connection.close()
-    return response.status, served, response.headers

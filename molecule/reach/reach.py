@@ -24,17 +24,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from espalier.lab.machines import SSH_KEY
+from tests.steps import BIN, ROOT, UNKNOWN
+
 HERE = Path(__file__).resolve().parent
 HOME = ROOT / ".lab" / "reach"
-KEY = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "espalier/lab/id_ed25519"
-BIN = Path(sys.executable).parent
 GATE, MACHINE = "198.18.104.11", "198.18.104.12"
 PASSWORD = "pear on 'quince' $tock"  # for sudo; what a shell would take apart
 VAULT_PASSWORD = "grafting wax"
 SECRET = "only the vault knows"
-IN_LAB = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
-IN_LAB += ["-o", "LogLevel=ERROR", "-o", "ConnectTimeout=5"]
 
 # What a person types, in every way. Each has to end with the status 0, and to print the words.
 COMMANDS: list[tuple[list[str], str]] = [
@@ -74,7 +72,7 @@ def ways() -> dict[str, Way]:
     """Every way, by name."""
     vault, become = str(HOME / "vault-password"), str(HOME / "sudo-password")
     gate = f"ssh -F {HOME / 'ssh_config'} -W %h:%p gate"
-    command = f"{' '.join(IN_LAB)} -o ProxyCommand='{gate}'"
+    command = f"{' '.join(UNKNOWN)} -o ProxyCommand='{gate}'"
     return {
         "a vault and its password file": Way(["--vault-password-file", vault]),
         "a vault, its password file in the environment": Way(
@@ -118,7 +116,7 @@ class Run:
 
     def prepare(self) -> None:
         """Make users, passwords, the other port; close the machine to all but the bastion."""
-        ssh = ["ssh", "-i", str(KEY), *IN_LAB]
+        ssh = ["ssh", "-i", str(SSH_KEY), *UNKNOWN]
         person = """
             id -u {user} >/dev/null 2>&1 || useradd --create-home --shell /bin/bash {user}
             install -d -m 700 -o {user} /home/{user}/.ssh
@@ -148,7 +146,7 @@ class Run:
         if self.is_open(22) or self.is_open(2222):
             raise ReachError("the machine can be reached past its bastion, so this tests nothing")
         (HOME / "ssh_config").write_text(
-            f"Host gate\n  HostName {GATE}\n  User jump\n  IdentityFile {KEY}\n"
+            f"Host gate\n  HostName {GATE}\n  User jump\n  IdentityFile {SSH_KEY}\n"
             "  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n"
         )
         self._secret("vault-password", VAULT_PASSWORD)

@@ -15,11 +15,13 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_up_the_ladder_and_down_again() -> None:
     steps = steps_of(["replicas", "redis"])
-    assert [(step.name, step.tiers, step.tier, step.unchanged) for step in steps] == [
+    assert [
+        (step.name, step.tiers, step.secret or step.tier, step.unchanged) for step in steps
+    ] == [
         ("baseline", [], "", False),
         ("+ replicas", ["replicas"], "replicas", False),
         ("+ redis", ["replicas", "redis"], "redis", False),
-        ("new authority", ["replicas", "redis"], "", True),
+        ("new authority", ["replicas", "redis"], "authority", True),
         ("- redis", ["replicas"], "", False),
         ("- replicas", [], "", True),
     ]

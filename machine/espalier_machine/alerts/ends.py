@@ -16,15 +16,17 @@ NEAR = datetime.timedelta(days=60)
 def ending(folder: Path = CERTIFICATES, now: datetime.datetime | None = None) -> str:
     """The day on which the certificate ends (YYYY-MM-DD); "" where that is far, or it has none."""
     found = _in_use(folder)
-    if found is None or found.ends - (now or datetime.datetime.now(datetime.UTC)) >= NEAR:
-        return ""
-    return f"{found.ends:%Y-%m-%d}"
+    return f"{found.ends:%Y-%m-%d}" if found and _is_near(found, now) else ""
 
 
-def is_authority_ending(folder: Path = CERTIFICATES) -> bool:
-    """Whether the certificate lasts as long as the site's authority: no run gives a longer one."""
-    found, authority = _in_use(folder), x509.read(folder / "authority.crt")
-    return found is not None and authority is not None and found.ends >= authority.ends
+def is_authority_ending(folder: Path = CERTIFICATES, now: datetime.datetime | None = None) -> bool:
+    """Whether the site's authority ends soon too: no run gives a certificate that lasts longer."""
+    authority = x509.read(folder / "authority.crt")
+    return authority is not None and _is_near(authority, now)
+
+
+def _is_near(found: x509.Certificate, now: datetime.datetime | None) -> bool:
+    return found.ends - (now or datetime.datetime.now(datetime.UTC)) < NEAR
 
 
 def _in_use(folder: Path) -> x509.Certificate | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -100,10 +100,12 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> _Fake:
     return found
 
 
-def all_rows(waivers: list[dict[str, Any]] | None = None) -> list[Row]:
+def all_rows(
+    waivers: list[dict[str, Any]] | None = None, domains: Sequence[str] = ("shop.example",)
+) -> list[Row]:
     topology: Any = compute(MACHINES, DUTIES, [])
     settings = {name: {"audit": {"waivers": waivers or []}} for name in MACHINES}
-    project = {"directory": "examples/orchard", "domains": ["shop.example"]}
+    project = {"directory": "examples/orchard", "domains": list(domains)}
     site = Site(Path("x"), "shop", topology, project, {}, {n: {} for n in MACHINES}, settings)
     return run.audit(site)
 
@@ -167,6 +169,20 @@ def test_control_machine_without_ipv6_is_told(fake: _Fake, monkeypatch: pytest.M
     row = audited()["ports", "web1", "from the control machine, IPv6"]
     assert row.found == "no way from the control machine over IPv6"
     assert row.result.startswith(WAIVED)
+
+
+def test_tls_is_looked_at_by_a_name_that_the_certificate_has(
+    fake: _Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = {"web1": ("198.51.100.11", 22), "db1": ("198.51.100.12", 22)}
+    monkeypatch.setattr(context, "direct_address", lambda config, name: here[name])
+    monkeypatch.setattr(run, "scan_from_here", lambda *given: [])
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(tools, "run", lambda *words: asked.append(words) or "")
+    all_rows(domains=["shop.internal", "orchard.net"])
+    (words,) = (words for words in asked if words[0] == "sslyze")
+    assert "orchard.net" in words
+    assert "shop.internal" not in words
 
 
 def test_machine_that_does_not_answer_is_told_and_not_scanned(fake: _Fake) -> None:

@@ -398,12 +398,10 @@ def test_the_end_of_a_machine_s_certificate_is_told_60_days_before(tmp_path: Pat
     assert ends.ending(tmp_path) == ""
 
 
-@pytest.mark.parametrize(("days", "expected"), [(29, False), (30, True)])
+@pytest.mark.parametrize(("days", "expected"), [(59, True), (61, False)])
 def test_the_end_of_the_authority_is_told_from_that_of_a_certificate(
     days: int, expected: bool, tmp_path: Path
 ) -> None:
     assert ends.is_authority_ending(tmp_path) is False
-    certificate(tmp_path / "authority", 30).rename(tmp_path / "authority.crt")
-    assert ends.is_authority_ending(tmp_path) is False
-    certificate(tmp_path / "01", days)
+    certificate(tmp_path / "authority", days).rename(tmp_path / "authority.crt")
     assert ends.is_authority_ending(tmp_path) is expected
