@@ -50,9 +50,9 @@ EXAMPLES = """
 RETURN = """
 databases:
   description:
-    - C(survey), the databases of the cluster that runs here, as C(name), C(bytes) and C(closed):
-      whether it takes no connections (C(ALLOW_CONNECTIONS false), or half dropped), not even that
-      of C(pg_dump).
+    - C(survey), the databases of the cluster that runs here, as C(name), C(bytes) and C(closed),
+      which says whether it takes no connections (C(ALLOW_CONNECTIONS false), or half dropped), not
+      even that of C(pg_dump).
   type: list
   returned: success
 is_stopped:

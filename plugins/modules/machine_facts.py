@@ -28,7 +28,7 @@ ansible_facts:
       which always says in C(site) whose it is, what its nginx serves as
       C(ansible_local.espalier_certificate) where there is such a fact, C(site_removed_by) (who
       takes the kit off the machine right now, "" for nobody), C(machine_certificate) (the newest
-      one of the site's own authority: its C(directory), and C(pem)), C(machine_trusted) (the
+      one of the site's own authority, its C(directory), and C(pem)), C(machine_trusted) (the
       authorities that it trusts, in PEM), C(ssh_client) (the address that this connection comes
       from, "" where it is none of SSH), C(ssh_ports) (where sshd listens), C(clock) (seconds since
       1970) and C(data_free) (bytes that are free where a database's data is, or would be).

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 
 import pytest
+import yaml
 
 from espalier.paths import KIT
 
@@ -77,3 +79,16 @@ def test_a_bug_inside_the_package_is_not_called_a_missing_package(plugin: str) -
     }
     missing = parts.get(plugin.removeprefix("plugins."), "espalier.rollout")
     assert load(plugin, missing) == f"ModuleNotFoundError: No module named {missing!r}"
+
+
+@pytest.mark.parametrize("module", sorted(path.name for path in KIT.glob("plugins/modules/*.py")))
+def test_what_a_module_says_of_itself_can_be_read(module: str) -> None:
+    body = ast.parse((KIT / "plugins/modules" / module).read_text()).body
+    texts = {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id in ("DOCUMENTATION", "EXAMPLES", "RETURN")
+    }
+    assert {name for name, text in texts.items() if yaml.safe_load(text)} >= {"DOCUMENTATION"}
