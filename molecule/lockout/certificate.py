@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from cryptography import x509
@@ -42,26 +42,22 @@ class Own:
         begins: float = -1,
         ends: float = 89,
         password: bytes = b"",
-    ) -> Callable[[], None]:
-        """Return what writes a certificate and its key, valid from and until some days from now."""
-
-        def run() -> None:
-            key = ec.generate_private_key(ec.SECP256R1())
-            found = [x509.DNSName(name) for name in names or [self._name]]
-            certificate = (
-                self._begun(x509.Name([]), key.public_key(), begins, ends)
-                .add_extension(x509.SubjectAlternativeName(found), critical=True)
-                .sign(self._key, hashes.SHA256())
-            )
-            pem = serialization.Encoding.PEM
-            lock: serialization.KeySerializationEncryption = serialization.NoEncryption()
-            if password:
-                lock = serialization.BestAvailableEncryption(password)
-            form = serialization.PrivateFormat.PKCS8
-            (self._directory / "shop.pem").write_bytes(certificate.public_bytes(pem))
-            (self._directory / "shop.key").write_bytes(key.private_bytes(pem, form, lock))
-
-        return run
+    ) -> None:
+        """Write a certificate and its key, valid from and until some days from now."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        found = [x509.DNSName(name) for name in names or [self._name]]
+        certificate = (
+            self._begun(x509.Name([]), key.public_key(), begins, ends)
+            .add_extension(x509.SubjectAlternativeName(found), critical=True)
+            .sign(self._key, hashes.SHA256())
+        )
+        pem = serialization.Encoding.PEM
+        lock: serialization.KeySerializationEncryption = serialization.NoEncryption()
+        if password:
+            lock = serialization.BestAvailableEncryption(password)
+        form = serialization.PrivateFormat.PKCS8
+        (self._directory / "shop.pem").write_bytes(certificate.public_bytes(pem))
+        (self._directory / "shop.key").write_bytes(key.private_bytes(pem, form, lock))
 
     def _begun(
         self, subject: x509.Name, key: ec.EllipticCurvePublicKey, begins: float, ends: float
