@@ -90,7 +90,7 @@ diagrams: .venv/.installed  ## draw those of the docs anew
 #   default         10       a site that the version before has made is taken over under traffic (3 of them), verified, broken, retired
 #   short-release   6        a few releases under traffic; a control machine that is killed; site.yml against a release
 #   smoke           3        what a person types, for what the last issues changed: tests/smoke
-#   heavy           5 to 20  one of HEAVY, chosen by the count of commits: reach, front_door and frontend 5, internet and lockout 13, taken_over 20, pgbouncer 7, queue, redis and replicas 11, app_servers
+#   heavy           5 to 20  one of HEAVY, chosen by the count of commits: reach, front_door and frontend 5, lockout 9, internet 13, taken_over 20, pgbouncer 7, queue, redis and replicas 11, app_servers
 #                            and wagtail 13, integrations and requirements 10, debian12 14, climb 18, release 20 (with another scenario beside); large 17, small 20
 PARTS := lint unit default short-release smoke heavy
 # Scenario@Debian. Over so many commits as there are entries, CI runs each of them.

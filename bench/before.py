@@ -77,6 +77,12 @@ class Side:
         self.run(*(["python", "-m", "deploys"] if old else ["espalier"]), "release")
 
 
+def both(folder: Path) -> list[Side]:
+    """Return the version before and this one, in this order; they write below a folder."""
+    tree, own = version_before(), Path(sys.executable).parent
+    return [Side("before", tree, programs(tree), folder), Side("now", KIT, own, folder)]
+
+
 def renew(side: Side) -> None:
     """Give a side a new machine."""
     side.lab("down")
@@ -108,13 +114,8 @@ def compare(
 def main() -> None:
     """Measure all three."""
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else PAIRS
-    tree = version_before()
     with tempfile.TemporaryDirectory() as folder:
-        own = Path(sys.executable).parent
-        sides = [
-            Side("before", tree, programs(tree), Path(folder)),
-            Side("now", KIT, own, Path(folder)),
-        ]
+        sides = both(Path(folder))
         try:
             compare("first page", pairs, sides, renew, "converge")
             compare("nothing to change", pairs, sides, lambda side: None, "converge")

@@ -5,8 +5,8 @@
 
 Two lab machines as bench/before.py makes them. In each round both are visited in turn: by new
 visitors (a full handshake, TLS 1.2 and 1.3), by visitors who come back (resumed), and for the front
-page over connections that stay. Printed is what each costs in processor time of the whole machine,
-as a ratio of the medians, which a busy host moves less than seconds.
+page over connections that stay. Printed is what each costs nginx, Django and PostgreSQL in
+processor time, and the ratio of the medians: a busy host moves them less than seconds.
 """
 
 from __future__ import annotations
@@ -15,17 +15,13 @@ import http.client
 import socket
 import ssl
 import statistics
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from before import SIDES, Side, renew
-
-from espalier.lab.machines import SSH_KEY
-from espalier.lab.other_version import programs, version_before
-from espalier.paths import KIT
+from before import SIDES, both, renew
+from run import over_ssh
 
 ROUNDS, COUNT = 5, 500
 NAME = "orchard.example"
@@ -34,10 +30,8 @@ VERSIONS = {"TLS 1.2": ssl.TLSVersion.TLSv1_2, "TLS 1.3": ssl.TLSVersion.TLSv1_3
 
 def processor_time(address: str) -> float:
     """Return the seconds of processor time that nginx, Django and PostgreSQL have taken so far."""
-    argv = ["ssh", "-i", str(SSH_KEY), "-o", "StrictHostKeyChecking=no", "-o", "LogLevel=ERROR"]
-    argv += ["-o", "UserKnownHostsFile=/dev/null", f"root@{address}"]
     every = "for pid in $(pgrep -u www-data,orchard,postgres); do cat /proc/$pid/stat; done"
-    said = subprocess.run([*argv, every], check=True, capture_output=True, text=True).stdout
+    said = over_ssh(address, every)
     # User and system time, its own and of children that have ended, in hundredths of a second.
     times = (line.rpartition(")")[2].split()[11:15] for line in said.splitlines())
     return sum(int(ticks) for found in times for ticks in found) / 100
@@ -106,13 +100,8 @@ def compare(what: str, rounds: int, visit: Callable[[str], None]) -> None:
 def main() -> None:
     """Make both machines, and visit them."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else ROUNDS
-    tree = version_before()
     with tempfile.TemporaryDirectory() as folder:
-        own = Path(sys.executable).parent
-        sides = [
-            Side("before", tree, programs(tree), Path(folder)),
-            Side("now", KIT, own, Path(folder)),
-        ]
+        sides = both(Path(folder))
         try:
             for side in sides:
                 renew(side)
