@@ -18,7 +18,8 @@ from espalier.inventory.secret_files import DIRECTORY
 from espalier.inventory.site import SiteError
 from espalier.progress.watch import watch
 from espalier.readiness.secrets import in_git
-from espalier.secrets.catalog import SECRETS, key_in_use
+from espalier.secrets.catalog import ROTATED as ROTATABLE
+from espalier.secrets.catalog import key_in_use
 from espalier.secrets.rotate import Rotation
 from espalier.secrets.store import VAULT, Store, aside, read_store
 from espalier.secrets.table import rows
@@ -127,7 +128,7 @@ def edit(environment: Environment) -> int:
 
 
 @environment_command()
-@click.argument("name", type=click.Choice([*SECRETS, "all"]))
+@click.argument("name", type=click.Choice([*ROTATABLE, "all"]))
 @click.option("--drop-old", is_flag=True, help="Accept the secret_key of before no longer.")
 @click.option("--yes", is_flag=True, help="Go on where something is interrupted.")
 @verbose_option

@@ -140,6 +140,27 @@ def check_tier_needs(tiers: Sequence[str], members: Mapping[str, list[str]]) -> 
         )
 
 
+def check_backup_machine(
+    members: Mapping[str, list[str]], groups: Mapping[str, Sequence[str]]
+) -> None:
+    """Refuse a machine that would be lost together with what it has copies of."""
+    if not members["backup"]:
+        if slip := _slip("backup", groups):
+            raise InventoryError(instead_of_duty(slip, "backup"))
+        raise InventoryError(
+            "`backup: {to: machine}` in hosts.yml wants a machine with the duty `backup`, and none "
+            "has it. Add one under `all: children:`, such as `backup: {hosts: {backup1: }}`."
+        )
+    name = members["backup"][0]
+    both = [duty for duty in ("web", "app", "db") if name in members[duty]]
+    if both:
+        raise InventoryError(
+            f"`{name}` in hosts.yml has the duty `backup` and {both[0]}: the copies would be lost "
+            "together with what they are of. Give `backup` a machine of its own, at best one of "
+            "another provider; or write `backup: {to: s3, …}` or `{to: sftp, …}`."
+        )
+
+
 def _slip(duty: str, groups: Mapping[str, Sequence[str]]) -> str:
     """Return the user's group that looks like a misspelt duty, or ""."""
     others = {g.lower(): g for g, names in groups.items() if names and g not in DUTIES}

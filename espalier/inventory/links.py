@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from espalier.inventory.model import Link, Machine
 from espalier.inventory.placement import reaches_by_proxy
@@ -66,6 +66,7 @@ def connect(machines: Mapping[str, Machine], services: Mapping[str, list[str]]) 
             for machine in services[tunnel]:
                 target = service if machine == name else tunnel
                 links.append(link((tunnel, machine), (target, name), purpose))
+    links += [link(*pair) for pair in _backups(services)]
     for name in services["patroni"]:
         for voter in services["etcd"]:
             links.append(link(("patroni", name), ("etcd", voter), "consensus"))
@@ -78,3 +79,23 @@ def connect(machines: Mapping[str, Machine], services: Mapping[str, list[str]]) 
                 port = SERVICES["etcd"].second_port
                 links.append(link(("etcd", name), ("etcd", other), "consensus", port))
     return links
+
+
+def _backups(
+    services: Mapping[str, list[str]],
+) -> Iterator[tuple[tuple[str, str], tuple[str, str], str]]:
+    """Yield source, target and purpose of the links between what copies and what keeps copies.
+
+    A machine that makes a backup of a replica asks the primary too.
+    """
+    primary, replicas = services["postgresql_primary"], services["postgresql_replica"]
+    for repository in services["pgbackrest_repository"]:
+        for name in services["pgbackrest"]:
+            yield ("pgbackrest", name), ("pgbackrest_repository", repository), "archive"
+            yield ("pgbackrest_repository", repository), ("pgbackrest", name), "backup"
+    if services["pgbackrest"] and not services["pgbackrest_repository"]:
+        for name in replicas:
+            yield ("pgbackrest", name), ("pgbackrest", primary[0]), "backup"
+    for repository in services["restic_repository"]:
+        for name in services["restic"]:
+            yield ("restic", name), ("restic_repository", repository), "uploads"

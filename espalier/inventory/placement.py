@@ -17,8 +17,10 @@ def voters(members: Mapping[str, list[str]]) -> list[str]:
     return unique([*members["db"], *members["app"], *members["web"]])
 
 
-def place(tiers: Sequence[str], members: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Return the machines of every known service."""
+def place(
+    tiers: Sequence[str], members: Mapping[str, list[str]], backup: str = ""
+) -> dict[str, list[str]]:
+    """Return the machines of every known service; `backup` is the destination's kind, or ""."""
     web, app, db = members["web"], members["app"], members["db"]
     django = app if "app_servers" in tiers else app[:1]
     replicas = db[1:] if "replicas" in tiers else []
@@ -26,6 +28,7 @@ def place(tiers: Sequence[str], members: Mapping[str, list[str]]) -> dict[str, l
     redis = (members["cache"] or app)[:1] if "redis" in tiers else []
     media = web[:1] if {*web, *django} - {web[0]} else []
     failover = "failover" in tiers
+    repository = members["backup"][:1] if backup == "machine" else []
     placed = {
         "nginx": web,
         # Another machine's nginx cannot reach a unix socket; this proxy can, and keeps the
@@ -46,6 +49,10 @@ def place(tiers: Sequence[str], members: Mapping[str, list[str]]) -> dict[str, l
         "media_tunnel": _ends(media, [*web, *django]),
         "redis_tunnel": _ends(redis, django),
         "queue_tunnel": _ends(redis, django),
+        "pgbackrest": [db[0], *replicas] if backup else [],
+        "pgbackrest_repository": repository,
+        "restic": web[:1] if backup else [],
+        "restic_repository": repository,
         "etcd": voters(members)[:ETCD_MEMBERS] if failover else [],
         "patroni": db if failover else [],
     }

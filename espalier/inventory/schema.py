@@ -44,6 +44,7 @@ SITE_KEYS = (
     "tiers",
     "alerts",
     "audit",
+    "backup",
     "firewall",
     "ssh",
     "updates",
@@ -57,6 +58,10 @@ SITE_KEYS = (
     "vault_email_password",
     "vault_s3_access_key",
     "vault_s3_secret_key",
+    "vault_backup_passphrase",
+    "vault_backup_access_key",
+    "vault_backup_secret_key",
+    "vault_backup_ssh_key",
 )
 # Ansible's own: not the name of the key's file, but the key.
 _ANSIBLES_OWN = ("ansible_ssh_private_key",)

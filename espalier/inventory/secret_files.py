@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +26,29 @@ def private_directory(directory: str | Path) -> str:
         with open(path / ".gitignore", "x") as file:
             file.write("*\n")
     return str(directory)
+
+
+def first_use(directory: str | Path, name: str, make: Callable[[], str]) -> str:
+    """The value in a file, which is made where it is missing.
+
+    Several processes may ask at once: the first one's is everybody's.
+
+    Args:
+        directory: the inventory's `.secrets`.
+        name: of the secret.
+        make: makes a value.
+
+    Raises:
+        SiteError: it cannot be read.
+    """
+    file = Path(private_directory(directory)) / name
+    if not file.exists():
+        with tempfile.NamedTemporaryFile("w", dir=directory, prefix=f".{name}.") as new:
+            new.write(make() + "\n")
+            new.flush()
+            with suppress(FileExistsError):
+                os.link(new.name, file)
+    return read_secret(directory, name)
 
 
 def is_seen_by_git(path: Path) -> bool:

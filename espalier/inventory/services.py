@@ -55,6 +55,11 @@ SERVICES: dict[str, Service] = {
     "media_tunnel": Service("web", "tunnel", 8490, "127.0.0.1"),
     "redis_tunnel": Service("cache", "tunnel", 6390, "127.0.0.1"),
     "queue_tunnel": Service("cache", "tunnel", 6391, "127.0.0.1"),
+    # Of those that have the data, and of the machine that keeps copies of it.
+    "pgbackrest": Service("db", "pgbackrest", 8432, ""),
+    "pgbackrest_repository": Service("backup", "pgbackrest", 8432, ""),
+    "restic": Service("web", "restic", 0, ""),
+    "restic_repository": Service("backup", "restic", 8433, ""),
     # Computed since the first version, and built by no role yet: their tier is not available.
     "etcd": Service("db", "etcd", 2379, "127.0.0.1", second_port=2380),
     "patroni": Service("db", "patroni", 8008, ""),

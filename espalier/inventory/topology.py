@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from espalier.inventory.addresses import check_reachable
 from espalier.inventory.checks import (
+    check_backup_machine,
     check_duties,
     check_groups,
     check_machines,
@@ -20,7 +21,10 @@ from espalier.inventory.services import DUTIES, POSTGRESQL_SERVICES, SERVICES, T
 
 
 def compute(
-    machines: Mapping[str, Machine], duties: Mapping[str, Sequence[str]], tiers: Sequence[str]
+    machines: Mapping[str, Machine],
+    duties: Mapping[str, Sequence[str]],
+    tiers: Sequence[str],
+    backup: str = "",
 ) -> Topology:
     """Compute the topology from what the user wrote.
 
@@ -29,6 +33,7 @@ def compute(
         duties: every group the user wrote, with its machines in order. Groups that are no duty
             are ignored, but for names that are reserved or look like a slip.
         tiers: the tiers that are on, in any order.
+        backup: where copies of the data go (s3, sftp, machine), "" for nowhere.
 
     Returns:
         The topology; its `services` has every known service, with no machine when it is off.
@@ -42,7 +47,9 @@ def compute(
     members = {duty: list(dict.fromkeys(duties.get(duty, ()))) for duty in DUTIES}
     check_duties(members, duties)
     check_tier_needs(ladder, members)
-    services = place(ladder, members)
+    if backup == "machine":
+        check_backup_machine(members, duties)
+    services = place(ladder, members, backup)
     check_slots(services["postgresql_replica"])
     check_reachable(machines, services)
     links = connect(machines, services)

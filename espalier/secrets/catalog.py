@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from espalier.wiring.authority import generate_authority
+from espalier.wiring.backup_key import generate_ssh_key
 
 PREFIX = "vault_"  # of the variable that holds a secret, in an inventory
 LETTERS = string.ascii_letters + string.digits
@@ -22,12 +23,14 @@ class Secret:
         length: letters and digits of a new one; 0 for one that is no word.
         companions: what is kept beside it, where it has been rotated.
         interrupts: the service whose restart a rotation takes, "" for none.
+        rotates: whether `espalier secrets rotate` can change it.
     """
 
     purpose: str
     length: int = 40
     companions: tuple[str, ...] = ()
     interrupts: str = ""
+    rotates: bool = True
 
 
 SECRETS: Mapping[str, Secret] = {
@@ -57,10 +60,19 @@ SECRETS: Mapping[str, Secret] = {
     "acme_account": Secret(
         "web machines ask the certificate authority with it (certificate: auto)", length=64
     ),
+    # With another one nobody could read the copies that there are; and the destination has to
+    # know a key before it is used.
+    "backup_passphrase": Secret("backups are encrypted with it", length=64, rotates=False),
+    "backup_ssh_key": Secret(
+        "machines log in to the destination with it (backup: sftp)", length=0, rotates=False
+    ),
 }
+ROTATED = tuple(name for name, one in SECRETS.items() if one.rotates)
 # What somebody else gives, for which the kit has a place: neither made nor rotated by it.
 GIVEN: Mapping[str, str] = {
     "dns_credentials": "web machines prove names at the DNS provider with it (certificate: dns)",
+    "backup_access_key": "machines write backups to the bucket with it (backup: s3)",
+    "backup_secret_key": "machines write backups to the bucket with it (backup: s3)",
 }
 # Every name under which the kit keeps something.
 NAMES = (*(name for key, one in SECRETS.items() for name in (key, *one.companions)), *GIVEN)
@@ -70,6 +82,8 @@ def generate(name: str) -> str:
     """A new value for a secret of the kit's."""
     if name == "authority":
         return generate_authority()
+    if name == "backup_ssh_key":
+        return generate_ssh_key()
     return "".join(secrets.choice(LETTERS) for _ in range(SECRETS[name].length))
 
 

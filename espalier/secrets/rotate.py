@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from espalier.inventory.remote import explain, reach
 from espalier.inventory.site import Site, SiteError
-from espalier.secrets.catalog import SECRETS, key_in_use
+from espalier.secrets.catalog import ROTATED, SECRETS, key_in_use
 from espalier.secrets.rotation import Changes, begin, drop_old, finish
 from espalier.secrets.store import Store
 from espalier.wiring.databases import database_user
@@ -52,7 +52,7 @@ class Rotation:
             SiteError: it is not made yet, or kept where this program cannot change it.
         """
         store = self.open_store()
-        made = [one for one in SECRETS if store.place(key_in_use(one, store.values))]
+        made = [one for one in ROTATED if store.place(key_in_use(one, store.values))]
         if name != "all" and name not in made:
             raise SiteError(f"{name} is not made yet: there is nothing to rotate.", 2)
         chosen = made if name == "all" else [name]

@@ -10,8 +10,6 @@ import base64
 import contextlib
 import datetime
 import ipaddress
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from espalier.inventory.secret_files import private_directory, read_secret
+from espalier.inventory.secret_files import first_use
 
 # Where machines keep what they trust, and below the same directory their own certificate.
 DIRECTORY = "/etc/espalier/tls"
@@ -81,19 +79,10 @@ _USES = ("digital", "content", "key", "data", "agree", "sign", "revoke", "enciph
 def authority_secret(directory: str | Path) -> str:
     """Return the authority that an inventory's `.secrets` has; made at its first use.
 
-    Several processes may ask at once: the first one's is everybody's.
-
     Raises:
         SiteError: it cannot be read.
     """
-    file = Path(private_directory(directory)) / "authority"
-    if not file.exists():
-        with tempfile.NamedTemporaryFile("w", dir=directory, prefix=".authority.") as new:
-            new.write(generate_authority() + "\n")
-            new.flush()
-            with contextlib.suppress(FileExistsError):
-                os.link(new.name, file)
-    return read_secret(directory, "authority")
+    return first_use(directory, "authority", generate_authority)
 
 
 def read_authority(secret: str) -> Authority:

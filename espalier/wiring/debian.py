@@ -26,6 +26,7 @@ class Debian(TypedDict):
             which settings name still. Debian 13 leaves them out of tzdata.
         locale_file: where the system's locale is written. Debian 13 makes /etc/default/locale a
             link to /etc/locale.conf, anew at every boot.
+        pgbackrest_sftp: whether pgBackRest keeps repositories by SFTP, as from 2.46 on.
         ssh_has_penalties: whether sshd has PerSourcePenalties, as from OpenSSH 9.8 on.
     """
 
@@ -38,6 +39,7 @@ class Debian(TypedDict):
     tls_groups: list[str]
     zones_package: str
     locale_file: str
+    pgbackrest_sftp: bool
     ssh_has_penalties: bool
 
 
@@ -52,6 +54,7 @@ RELEASES: dict[str, Debian] = {
         "tls_groups": ["X25519", "prime256v1", "secp384r1"],
         "zones_package": "tzdata",
         "locale_file": "/etc/default/locale",
+        "pgbackrest_sftp": False,
         "ssh_has_penalties": False,
     },
     "trixie": {
@@ -64,6 +67,7 @@ RELEASES: dict[str, Debian] = {
         "tls_groups": ["?X25519MLKEM768", "X25519", "prime256v1", "secp384r1"],
         "zones_package": "tzdata-legacy",
         "locale_file": "/etc/locale.conf",
+        "pgbackrest_sftp": True,
         "ssh_has_penalties": True,
     },
 }

@@ -24,6 +24,7 @@ class Record(TypedDict, total=False):
         uploads: the machine with the uploads, "" with an object store.
         tunnels: its ends of tunnels. Not there on a machine of a version before 0.13, to which
             others come in the clear.
+        backup: the destination of its backups, as a fingerprint; "" for none.
     """
 
     site: str
@@ -33,6 +34,7 @@ class Record(TypedDict, total=False):
     primary: str
     uploads: str
     tunnels: list[Tunnel]
+    backup: str
 
 
 def role(access: str) -> str:
@@ -89,6 +91,7 @@ def record_during_run(planned: Record, recorded: Record) -> Record:
         | allowed_clients(planned["clients"], recorded.get("clients", {})),
         "primary": recorded.get("primary", ""),
         "uploads": recorded.get("uploads", ""),
+        "backup": recorded.get("backup", ""),
     }
     if "tunnels" in recorded or not recorded.get("services"):
         found["tunnels"] = tunnels_during_run(planned["tunnels"], recorded.get("tunnels", ()))

@@ -66,6 +66,8 @@ EXAMPLES = """
 plugin: topology
 """
 
+# Switches that the map is computed from.
+SITE_WIDE = ("tiers", "backup")
 HOSTS = ("hosts.yml", "hosts.yaml")
 # Of the variables for ssh's arguments, those that Ansible takes last and people use least. It
 # sends files by programs of their own.
@@ -189,11 +191,12 @@ class InventoryModule(BaseInventoryPlugin):
 
     def _check_variables(self) -> None:
         """Refuse what would make the map and the variables of the same run disagree."""
-        for variable in ("tiers", "topology"):
+        for variable in (*SITE_WIDE, "topology"):
             if variable in (self._vars or {}):
+                switch = variable if variable in SITE_WIDE else "tiers"
                 raise InventoryError(
                     f"`{variable}` is given on the command line (-e), where the topology does not "
-                    "look. Write `tiers` in hosts.yml under `all: vars:`, and leave out the -e."
+                    f"look. Write `{switch}` in hosts.yml under `all: vars:`, and leave out the -e."
                 )
         if self._sets("topology"):
             raise InventoryError(
@@ -205,10 +208,10 @@ class InventoryModule(BaseInventoryPlugin):
         """Return whether the user sets a variable for all machines."""
         return variable in self._variables([self.inventory.groups["all"]])
 
-    def _read(self) -> tuple[dict[str, Machine], dict[str, list[str]], Any]:
-        """Return machines, the user's groups and `tiers`, as plain data."""
+    def _read(self) -> tuple[dict[str, Machine], dict[str, list[str]], Any, str]:
+        """Return machines, the user's groups, `tiers`, and where backups go, as plain data."""
         everyone = self.inventory.groups["all"]
-        tiers = _plain(self._variables([everyone]).get("tiers"))
+        of_site = {name: _plain(self._variables([everyone]).get(name)) for name in SITE_WIDE}
         machines: dict[str, Machine] = {}
         for name, host in self.inventory.hosts.items():
             member_of = [everyone, *host.get_groups()]
@@ -218,12 +221,13 @@ class InventoryModule(BaseInventoryPlugin):
             values = {key: _plain(variables[key]) for key in CHECKED if key in variables}
             check_variables(name, list(variables), values, variables.keys() - written.keys())
             check_settings(name, {key: _plain(variables[key]) for key in KEYS if key in variables})
-            if _plain(variables.get("tiers")) != tiers:
-                raise InventoryError(
-                    f"`tiers` is written a second time, for the machine `{name}` or a group that "
-                    "it is in. It is one switch for the whole site: write it once, in hosts.yml "
-                    "under `all: vars:`."
-                )
+            for variable in SITE_WIDE:
+                if _plain(variables.get(variable)) != of_site[variable]:
+                    raise InventoryError(
+                        f"`{variable}` is written a second time, for the machine `{name}` or a "
+                        "group that it is in. It is one switch for the whole site: write it once, "
+                        "in hosts.yml under `all: vars:`."
+                    )
             public = variables.get("ansible_host", name)
             machines[name] = {
                 "address": variables.get("private_address", public),
@@ -235,7 +239,9 @@ class InventoryModule(BaseInventoryPlugin):
             for name, group in self.inventory.groups.items()
             if name not in ("all", "ungrouped")
         }
-        return _plain(machines), _plain(groups), tiers
+        backup = of_site["backup"]  # checked with the first machine, if there is one
+        to = backup.get("to", "") if isinstance(backup, Mapping) else ""
+        return _plain(machines), _plain(groups), of_site["tiers"], to
 
     def _variables(self, groups: list[Any], host: Any = None) -> dict[str, Any]:
         """Return the variables of hosts.yml and of the group_vars and host_vars beside it."""

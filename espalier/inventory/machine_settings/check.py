@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from espalier.inventory.errors import InventoryError
 from espalier.inventory.machine_settings.alerts import Alerts
 from espalier.inventory.machine_settings.audit import Audit
+from espalier.inventory.machine_settings.backup import Backup
 from espalier.inventory.machine_settings.base import Settings
 from espalier.inventory.machine_settings.firewall import Firewall
 from espalier.inventory.machine_settings.ssh import Ssh
@@ -21,6 +22,7 @@ from espalier.inventory.spelling import did_you_mean
 KEYS: Mapping[str, type[Settings]] = {
     "alerts": Alerts,
     "audit": Audit,
+    "backup": Backup,
     "firewall": Firewall,
     "ssh": Ssh,
     "updates": Updates,

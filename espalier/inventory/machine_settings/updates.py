@@ -11,7 +11,7 @@ from espalier.inventory.machine_settings.base import Settings
 
 DAY = 24 * 60  # minutes
 SHORTEST = 30
-_TIME = r"([01]?\d|2[0-3]):([0-5]\d)"
+TIME = r"([01]?\d|2[0-3]):([0-5]\d)"
 
 
 def minutes(window: str) -> tuple[int, int]:
@@ -20,7 +20,7 @@ def minutes(window: str) -> tuple[int, int]:
     Raises:
         ValueError: it is none, with a sentence.
     """
-    found = re.fullmatch(rf"{_TIME}\s*-\s*{_TIME}", window)
+    found = re.fullmatch(rf"{TIME}\s*-\s*{TIME}", window)
     if not found:
         raise ValueError(
             f'is {window!r}, which is no window of time. Write one such as "03:00-05:00".'

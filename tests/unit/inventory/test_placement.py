@@ -260,6 +260,10 @@ def test_every_tier_on_six_machines() -> None:
         "media_tunnel": ["web1", "app1", "app2"],
         "redis_tunnel": ["cache1", "app1", "app2"],
         "queue_tunnel": ["cache1", "app1", "app2"],
+        "pgbackrest": [],
+        "pgbackrest_repository": [],
+        "restic": [],
+        "restic_repository": [],
         "etcd": ["db1", "db2", "app1"],
         "patroni": ["db1", "db2"],
     }

@@ -79,6 +79,10 @@ def test_graph_shows_every_service_and_keeps_the_order_of_hosts_yml(tmp_path: Pa
         "  |--@media_tunnel:",
         "  |--@redis_tunnel:",
         "  |--@queue_tunnel:",
+        "  |--@pgbackrest:",
+        "  |--@pgbackrest_repository:",
+        "  |--@restic:",
+        "  |--@restic_repository:",
         "  |--@etcd:",
         "  |--@patroni:",
     ]
@@ -150,6 +154,20 @@ def test_a_refusal_stops_the_run_with_the_sentence(tmp_path: Path) -> None:
         ("topology.yml", "plugin: topology\ntiers: []\n", [], "topology.yml has `tiers`, and"),
         ("group_vars/all.yml", "topology: {}\n", [], "The variable `topology` is there already."),
         ("group_vars/all.yml", "", ["-e", '{"tiers": []}'], "`tiers` is given on the command line"),
+        (
+            "group_vars/all.yml",
+            "",
+            ["-e", '{"backup": {"to": "machine"}}'],
+            "`backup` is given on the command line (-e), where the topology does not look. Write "
+            "`backup` in hosts.yml under `all: vars:`, and leave out the -e.",
+        ),
+        (
+            "host_vars/alpha.yml",
+            "backup: {to: machine}\n",
+            [],
+            "`backup` is written a second time, for the machine `alpha` or a group that it is in. "
+            "It is one switch for the whole site: write it once, in hosts.yml under `all: vars:`.",
+        ),
     ],
 )
 def test_a_second_place_for_the_switch_is_refused(
@@ -161,6 +179,45 @@ def test_a_second_place_for_the_switch_is_refused(
     run = ansible("ansible-inventory", "-i", str(directory), "--graph", *arguments, cwd=tmp_path)
     assert run.returncode != 0
     assert sentence in " ".join(run.stderr.split())
+
+
+TO_S3 = "backup: {to: s3, bucket: shop-backups, endpoint: s3.example.com, path: '{{ path }}'}\n"
+
+
+def test_destination_of_backups_may_be_beside_hosts_yml(tmp_path: Path) -> None:
+    directory = inventory(tmp_path, "[replicas]")
+    (directory / "group_vars").mkdir()
+    (directory / "group_vars/all.yml").write_text(TO_S3)
+    found = running(listed(directory, tmp_path))
+    assert (found["pgbackrest"], found["restic"]) == (["zeta", "alpha"], ["zeta"])
+    assert "pgbackrest_repository" not in found
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        ("s3", "`backup` of the machine `zeta` is 's3', which cannot be used there. Examples: "),
+        ("", "`backup.to` of the machine `zeta` is missing. Examples: "),
+        (
+            "{to: machine}",
+            "`backup: {to: machine}` in hosts.yml wants a machine with the duty `backup`, and none "
+            "has it. ",
+        ),
+        ("'{{ backups }}'", "`backup` of the machine `zeta` is '{{ backups }}', which cannot be "),
+    ],
+)
+def test_backup_that_makes_no_sense_is_refused(tmp_path: Path, written: str, sentence: str) -> None:
+    directory = inventory(tmp_path, f"[], backup: {written}")
+    run = ansible("ansible-inventory", "-i", str(directory), "--graph", cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr.splitlines()[-1].startswith(sentence)
+
+
+def test_nonsense_beside_no_machine_is_no_traceback(tmp_path: Path) -> None:
+    directory = inventory(tmp_path, "[]")
+    (directory / "hosts.yml").write_text("all: {vars: {tiers: [], backup: s3}}\n")
+    run = ansible("ansible-inventory", "-i", str(directory), "--graph", cwd=tmp_path)
+    assert run.stderr.splitlines()[-1].startswith("No machine is known. Write the machines in ")
 
 
 def test_the_example_inventory_is_the_baseline(tmp_path: Path) -> None:

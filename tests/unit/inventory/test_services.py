@@ -35,6 +35,10 @@ def test_ports() -> None:
         "media_tunnel": (8490,),
         "redis_tunnel": (6390,),
         "queue_tunnel": (6391,),
+        "pgbackrest": (8432,),
+        "pgbackrest_repository": (8432,),
+        "restic": (),
+        "restic_repository": (8433,),
         "etcd": (2379, 2380),
         "patroni": (8008,),
     }

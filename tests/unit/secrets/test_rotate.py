@@ -145,6 +145,16 @@ def test_what_is_not_made_yet_is_not_rotated(
         rotation.choose("media_token")
 
 
+def test_what_opens_the_backups_is_never_rotated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With another one, nobody could read the copies that there are.
+    made = {"secret_key": "b", "backup_passphrase": "p", "backup_ssh_key": "k"}
+    inventory = Inventory(tmp_path, **made)
+    rotation = inventory.rotation(monkeypatch)
+    assert rotation.choose("all") == ["secret_key"]
+
+
 def test_only_redis_interrupts_and_only_where_it_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

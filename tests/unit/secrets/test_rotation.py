@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from espalier.secrets.catalog import SECRETS, generate, key_in_use
+from espalier.secrets.catalog import NAMES, ROTATED, SECRETS, generate, key_in_use
 from espalier.secrets.rotation import Changes, begin, drop_old, finish
 
 
@@ -75,8 +75,36 @@ def test_a_password_that_postgresql_alone_compares_is_written_at_once(name: str)
     assert finish(name, {name: "b"}) == {}
 
 
+def test_secrets_that_can_be_rotated() -> None:
+    assert ROTATED == (
+        "database_password",
+        "secret_key",
+        "redis_password",
+        "replication_password",
+        "reader_password",
+        "media_token",
+        "authority",
+        "acme_account",
+    )
+    assert {"backup_passphrase", "backup_ssh_key"} == SECRETS.keys() - set(ROTATED)
+    # The kit has a place for these, and makes none of them.
+    assert {"backup_access_key", "backup_secret_key"} <= set(NAMES) - set(SECRETS)
+
+
+def test_ssh_key_is_made_as_openssh_writes_it() -> None:
+    value = generate("backup_ssh_key")
+    lines = value.splitlines()
+    assert (lines[0], lines[-1]) == (
+        "-----BEGIN OPENSSH PRIVATE KEY-----",
+        "-----END OPENSSH PRIVATE KEY-----",
+    )
+    assert value != generate("backup_ssh_key")
+
+
 def test_new_values_are_long_and_need_no_quoting() -> None:
     for name, secret in SECRETS.items():
+        if name == "backup_ssh_key":  # a file of several lines, as OpenSSH wants it
+            continue
         value = generate(name)
         assert len(value) == secret.length >= 40 or name == "authority"
         assert re.fullmatch(r"[A-Za-z0-9+/=.]{40,}", value)

@@ -11,6 +11,7 @@ from espalier.inventory.secret_files import read_secret
 from espalier.inventory.site import SiteError
 from espalier.secrets.store import Store, read_store
 from espalier.secrets.table import rows
+from espalier.wiring.backup_key import public_line
 from tests.unit.inventory.run_ansible import ansible
 
 HOSTS = """\
@@ -28,6 +29,8 @@ KITS = {
     "media_token",
     "authority",
     "acme_account",
+    "backup_passphrase",
+    "backup_ssh_key",
 }
 
 
@@ -67,8 +70,10 @@ def test_list_names_places_and_days_and_no_value(inventory: Path) -> None:
         ("media_token", "not made yet"),
         ("authority", "not made yet"),
         ("acme_account", "not made yet"),
+        ("backup_passphrase", "not made yet"),
+        ("backup_ssh_key", "not made yet"),
     ]
-    assert [len(row.made) for row in found] == [10, 10, 0, 0, 0, 0, 0, 0]
+    assert [len(row.made) for row in found] == [10, 10, 0, 0, 0, 0, 0, 0, 0, 0]
     assert not any(word in str(found) for word in ("first one", "b-word"))
 
 
@@ -88,6 +93,8 @@ def test_encrypt_moves_what_there_is_unchanged_and_makes_the_rest(
     assert store.values_in_use.keys() == KITS | {"vault_mail"}
     assert store.values["database_password"] == "first one"
     assert store.values["secret_key"] == "b-word"
+    # A value of several lines comes back as it is.
+    assert public_line(store.values["backup_ssh_key"]).startswith("ssh-ed25519 AAAA")
     assert {row.place for row in rows(store)} == {"group_vars/all/vault.yml"}
     aside = inventory / ".secrets/moved-to-vault"
     assert (aside / "secret_key").read_text() == "b-word salt=abc\n"

@@ -76,6 +76,7 @@ def test_record_of_a_run_under_way_has_old_and_new() -> None:
         "primary": "db1",
         "uploads": "web1",
         "tunnels": [ENTRANCE],
+        "backup": "0a1b2c3d4e5f6071",
     }
     recorded: Record = {
         "site": "old",
@@ -85,6 +86,7 @@ def test_record_of_a_run_under_way_has_old_and_new() -> None:
         "primary": "db0",
         "uploads": "",
         "tunnels": [EXIT],
+        "backup": "9f8e7d6c5b4a3928",
     }
     assert record_during_run(planned, recorded) == {
         "site": "old",
@@ -94,8 +96,11 @@ def test_record_of_a_run_under_way_has_old_and_new() -> None:
         "primary": "db0",
         "uploads": "",
         "tunnels": [ENTRANCE, EXIT],
+        # So a destination that a run has not come to is tried again by the next one.
+        "backup": "9f8e7d6c5b4a3928",
     }
-    assert record_during_run(planned, {}) == {**planned, "primary": "", "uploads": ""}
+    nothing = {"primary": "", "uploads": "", "backup": ""}
+    assert record_during_run(planned, {}) == {**planned, **nothing}
 
 
 def test_machine_of_a_version_without_tunnels_is_known_until_the_end_of_the_run() -> None:
