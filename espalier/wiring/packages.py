@@ -12,7 +12,11 @@ from espalier.inventory.services import SERVICES
 from espalier.wiring.roles import role_defaults
 
 # Beside the packages of its role, those that one of the role's services needs.
-OF_SERVICE = {"app_proxy": "nginx_proxy_packages"}
+OF_SERVICE = {
+    "app_proxy": "nginx_proxy_packages",
+    "pgbackrest_repository": "pgbackrest_repository_packages",
+    "restic_repository": "restic_repository_packages",
+}
 
 # By role: the package whose own configuration file the kit writes over.
 CONFIGURED = {

@@ -27,6 +27,8 @@ PACKAGES = {
     "espalier-egress": "egress",
     "espalier-alerts": "alerts",
     "certificate": "certificate",
+    "database-backup": "database_backup",
+    "uploads-backup": "uploads_backup",
 }
 SHARED = "common"
 MAIN = "import sys\n\nfrom espalier_machine.{package}.cli import main\n\nsys.exit(main())\n"

@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from espalier_machine.importing import archive, lifeline, source, target
+from espalier_machine.common import lifeline
+from espalier_machine.importing import archive, source, target
 from espalier_machine.importing.errors import ImportingError
 from espalier_machine.importing.sql import Dump, clean
 

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from espalier_machine.common import system
+from espalier_machine.common.owner import run
 from espalier_machine.replica.errors import ReplicaError
-from espalier_machine.replica.owner import run
 
 
 class Replica:

@@ -8,9 +8,9 @@ import shutil
 import subprocess
 import time
 
+from espalier_machine.common.owner import as_owner, end_with_parent
 from espalier_machine.replica.cluster import Replica
 from espalier_machine.replica.errors import ReplicaError
-from espalier_machine.replica.owner import as_owner, end_with_parent
 from espalier_machine.replica.streaming import start, wait_until_streaming
 
 

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 
 import pytest
 
 from espalier_machine.common import system
+from espalier_machine.database_backup import (
+    archiving,
+    drill,
+    pgbackrest,
+    recovery,
+    sql,
+    state,
+    throwaway,
+    wal,
+    watch,
+)
+from espalier_machine.database_backup import backup as database_backup
 from espalier_machine.release import config, schedule, side_by_side, virtualenv
 from espalier_machine.release.machine import Machine
 from espalier_machine.release.progress import Progress
 
+from .backups import Programs
 from .fakes import Systemd, write_config
 
 
@@ -31,3 +45,17 @@ def machine(tmp_path, monkeypatch):
         server.close()
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+@pytest.fixture
+def programs(tmp_path, monkeypatch):
+    """Programs of the backups, played; what `database-backup` remembers is in `tmp_path`."""
+    played = Programs()
+    for module in (drill, pgbackrest, recovery, sql, throwaway, wal):
+        monkeypatch.setattr(module, "run", played)
+    for module in (archiving, database_backup, drill, wal, watch):
+        monkeypatch.setattr(module, "STATE", tmp_path)
+    for name in ("load", "save"):
+        remembered = functools.partial(getattr(state, name), folder=tmp_path)
+        monkeypatch.setattr(state, name, remembered)
+    return played

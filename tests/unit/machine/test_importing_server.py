@@ -34,7 +34,7 @@ def test_what_was_begun_ends_with_whoever_asked_for_it(tmp_path: Path, is_silent
     (tmp_path / "import").mkdir()
     script = WAITING.format(folder=str(tmp_path / "import"))
     if is_silent:
-        script = f"from espalier_machine.importing import lifeline\nlifeline.SILENCE = 1\n{script}"
+        script = f"from espalier_machine.common import lifeline\nlifeline.SILENCE = 1\n{script}"
     job = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE)
     assert job.stdin
     job.stdin.write(b"{}\n")

@@ -69,6 +69,27 @@ def test_build_gives_way_to_visitors_and_nothing_else_does(machine):
     assert nice() == before
 
 
+def test_nothing_that_is_scheduled_runs_in_a_quiet_site(machine, tmp_path, capsys):
+    one = archive(tmp_path / "one.tar.gz", **PROCESSES)
+    assert run_json(capsys, "deploy", str(one), "--id", "one")[0] == 0
+    assert run_json(capsys, "status")[1]["quiet"] is False
+    timer = tmp_path / "units/orchard-schedule@tidy.timer"
+    assert timer.exists()
+
+    machine.config.environment_file.write_text('ESPALIER_QUIET="1"\n')
+    status = run_json(capsys, "status")[1]
+    assert (status["quiet"], status["stale"]) == (True, True)
+    assert run_json(capsys, "restart")[0] == 0
+    assert not timer.exists()
+    assert not (tmp_path / "units/timers.target.wants").exists()
+    status = run_json(capsys, "status")[1]
+    assert (status["quiet"], status["stale"], status["unfinished"]) == (True, False, False)
+
+    machine.config.environment_file.write_text('OTHER="1"\n')
+    assert run_json(capsys, "restart")[0] == 0
+    assert timer.exists()
+
+
 def test_what_is_scheduled_runs_on_the_first_machine_only(machine, tmp_path, capsys):
     file = machine.config.file
     file.write_text(json.dumps(json.loads(file.read_text()) | {"is_first": False}))

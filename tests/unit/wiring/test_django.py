@@ -8,6 +8,7 @@ from espalier.wiring.django import (
     allowed_hosts,
     csp_environment,
     front,
+    quiet_environment,
     secret_key_environment,
     site_environment,
     worker_count,
@@ -58,6 +59,11 @@ def test_a_wildcard_is_written_as_django_has_it() -> None:
 def test_a_policy_that_is_tried_is_told_where_it_is_stated() -> None:
     assert csp_environment("report") == {"ESPALIER_CSP": "report"}
     assert csp_environment("") == {}
+
+
+def test_quiet_is_told_where_it_is_stated() -> None:
+    assert quiet_environment(True) == {"ESPALIER_QUIET": "1"}
+    assert quiet_environment(False) == {}
 
 
 def test_keys_of_before_are_named_only_where_there_are_any() -> None:

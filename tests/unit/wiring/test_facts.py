@@ -20,6 +20,7 @@ def test_older_debian_has_older_services() -> None:
         "tls_groups": ["X25519", "prime256v1", "secp384r1"],
         "zones_package": "tzdata",
         "locale_file": "/etc/default/locale",
+        "pgbackrest_sftp": False,
         "ssh_has_penalties": False,
     }
     assert debian("trixie")["postgresql"] == 17

@@ -36,4 +36,6 @@ def end_with_parent() -> None:
 
 def run(*command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """Run a command as PostgreSQL's own user."""
-    return subprocess.run(command, capture_output=True, text=True, check=check, **as_owner())
+    return subprocess.run(
+        command, capture_output=True, text=True, errors="replace", check=check, **as_owner()
+    )

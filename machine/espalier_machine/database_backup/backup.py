@@ -1,0 +1,192 @@
+"""Makes backups: the first one, those of the night, and one after WAL was lost."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from espalier_machine.database_backup import (
+    archiving,
+    dump_file,
+    pgbackrest,
+    repository,
+    sql,
+    state,
+    verify,
+)
+from espalier_machine.database_backup.config import STATE, Config
+from espalier_machine.database_backup.errors import BackupError
+from espalier_machine.database_backup.repository import Backup
+
+HOUR = 3600
+FULL_EVERY = 6.5 * 24 * HOUR  # a week, and not an hour more where one began late
+# On the primary, a backup that another machine should have made is not missing before.
+LATE = 20 * HOUR
+UNIT = "espalier-backup.service"
+
+
+def begin(config: Config) -> dict[str, Any]:
+    """Have the destination know this cluster, and let the first backup begin.
+
+    Returns: what was done.
+
+    Raises:
+        BackupError: the destination refuses, or has the backups of another cluster.
+    """
+    before = pgbackrest.info_if_any(config)
+    pgbackrest.pgbackrest(config, "stanza-create", what="The destination cannot be prepared")
+    did = [] if before else ["prepared the destination"]
+    if before and before["db"] and before["db"][-1]["version"] != config.version:
+        pgbackrest.pgbackrest(config, "stanza-upgrade", what="The destination cannot be prepared")
+        did.append(f"told it of PostgreSQL {config.version}")
+    pgbackrest.pgbackrest(config, "check", what="WAL does not come to the destination")
+    found = repository.backups(pgbackrest.info(config))
+    why = "" if found else "began the first backup"
+    if found and has_gap(config, found[-1]):  # it was another destination's turn meanwhile
+        why = "began a backup, as WAL is missing since the last one"
+    if why and not is_running():
+        subprocess.run(["systemctl", "start", "--no-block", UNIT], check=True)
+        did.append(why)
+    return {"changed": bool(did), "did": ", ".join(did) or "nothing"}
+
+
+def has_gap(config: Config, newest: Backup) -> bool:
+    """Whether WAL is missing that came after a backup: what it leads to ends there."""
+    return bool(verify.gaps_after(verify.segments(config), newest.stop_wal, math.inf))
+
+
+def is_running() -> bool:
+    """Whether a backup is being made here."""
+    asked = ["systemctl", "show", "--property=ActiveState", "--value", UNIT]
+    shown = subprocess.run(asked, capture_output=True, text=True).stdout
+    return shown.strip() in ("active", "activating")
+
+
+def make(config: Config) -> dict[str, Any]:
+    """Make the backup that is due, and let go of those that nobody wants any more.
+
+    Returns: what was made: its label and kind, or nothing.
+
+    Raises:
+        BackupError: it failed. That is saved, too.
+    """
+    try:
+        return _make(config)
+    except BackupError as error:
+        state.save("backup", {"failed": time.time(), "error": str(error)})
+        raise
+
+
+def _make(config: Config) -> dict[str, Any]:
+    began = time.time()
+    dump_file.remove_forgotten()
+    found = repository.backups(pgbackrest.info(config))
+    mark = STATE / archiving.DROPPED
+    dropped = mark.stat().st_mtime if mark.exists() else 0
+    is_late = not found or began - found[-1].ended >= LATE
+    if config.falls_back and not (dropped or is_late or has_gap(config, found[-1])):
+        return {"made": ""}
+    if config.part == "replica" and is_primary_here():
+        raise BackupError("This machine's PostgreSQL is no replica: run `espalier site`.")
+    if why := overtaken(live_timeline(config), repository.read(config).newest_timeline):
+        raise BackupError(why)
+    kind = due(found, began, dropped)
+    _copy(config, kind)
+    # WAL that was dropped before it began is missed no longer.
+    if dropped and mark.exists() and mark.stat().st_mtime <= began:
+        mark.unlink()
+    after = repository.backups(pgbackrest.info(config))
+    expire(config, after)
+    if kind == "full":  # once a week, as it reads all that there is
+        verify.verify(config)
+    state.save("backup", {"made": after[-1].label, "kind": kind, "seconds": time.time() - began})
+    return {"made": after[-1].label, "kind": kind}
+
+
+def _copy(config: Config, kind: str) -> None:
+    """Have pgBackRest make a backup; the keeper of the copies asks the primary if it has to.
+
+    Raises:
+        BackupError: it failed.
+    """
+    words, what = [f"--type={kind}", "backup"], "The backup failed"
+    try:
+        pgbackrest.pgbackrest(config, *words, what=what)
+    except BackupError:
+        if config.part != "repository":
+            raise
+        # No replica answers, or it was lost on the way.
+        pgbackrest.pgbackrest(config, "--no-backup-standby", *words, what=what)
+
+
+def is_primary_here() -> bool:
+    """Whether the PostgreSQL of this machine is no replica."""
+    return sql.one("SELECT pg_is_in_recovery()") == "f"
+
+
+def live_timeline(config: Config) -> int:
+    """Return the timeline of this machine's PostgreSQL; 0 where it has none of the site's.
+
+    Raises:
+        BackupError: it does not answer.
+    """
+    if config.part == "repository":
+        return 0
+    return int(sql.one("SELECT timeline_id FROM pg_control_checkpoint()"))
+
+
+def overtaken(mine: int, newest: int) -> str:
+    """Return why this machine's database is not the site's any more, "" where it is.
+
+    Args:
+        mine: its timeline; 0 for none.
+        newest: that of the destination.
+    """
+    if not mine or newest <= mine:
+        return ""
+    return (
+        f"The destination has a newer history (timeline {newest}) than this database (timeline "
+        f"{mine}): the site was restored on another machine, and this one must not add to it. If "
+        "this machine is the right one, give its backups another `path` in hosts.yml."
+    )
+
+
+def due(backups: Sequence[Backup], now: float, dropped: float) -> str:
+    """Return the kind of backup that is due: full, or diff, which builds on a full one.
+
+    Args:
+        backups: oldest first.
+        now: Unix seconds.
+        dropped: when WAL was dropped; 0 for never. Only a full one mends that.
+    """
+    fulls = [one for one in backups if one.kind == "full"]
+    if not fulls or dropped or now - fulls[-1].ended >= FULL_EVERY:
+        return "full"
+    return "diff"
+
+
+def expire(config: Config, backups: Sequence[Backup]) -> None:
+    """Let go of what is kept neither for its age nor for being one of the newest.
+
+    Raises:
+        BackupError: it failed.
+    """
+    words = expiry(backups, time.time(), config.keep_days, config.keep_full)
+    pgbackrest.pgbackrest(config, *words, "expire", what="Old backups cannot be removed")
+
+
+def expiry(backups: Sequence[Backup], now: float, days: int, full: int) -> list[str]:
+    """Return pgBackRest's options: it counts either days or backups, and this wants both.
+
+    With days it keeps the newest full one that is older, too, so that each moment of those days
+    can be restored. Where that leaves fewer than `full`, they are counted instead.
+    """
+    fulls = [one for one in backups if one.kind == "full"]
+    young = [one for one in fulls if now - one.ended <= days * 24 * HOUR]
+    left = min(len(young) + 1, len(fulls))
+    if left < full:
+        return ["--repo1-retention-full-type=count", f"--repo1-retention-full={full}"]
+    return ["--repo1-retention-full-type=time", f"--repo1-retention-full={days}"]

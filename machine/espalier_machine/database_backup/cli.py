@@ -1,0 +1,103 @@
+"""Copies of the database elsewhere, and their way back.
+
+    database-backup begin                 have the destination know this cluster
+    database-backup make                  what the timer runs each night
+    database-backup drill                 restore the newest into a cluster that is thrown away
+    database-backup verify                compare each file of the repository with its checksum
+    database-backup watch                 what the timer runs each minute; status 1 where it is red
+    database-backup status                what is there, and what is wrong
+    database-backup plan                  what a restore would do; the moment as JSON on stdin
+    database-backup restore               do it; the target of a plan as JSON on stdin
+    database-backup export                dump a moment into a file, to be fetched; the moment, and
+                                          what is anonymised, as JSON on stdin, which stays open
+
+With --json one JSON object. A failure is a sentence on standard error, and status 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from typing import Any
+
+from espalier_machine.common import installed, lifeline
+from espalier_machine.database_backup.config import Config
+from espalier_machine.database_backup.errors import BackupError
+
+NAME = "database-backup"
+NICE = 10  # of what a person begins, and takes long: who visits the site goes first
+ACTIONS = ("begin", "make", "drill", "verify", "watch", "status", "plan", "restore", "export")
+
+
+def main() -> int:
+    """Run the command line; gives the exit status."""
+    summary = (__doc__ or "").splitlines()[0]
+    parser = argparse.ArgumentParser(prog=NAME, description=summary)
+    parser.add_argument("action", choices=ACTIONS)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments = parser.parse_args()
+    installed.mark_in_use()
+    try:
+        answer = act(arguments.action, Config.load())
+    except BackupError as error:
+        if arguments.json:
+            print(json.dumps({"ok": False, "error": str(error), "detail": error.detail}))
+        print(error, file=sys.stderr)
+        return 1
+    except lifeline.Abandoned:
+        return 1
+    if arguments.json:
+        print(json.dumps({"ok": True, **answer}))
+    else:
+        print("\n".join(lines(answer)), flush=True)
+    return 1 if arguments.action == "watch" and answer["colour"] == "red" else 0
+
+
+def act(action: str, config: Config) -> dict[str, Any]:
+    """Do it; gives what it answers.
+
+    Raises:
+        BackupError: it failed.
+    """
+    # What only one of the actions needs is imported for it alone.
+    if action in ("begin", "make"):
+        from espalier_machine.database_backup import backup
+
+        return backup.begin(config) if action == "begin" else backup.make(config)
+    if action in ("plan", "restore"):
+        from espalier_machine.database_backup import restore
+        from espalier_machine.database_backup.target import Target
+
+        said = json.loads(sys.stdin.readline())
+        if action == "plan":
+            return restore.plan(config, said)
+        return restore.restore(config, Target(**said))
+    if action == "export":
+        from espalier_machine.database_backup import export
+
+        said = json.loads(sys.stdin.readline())
+        lifeline.follow_input()
+        os.nice(NICE)
+        return export.export(config, said)
+    if action == "drill":
+        from espalier_machine.database_backup import drill
+
+        return drill.drill(config)
+    if action == "verify":
+        from espalier_machine.database_backup import verify
+
+        verify.verify(config)
+        return {"verified": True}
+    from espalier_machine.database_backup import status, watch
+
+    return watch.watch(config) if action == "watch" else status.status(config)
+
+
+def lines(answer: dict[str, Any]) -> list[str]:
+    """An answer for a person on the machine, and for the journal."""
+    if "findings" in answer:
+        told = [f"{one['colour']}: {one['sentence']}" for one in answer["findings"]]
+        return told or [f"green: {len(answer['backups'])} backups at {answer['destination']}"]
+    return [f"{name}: {value}" for name, value in answer.items() if value not in ("", {}, [])]

@@ -1,0 +1,71 @@
+"""Looks at the destination, which costs requests that somebody may have to pay for."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from espalier_machine.database_backup import backup, pgbackrest, repository, sql, state
+from espalier_machine.database_backup.config import Config
+from espalier_machine.database_backup.errors import BackupError
+
+SUBJECT = "destination"
+KEPT = 3600  # seconds for which a good look is good enough for who looks each minute
+
+
+def fresh(config: Config) -> dict[str, Any]:
+    """Look now, and remember it.
+
+    Returns: `at`; `unreadable`: why it cannot be read, or ""; `info` as pgBackRest has it; `skew`:
+    the seconds that its clock is ahead, where that can be seen; `overtaken`: why this machine's
+    database is not the site's any more, or ""; `gap`: whether WAL is missing since the newest
+    backup, where this machine is the one to look.
+    """
+    found: dict[str, Any] = {"at": time.time(), "unreadable": "", "info": {}, "skew": None}
+    found |= {"overtaken": "", "gap": False}
+    try:
+        found["info"] = pgbackrest.info(config)
+        found["skew"] = _skew(config, found["info"])
+        newest = repository.read(config).newest_timeline
+        found["gap"] = _has_gap(config, found["info"])
+        found["overtaken"] = backup.overtaken(backup.live_timeline(config), newest)
+    except BackupError as error:
+        found["unreadable"] = str(error)
+    state.save(SUBJECT, found)
+    return found
+
+
+def sparing(config: Config) -> dict[str, Any]:
+    """Return the last look, if it was good and not long ago; else look now."""
+    last = state.load(SUBJECT)
+    is_good = (
+        last
+        and not last["unreadable"]
+        and not last.get("gap")
+        and 0 <= time.time() - last["at"] < KEPT
+    )
+    return last if is_good else fresh(config)
+
+
+def _has_gap(config: Config, info: dict[str, Any]) -> bool:
+    """Whether WAL is missing since the newest backup: asked by who could make another one."""
+    backups = repository.backups(info)
+    return config.makes_backups and bool(backups) and backup.has_gap(config, backups[-1])
+
+
+def _skew(config: Config, info: dict[str, Any]) -> float | None:
+    """Return how far its clock is ahead: by when it says that the newest WAL came."""
+    if config.part != "primary":
+        return None
+    archive, _ = repository.newest_archive(info)
+    statement = (
+        "SELECT last_archived_wal, extract(epoch FROM last_archived_time) FROM pg_stat_archiver"
+    )
+    name, came = sql.ask(statement)[0]
+    if not archive or len(name) != 24:
+        return None
+    folder = f"archive/{config.stanza}/{archive}/{name[:16]}"
+    for file, said in pgbackrest.listing(config, folder).items():
+        if file.startswith(name) and "time" in said:
+            return float(said["time"]) - float(came)
+    return None

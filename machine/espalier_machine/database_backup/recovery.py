@@ -1,0 +1,154 @@
+"""Has pgBackRest put a backup into a directory, and PostgreSQL replay WAL there up to a moment."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from espalier_machine.common.owner import run
+from espalier_machine.database_backup import pgbackrest, sql
+from espalier_machine.database_backup.config import Config
+from espalier_machine.database_backup.errors import BackupError
+from espalier_machine.database_backup.pgbackrest import CONFIGURATION
+from espalier_machine.database_backup.target import Target
+
+# What `restore` writes for the recovery alone. A replica would read it from its primary's copy, and
+# stop at that moment.
+SETTINGS = (
+    "restore_command",
+    "recovery_target_time",
+    "recovery_target_xid",
+    "recovery_target_name",
+    "recovery_target_inclusive",
+    "recovery_target_action",
+    "recovery_target_timeline",
+    "archive_mode",
+)
+# PostgreSQL's words where WAL ended before the moment that was asked for.
+TOO_EARLY = "recovery ended before configured recovery target was reached"
+
+
+def fetch(
+    config: Config,
+    target: Target,
+    into: Path,
+    data: Path,
+    conf: Path = CONFIGURATION,
+    archive: bool = True,
+) -> None:
+    """Put the target's backup into an empty directory, with what recovery needs to know.
+
+    Args:
+        config: whose backups.
+        target: the moment.
+        into: a directory of PostgreSQL's own.
+        data: where that directory will be when PostgreSQL recovers in it.
+        conf: pgBackRest's configuration, which says where the backups are.
+        archive: whether this cluster may archive once it is recovered: a throw-away one must not.
+
+    Raises:
+        BackupError: the backup cannot be read, or is damaged.
+    """
+    words = [f"--pg1-path={into}", f"--set={target.backup}", f"--type={target.kind}"]
+    words += [f"--target={target.value}"] if target.value else []
+    words += ["--target-exclusive"] if target.kind == "xid" and not target.inclusive else []
+    # Not `promote` where there is no target: that is how recovery without one ends anyway.
+    words += ["--target-action=promote"] if target.value else []
+    words += [f"--target-timeline={target.recovery_timeline}"]
+    get = pgbackrest.command(config, f"--pg1-path={data}", "archive-get", "%f", conf=conf)
+    words += [f'--recovery-option=restore_command={shlex.join(get)} "%p"']
+    words += [] if archive else ["--archive-mode=off"]
+    pgbackrest.pgbackrest(
+        config, *words, "restore", what="The backup cannot be restored", conf=conf
+    )
+
+
+def is_all_there_is(error: BackupError, target: Target) -> bool:
+    """Whether recovery failed because nothing was committed after the time that was asked for.
+
+    Then all that there is, is what the site had at that time: see `without_target`.
+    """
+    return TOO_EARLY in str(error) and target.kind == "time"
+
+
+def without_target(data: Path) -> None:
+    """Have recovery go on to the end of WAL: nothing came after the moment that was asked for."""
+    file = data / "postgresql.auto.conf"
+    lines = file.read_text().splitlines(keepends=True)
+    file.write_text(
+        "".join(one for one in lines if not re.match(r"recovery_target_(time|xid)\b", one))
+    )
+
+
+def forget_recovery(host: str = sql.SOCKETS) -> None:
+    """Remove from the cluster's own settings what was for its recovery alone.
+
+    Raises:
+        BackupError: PostgreSQL does not answer.
+    """
+    for name in SETTINGS:
+        sql.ask(f"ALTER SYSTEM RESET {name}", host=host)
+
+
+def wait_until_promoted(
+    is_alive: Callable[[], bool], log: Path, mark: int, host: str = sql.SOCKETS
+) -> None:
+    """Wait until recovery has ended; it may take hours, so the bound is that PostgreSQL runs.
+
+    Args:
+        is_alive: whether PostgreSQL still runs.
+        log: PostgreSQL's.
+        mark: the log's size when PostgreSQL was started.
+        host: the directory of its socket.
+
+    Raises:
+        BackupError: it ended before; with what it wrote.
+    """
+    while True:
+        try:
+            if sql.one("SELECT pg_is_in_recovery()", host=host) == "f":
+                return
+        except BackupError:
+            pass  # it does not let in yet
+        if not is_alive():
+            raise BackupError(f"PostgreSQL ended while it recovered: {reason(log, mark)}")
+        time.sleep(0.3)
+
+
+def reason(log: Path, mark: int) -> str:
+    """Return the last FATAL or PANIC that PostgreSQL wrote since a mark."""
+    if not log.exists():
+        return "it wrote nothing"
+    with log.open(errors="replace") as stream:
+        stream.seek(mark if mark <= log.stat().st_size else 0)
+        lines = stream.read().splitlines()
+    # Not what it answers to who asks whether it has recovered.
+    bad = [line for line in lines if re.search(r"(FATAL|PANIC):  (?!the database system)", line)]
+    return (bad or lines or ["it wrote nothing"])[-1]
+
+
+def size(log: Path) -> int:
+    """Return a log's size in bytes; 0 where there is none."""
+    return log.stat().st_size if log.exists() else 0
+
+
+def systemctl(*words: str) -> None:
+    """Run systemctl.
+
+    Raises:
+        BackupError: it failed.
+    """
+    done = subprocess.run(["systemctl", *words], capture_output=True, text=True)
+    if done.returncode:
+        raise BackupError(f"`systemctl {' '.join(words)}` failed: {done.stderr.strip()}")
+
+
+def control(config: Config, data: Path) -> Mapping[str, str]:
+    """Return what pg_controldata says of a directory, by name."""
+    out = run(str(config.bin / "pg_controldata"), "-D", str(data)).stdout
+    pairs = (line.split(":", 1) for line in out.splitlines() if ":" in line)
+    return {name: value.strip() for name, value in pairs}

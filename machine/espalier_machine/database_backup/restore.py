@@ -1,0 +1,183 @@
+"""Brings a moment back in place of this machine's database, which is set aside, not deleted."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from espalier_machine.common import system
+from espalier_machine.common.owner import OWNER
+from espalier_machine.database_backup import archiving, recovery, repository, sql, state, target
+from espalier_machine.database_backup.config import Config
+from espalier_machine.database_backup.errors import BackupError
+from espalier_machine.database_backup.pgbackrest import CONFIGURATION
+from espalier_machine.database_backup.repository import Repository
+from espalier_machine.database_backup.target import Target
+from espalier_machine.database_backup.verify import gaps_after, segments
+
+ROOM = 1.1  # times the size of the database, and WAL that is replayed
+
+
+def choose(config: Config, wanted: dict[str, Any], conf: Path = CONFIGURATION) -> Target:
+    """Return the moment that a person means.
+
+    Args:
+        config: whose backups.
+        wanted: one of `to` (Unix seconds), `latest`, `transaction`, `before`.
+        conf: pgBackRest's configuration.
+
+    Raises:
+        BackupError: it cannot be restored.
+    """
+    found, now = repository.read(config, conf), time.time()
+    if "to" in wanted:
+        return target.at_time(found, wanted["to"], now)
+    if "transaction" in wanted:
+        return target.at_transaction(config, found, wanted["transaction"])
+    if "before" in wanted:
+        return target.before_statement(config, found, wanted["before"])
+    return target.latest(found, now)
+
+
+def plan(config: Config, wanted: dict[str, Any], conf: Path = CONFIGURATION) -> dict[str, Any]:
+    """Return what a restore would do, and what it would cost.
+
+    Returns: the target, `bytes` of the database, `free` bytes of the disk, `lost` seconds between
+    the moment and now, `aside` whether a database is here that would be set aside.
+
+    Raises:
+        BackupError: it cannot be restored, or the disk has too little room.
+    """
+    is_running = system.is_active(config.unit)
+    if is_running and sql.one("SELECT pg_is_in_recovery()") == "f":
+        # What was committed just now is to be found, too.
+        archiving.finish_segment(wait=30)
+    found = choose(config, wanted, conf)
+    backup = _backup(repository.read(config, conf), found.backup)
+    until = math.inf if found.kind == "default" else found.time
+    if gaps := gaps_after(segments(config, conf), backup.stop_wal, until):
+        came = target.utc(segments(config, conf)[gaps[0][0]])
+        raise BackupError(
+            f"WAL is missing from {gaps[0][0]} to {gaps[0][1]}, after the backup that leads there. "
+            f"What came before can be restored: --to '{came}', or earlier."
+        )
+    free = shutil.disk_usage(config.data.parent).free
+    if backup.size * ROOM > free:
+        raise BackupError(
+            f"The database takes {backup.size / 1e6:.0f} MB, and the disk under "
+            f"{config.data.parent} has {free / 1e6:.0f} MB free. What is there is kept, so both "
+            "need room: give the machine a larger disk, or delete what was set aside there "
+            "(replaced-*, retired-*) and is no longer wanted."
+        )
+    return {
+        "target": found.as_json(),
+        "bytes": backup.size,
+        "stored": backup.stored,
+        "free": free,
+        "lost": max(0.0, time.time() - found.time) if found.kind != "default" else 0.0,
+        "aside": has_data(config),
+        "backup_ended": backup.ended,
+    }
+
+
+def _backup(found: Repository, label: str) -> repository.Backup:
+    return next(one for one in found.backups if one.label == label)
+
+
+def has_data(config: Config) -> bool:
+    """Whether a cluster is here that was ever started."""
+    return (config.data / "postmaster.opts").exists()
+
+
+def restore(config: Config, chosen: Target, conf: Path = CONFIGURATION) -> dict[str, Any]:
+    """Bring the moment back; gives what was done, and where what was here is.
+
+    The backup is fetched while the database still runs. Where recovery fails, what was here runs
+    again.
+
+    Raises:
+        BackupError: it failed; the database that was here is as it was.
+    """
+    began = time.time()
+    staging = config.data.with_name("main.restoring")
+    shutil.rmtree(staging, ignore_errors=True)  # of a run that was cut off
+    staging.mkdir(mode=0o700)
+    shutil.chown(staging, OWNER, OWNER)
+    try:
+        recovery.fetch(config, chosen, staging, config.data, conf)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    fetched = time.time()
+    recovery.systemctl("stop", config.unit)
+    stopped = time.time()
+    aside = _swap(config, staging)
+    try:
+        _recover(config, chosen)
+    except BaseException:
+        _swap_back(config, aside)
+        raise
+    recovery.forget_recovery()
+    now = time.time()
+    report = {
+        "at": now,
+        "aside": str(aside or ""),
+        "what": chosen.what,
+        "fetch_seconds": round(fetched - began, 1),
+        "recovery_seconds": round(now - stopped, 1),
+    }
+    state.save("restored", report)
+    return report
+
+
+def _swap(config: Config, staging: Path) -> Path | None:
+    """Put the new directory in place; gives the name that the old one has now, if it had data."""
+    aside = None
+    if has_data(config):
+        aside = config.data.with_name(time.strftime("replaced-%Y%m%d-%H%M%S", time.gmtime()))
+        os.rename(config.data, aside)
+    elif config.data.exists():
+        shutil.rmtree(config.data)  # as the package has made it: nothing was ever in it
+    os.rename(staging, config.data)
+    return aside
+
+
+def _recover(config: Config, chosen: Target) -> None:
+    """Start PostgreSQL, and wait until it has replayed what it should."""
+    log = Path(f"/var/log/postgresql/postgresql-{config.version}-main.log")
+    mark = recovery.size(log)
+    try:
+        _start(config, log, mark)
+    except BackupError as error:
+        if not recovery.is_all_there_is(error, chosen):
+            raise
+        recovery.without_target(config.data)
+        _start(config, log, recovery.size(log))
+
+
+def _start(config: Config, log: Path, mark: int) -> None:
+    subprocess.run(["systemctl", "reset-failed", config.unit], capture_output=True)
+    # Not waited for: Debian's script gives up after a while, and recovery may take longer.
+    recovery.systemctl("start", "--no-block", config.unit)
+    time.sleep(1)
+
+    def is_alive() -> bool:
+        asked = system.run("systemctl", "is-active", config.unit)
+        return asked.stdout.strip() in ("active", "activating")
+
+    recovery.wait_until_promoted(is_alive, log, mark)
+
+
+def _swap_back(config: Config, aside: Path | None) -> None:
+    """Have what was here run again; what could not be recovered is removed: it is a copy."""
+    subprocess.run(["systemctl", "stop", config.unit], capture_output=True)
+    shutil.rmtree(config.data, ignore_errors=True)
+    if aside:
+        os.rename(aside, config.data)
+        subprocess.run(["systemctl", "reset-failed", config.unit], capture_output=True)
+        recovery.systemctl("start", config.unit)

@@ -1,0 +1,56 @@
+"""Asks a PostgreSQL of this machine, as its administrator."""
+
+from __future__ import annotations
+
+from espalier_machine.common.owner import OWNER, run
+from espalier_machine.database_backup.errors import BackupError
+
+SOCKETS = "/run/postgresql"
+# No line of an answer has it in it.
+SEPARATOR = "\x1f"
+# Tables with rows of somebody: not PostgreSQL's, not those of extensions.
+TABLES = """
+SELECT n.nspname, c.relname, c.reltuples::bigint
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND c.relpersistence = 'p'
+AND n.nspname NOT IN ('pg_catalog', 'information_schema')
+AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
+                AND d.objid = c.oid AND d.deptype = 'e')
+ORDER BY 1, 2
+"""
+
+
+def ask(
+    statement: str, database: str = "postgres", host: str = SOCKETS, user: str = OWNER
+) -> list[list[str]]:
+    """Return the rows of a statement; an error of it is told without values of any row.
+
+    Raises:
+        BackupError: PostgreSQL does not answer, or refuses the statement.
+    """
+    words = ["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=terse", "-F", SEPARATOR]
+    words += ["-h", host, "-U", user, "-d", database]
+    done = run(*words, "-c", statement, check=False)
+    if done.returncode:
+        raise BackupError(f"PostgreSQL does not answer as it should: {done.stderr.strip()}")
+    return [line.split(SEPARATOR) for line in done.stdout.splitlines()]
+
+
+def one(statement: str, database: str = "postgres", host: str = SOCKETS, user: str = OWNER) -> str:
+    """Return the first column of the first row, "" for no row."""
+    rows = ask(statement, database, host, user)
+    return rows[0][0] if rows else ""
+
+
+def quoted(*names: str) -> str:
+    """Return a name as SQL has it, with its schema where that is given first."""
+    return ".".join('"' + name.replace('"', '""') + '"' for name in names)
+
+
+def counts(database: str, host: str = SOCKETS) -> dict[str, int]:
+    """Return the rows of each table, as `schema.table`, counted one by one."""
+    found = {}
+    for schema, table, _ in ask(TABLES, database, host):
+        rows = one(f"SELECT count(*) FROM ONLY {quoted(schema, table)}", database, host)
+        found[f"{schema}.{table}"] = int(rows)
+    return found

@@ -1,0 +1,424 @@
+"""The nightly proof: what it restores, what it looks at, what it says where it cannot."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from espalier_machine.database_backup import (
+    drill,
+    recovery,
+    repository,
+    sql,
+    target,
+    throwaway,
+    wal,
+)
+from espalier_machine.database_backup.errors import BackupError
+from espalier_machine.database_backup.timelines import start
+from espalier_machine.database_backup.wal import Commit
+
+from .backups import CONFIG, FIRST, SECOND, THIRD, Programs, here, info
+
+GIGABYTE = 10**9
+HISTORY = "1\t0/80000A8\tbefore 2026-11-30 09:39:05.262981+00\n\n"
+
+
+@pytest.mark.parametrize(
+    ("copy", "live", "expected"),
+    [
+        ({}, {}, []),
+        ({"public.a": 5}, {"public.a": 5}, []),
+        # The site goes on writing meanwhile: a thousand rows, or a tenth.
+        ({"public.a": 0}, {"public.a": 1000}, []),
+        ({"public.a": 2001}, {"public.a": 1000}, ["public.a has 2001 rows, and 1000 live"]),
+        ({"public.a": 90_000}, {"public.a": 100_000}, []),
+        ({"public.a": 110_000}, {"public.a": 100_000}, []),
+        ({"public.a": 89_999}, {"public.a": 100_000}, ["public.a has 89999 rows, and 100000 live"]),
+        ({}, {"public.a": 0, "b.c": 1}, ["public.a is not there", "b.c is not there"]),
+        # Dropped since, or made by nobody who is asked.
+        ({"public.a": 5}, {}, []),
+    ],
+)
+def test_rows_of_the_copy_and_of_the_site(
+    copy: dict[str, int], live: dict[str, int], expected: list[str]
+) -> None:
+    assert drill.compare(copy, live) == expected
+
+
+def test_a_copy_needs_room_for_wal_and_leaves_some() -> None:
+    needed = 13 * GIGABYTE + 2**30
+    assert throwaway.too_small(10 * GIGABYTE, needed) == ""
+    assert throwaway.too_small(10 * GIGABYTE, needed - 1) == (
+        "a copy of the database needs 14.1 GB of disk, and 14.1 GB are free"
+    )
+    # A dump of it needs room beside it.
+    assert throwaway.too_small(10 * GIGABYTE, 23 * GIGABYTE + 2**30, 2.3) == ""
+    assert throwaway.too_small(10 * GIGABYTE, 23 * GIGABYTE, 2.3) != ""
+
+
+class Played:
+    """A drill of which all but the cluster is real."""
+
+    def __init__(
+        self, folder: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch, **commits: int
+    ) -> None:
+        """Take the newest transaction of each segment, named `s` and its number."""
+        self.folder, self.programs = folder, programs
+        self.fetched: list[Any] = []
+        self.settings: dict[str, str] = {}
+        self.commits = {
+            name: [
+                Commit(1, start(name) + 20, 0.0, ()),
+                Commit(number, start(name) + 40, 1796031600.0, ()),
+            ]
+            for name, number in ((one[1:], commits[one]) for one in commits)
+        }
+        programs.archive(**dict.fromkeys(commits, 1796031600.0))
+        programs.answers |= {"SELECT pg_xact_status": "committed\n"}
+        programs.answers |= {"SELECT timeline_id": "1\n", "\nSELECT n.nspname": ""}
+        monkeypatch.setattr(throwaway, "directory", self.directory)
+        monkeypatch.setattr(throwaway, "running", self.running)
+        monkeypatch.setattr(throwaway, "configure", lambda c, d, more: self.settings.update(more))
+        monkeypatch.setattr(recovery, "fetch", lambda *given, **more: self.fetched.append(given))
+        monkeypatch.setattr(wal, "commits", self.read)
+
+    @contextmanager
+    def directory(self, *, wait: bool) -> Iterator[Path]:
+        """Have a directory, and none at the end."""
+        assert wait
+        data = self.folder / "data"
+        data.mkdir()
+        yield data
+        shutil.rmtree(data)
+
+    @contextmanager
+    def running(self, config: Any, data: Path) -> Iterator[Path]:
+        """Have it run."""
+        yield self.folder / "log"
+
+    def read(self, config: Any, name: str, *given: Any, **more: Any) -> list[Commit]:
+        """Return the commits of a segment."""
+        return self.commits.get(name, [])
+
+    @property
+    def saved(self) -> dict[str, Any]:
+        """What is remembered of it."""
+        found: dict[str, Any] = json.loads((self.folder / "drill.json").read_text())
+        return found
+
+
+def test_the_newest_transaction_comes_back(
+    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wals = {"s000000010000000000000006": 750, "s000000010000000000000007": 760}
+    played = Played(tmp_path, programs, monkeypatch, **wals)
+    programs.answers |= {
+        "info": info(FIRST, SECOND, newest="000000010000000000000007"),
+        "\nSELECT n.nspname": 'public\x1forders\x1f7\nstock\x1fa "b"\x1f-1\n',
+        'SELECT count(*) FROM ONLY "public"."orders"': "7\n",
+        'SELECT count(*) FROM ONLY "stock"."a ""b"""': "5\n",
+    }
+    report = drill.drill(CONFIG)
+    assert {key: report[key] for key in ("ok", "skipped", "backup", "transaction", "bytes")} == {
+        "ok": True,
+        "skipped": "",
+        "backup": "20261130-093544F_20261130-093549D",
+        "transaction": 760,
+        "bytes": 23074558,
+    }
+    assert (report["tables"], report["rows"], report["live_rows"]) == (2, 12, 12)
+    assert report["newest_commit"] == 1796031600.0
+    assert played.settings == {
+        "recovery_target_timeline": "'current'",
+        "recovery_target_xid": "'760'",
+        "recovery_target_action": "promote",
+    }
+    assert played.saved == report
+    (told,) = json.loads((tmp_path / "drills.json").read_text())["drills"]
+    assert told.keys() == {"began", "ok", "rto_seconds", "age_seconds", "bytes", "rows", "seconds"}
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("left", [3, 100])
+def test_transaction_of_a_history_that_was_left_is_not_waited_for(
+    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    # A moment was restored; the history before it has segments that the new one has not come to.
+    wals = {f"s0000000100000000000000{last:02X}": 700 for last in range(6, 8 + left)}
+    wals |= {"s000000020000000000000008": 701}
+    played = Played(tmp_path, programs, monkeypatch, **wals)
+    programs.answers |= {
+        "info": info(FIRST, SECOND, newest="000000020000000000000008"),
+        "SELECT timeline_id": "2\n",
+        "archive/shop/15-1/00000002.history": HISTORY,
+    }
+    programs.folders["archive/shop/15-1"]["00000002.history"] = 1796031549
+    assert drill.drill(CONFIG)["transaction"] == 701
+    assert played.settings["recovery_target_timeline"] == "'2'"
+    # Where the new one has changed nothing yet, the last one before it was left is the newest.
+    at = [Commit(698, 0x80000A7, 1.0, ()), Commit(699, 0x80000A8, 2.0, ())]
+    played.commits = {"000000010000000000000008": at}
+    assert drill.drill(CONFIG)["transaction"] == 698
+
+
+def test_transaction_that_the_backup_has_already_is_not_waited_for(
+    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = Played(tmp_path, programs, monkeypatch, s000000010000000000000005=5)
+    programs.answers |= {"info": info(FIRST, SECOND)}
+    stop = repository.backups(info(FIRST, SECOND))[-1].stop_lsn
+    for position, waits in ((stop, False), (stop + 1, True)):
+        played.commits = {"000000010000000000000005": [Commit(700, position, 1.0, ())]}
+        assert drill.drill(CONFIG)["transaction"] == 700
+        assert ("recovery_target_xid" in played.settings) is waits
+    asked = [call for call in programs.calls if "pg_xact_status('700'::xid8)" in call[-1]]
+    assert len(asked) == 2
+
+
+def test_without_a_transaction_the_copy_alone_is_proven(
+    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = Played(tmp_path, programs, monkeypatch)
+    programs.answers |= {"info": info(FIRST)}
+    report = drill.drill(CONFIG)
+    assert (report["transaction"], report["newest_commit"], report["age_seconds"]) == (0, 0, 0)
+    assert played.settings == {"recovery_target_timeline": "'current'"}
+
+
+def test_transaction_is_looked_for_in_the_newest_segments_alone(
+    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wals = {f"s0000000100000000000000{last:02X}": 0 for last in range(0x10, 0x51)}
+    played = Played(tmp_path, programs, monkeypatch, **wals)
+    programs.answers |= {"info": info(FIRST)}
+    played.commits = {"000000010000000000000010": [Commit(5, 0, 1.0, ())]}
+    assert drill.drill(CONFIG)["transaction"] == 0  # it is the 65th
+    played.commits = {"000000010000000000000011": [Commit(5, 0, 1.0, ())]}
+    assert drill.drill(CONFIG)["transaction"] == 5
+
+
+def test_keeper_of_the_copies_restores_with_a_configuration_of_its_own(
+    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = Played(tmp_path, programs, monkeypatch, s000000010000000000000006=5)
+    programs.answers |= {"info": info(FIRST, SECOND), "\nSELECT n.nspname": "a\x1fb\x1f7\n"}
+    programs.answers |= {"SELECT count(*)": "7\n"}
+    report = drill.drill(here(tmp_path, part="repository"))
+    assert played.fetched[0][4] == Path("/etc/pgbackrest/alone.conf")
+    # It has no database of the site to compare the copy with.
+    assert (report["rows"], report["live_rows"]) == (7, 0)
+
+
+def test_no_room_is_no_failure_and_no_proof(
+    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = Played(tmp_path, programs, monkeypatch)
+    programs.answers |= {"info": info(FIRST)}
+    usage = shutil.disk_usage(tmp_path)._replace(free=GIGABYTE)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    assert drill.drill(CONFIG)["ok"] is False
+    assert played.saved["skipped"] == (
+        "a copy of the database needs 1.1 GB of disk, and 1.0 GB are free: a machine with the duty "
+        "`backup`, or a larger disk, makes the proof possible"
+    )
+    assert played.fetched == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "sentence"),
+    [
+        (
+            {"SELECT pg_xact_status": "aborted\n"},
+            "Transaction 5 is not in the copy: it is aborted.",
+        ),
+        (
+            {"/usr/lib/postgresql/15/bin/pg_amcheck": (2, "btree index broken\nmore\n", "")},
+            "pg_amcheck finds damage in the copy: btree index broken",
+        ),
+        (
+            {"/usr/lib/postgresql/15/bin/pg_amcheck": (1, "", "pg_amcheck: error: no\n")},
+            "pg_amcheck finds damage in the copy: pg_amcheck: error: no",
+        ),
+        (
+            {
+                "\nSELECT n.nspname": [f"a\x1f{one}\x1f0\n" for one in "bc"],
+                "SELECT count(*)": "7\n",
+            },
+            "The copy is not what the site has: a.c is not there",
+        ),
+        (
+            {"info": (49, "", "ERROR: [049]: unable to connect to 'h'")},
+            "The backups cannot be read: The destination does not answer.",
+        ),
+    ],
+)
+def test_copy_that_is_not_what_it_should_be(
+    tmp_path: Path,
+    programs: Programs,
+    monkeypatch: pytest.MonkeyPatch,
+    answers: dict[str, Any],
+    sentence: str,
+) -> None:
+    played = Played(tmp_path, programs, monkeypatch, s000000010000000000000006=5)
+    programs.answers |= {"info": info(FIRST, SECOND), **answers}
+    with pytest.raises(BackupError) as failed:
+        drill.drill(CONFIG)
+    assert str(failed.value) == sentence
+    assert (played.saved["ok"], played.saved["error"]) == (False, sentence)
+    (told,) = json.loads((tmp_path / "drills.json").read_text())["drills"]
+    assert told["ok"] is False
+
+
+def test_gap_in_wal_is_told_though_the_newest_backup_comes_back(
+    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wals = {f"s00000001000000000000000{last}": 5 for last in "1368"}
+    played = Played(tmp_path, programs, monkeypatch, **wals)
+    programs.answers |= {"info": info(FIRST, SECOND)}
+    drill.drill(CONFIG)
+    assert played.saved["ok"]
+    assert played.saved["gaps"] == [
+        ["000000010000000000000001", "000000010000000000000003"],
+        ["000000010000000000000003", "000000010000000000000006"],
+        ["000000010000000000000006", "000000010000000000000008"],
+    ]
+    assert played.saved["backup"] == "20261130-093544F_20261130-093549D"
+
+
+def test_ninety_drills_are_remembered(tmp_path: Path, programs: Programs) -> None:
+    before = {"drills": [{"began": number} for number in range(90)]}
+    (tmp_path / "drills.json").write_text(json.dumps(before))
+    drill._remember({"began": 90, "ok": True, "error": "of no interest"})
+    found = json.loads((tmp_path / "drills.json").read_text())["drills"]
+    assert (len(found), found[0], found[-1]) == (90, {"began": 1}, {"began": 90, "ok": True})
+
+
+CONTROL = """\
+pg_control version number:            1300
+Database cluster state:               in archive recovery
+max_connections setting:              57
+max_worker_processes setting:         14
+max_wal_senders setting:              10
+max_prepared_xacts setting:           3
+max_locks_per_xact setting:           64
+Latest checkpoint's TimeLineID:       2
+"""
+
+
+def test_throwaway_cluster_has_little_memory_and_lets_nobody_in(
+    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs.answers = {"/usr/lib/postgresql/15/bin/pg_controldata": CONTROL}
+    monkeypatch.setattr(throwaway, "FOLDER", tmp_path)
+    owned: list[str] = []
+    monkeypatch.setattr(shutil, "chown", lambda path, *who: owned.append(path.name))
+    (tmp_path / "data").mkdir()
+    throwaway.configure(CONFIG, tmp_path / "data", {"recovery_target_xid": "'760'"})
+    text = (tmp_path / "data/postgresql.conf").read_text()
+    settings = dict(line.split(" = ", 1) for line in text.splitlines())
+    expected = {
+        "listen_addresses": "''",
+        "archive_mode": "off",
+        "shared_buffers": "16MB",
+        # As many as the primary has: recovery would refuse less.
+        "max_connections": "57",
+        "max_worker_processes": "14",
+        "max_wal_senders": "10",
+        "max_prepared_transactions": "3",
+        "max_locks_per_transaction": "64",
+        "recovery_target_xid": "'760'",
+    }
+    assert {name: settings[name] for name in expected} == expected
+    assert (tmp_path / "hba.conf").read_text() == "local all all trust\n"
+    assert sorted(owned) == ["hba.conf", "ident.conf", "postgresql.conf"]
+
+
+def test_throwaway_directory_is_empty_private_and_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(throwaway, "FOLDER", tmp_path / "drill")
+    monkeypatch.setattr(shutil, "chown", lambda *given: None)
+    (tmp_path / "drill/data").mkdir(parents=True)
+    (tmp_path / "drill/data/of_a_drill_that_was_cut_off").touch()
+    with pytest.raises(ZeroDivisionError), throwaway.directory(wait=True) as data:
+        assert list(data.iterdir()) == []
+        assert [path.stat().st_mode & 0o777 for path in (data, data.parent)] == [0o700, 0o700]
+        raise ZeroDivisionError
+    assert [path.name for path in tmp_path.iterdir()] == ["throwaway.lock"]
+
+
+def test_tables_are_counted_one_by_one_at_a_cluster_s_own_socket(programs: Programs) -> None:
+    programs.answers = {"\nSELECT n.nspname": "a\x1fb\x1f7\n", "SELECT count(*)": "8\n"}
+    assert sql.counts("shop", "/copy") == {"a.b": 8}
+    assert programs.ran()[1] == (
+        "psql -XAtq -v ON_ERROR_STOP=1 -v VERBOSITY=terse -F \x1f -h /copy -U postgres -d shop "
+        '-c SELECT count(*) FROM ONLY "a"."b"'
+    )
+
+
+def test_database_that_does_not_answer(programs: Programs) -> None:
+    programs.answers = {"psql": (2, "", "psql: error: connection refused\n")}
+    with pytest.raises(BackupError) as failed:
+        sql.one("SELECT 1")
+    assert str(failed.value) == (
+        "PostgreSQL does not answer as it should: psql: error: connection refused"
+    )
+    programs.answers = {"SELECT 1": "", "SELECT 2": "\x1fb\n"}
+    assert (sql.one("SELECT 1"), sql.one("SELECT 2")) == ("", "")
+
+
+def test_latest_of_this_database_is_what_is_proven(
+    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = Played(tmp_path, programs, monkeypatch)
+    programs.answers |= {"info": info(FIRST, SECOND, THIRD), "SELECT timeline_id": "2\n"}
+    drill.drill(CONFIG)
+    chosen = played.fetched[0][1]
+    assert isinstance(chosen, target.Target)
+    assert (chosen.kind, chosen.timeline, chosen.backup) == ("default", 2, "20261130-093913F")
+
+
+def test_cluster_that_ends_while_it_recovers_says_its_last_words(
+    tmp_path: Path, programs: Programs
+) -> None:
+    log = tmp_path / "log"
+    programs.answers = {"psql": (2, "", "no")}
+    with pytest.raises(BackupError) as failed:
+        recovery.wait_until_promoted(lambda: False, log, 0)
+    assert str(failed.value) == "PostgreSQL ended while it recovered: it wrote nothing"
+    log.write_text("old FATAL:  of before\n")
+    mark = recovery.size(log)
+    log.write_text(log.read_text() + "a FATAL:  one\nb PANIC:  two\nc LOG:  shut down\n")
+    assert recovery.reason(log, mark) == "b PANIC:  two"
+    assert recovery.reason(log, 9999) == "b PANIC:  two"  # it was rotated meanwhile
+    log.write_text("c LOG:  shut down\n")
+    assert recovery.reason(log, 0) == "c LOG:  shut down"
+
+
+def test_recovery_has_ended_when_postgresql_says_so(
+    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(recovery.time, "sleep", waited.append)
+    answers = [(2, "", "the database system is starting up"), (0, "t\n", ""), (0, "f\n", "")]
+    programs.answers = {"SELECT pg_is_in_recovery()": answers}
+    recovery.wait_until_promoted(lambda: True, tmp_path / "log", 0, host="/copy")
+    assert (len(waited), answers) == (2, [])
+
+
+def test_systemctl_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = subprocess.CompletedProcess([], 5, "", "Unit not found.\n")
+    monkeypatch.setattr(subprocess, "run", lambda *given, **more: done)
+    with pytest.raises(BackupError) as failed:
+        recovery.systemctl("stop", "postgresql@15-main.service")
+    assert str(failed.value) == (
+        "`systemctl stop postgresql@15-main.service` failed: Unit not found."
+    )

@@ -1,0 +1,372 @@
+"""What is in the repository, as pgBackRest tells it; and why it tells nothing."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from espalier_machine.common import owner
+from espalier_machine.database_backup import pgbackrest, repository
+from espalier_machine.database_backup.errors import BackupError
+from espalier_machine.database_backup.repository import Backup, Repository
+from espalier_machine.database_backup.timelines import Timeline
+
+from .backups import CONFIG, FIRST, SECOND, THIRD, Programs, info, made, missing
+
+HISTORY = "1\t0/80000A8\tbefore 2026-11-30 09:39:05.262981+00\n\n"
+BACKUPS = (
+    Backup(
+        label="20261130-093544F",
+        kind="full",
+        began=1796031344,
+        ended=1796031345,
+        timeline=1,
+        stop_lsn=0x3000050,
+        stop_wal="000000010000000000000003",
+        size=22992637,
+        stored=2828384,
+    ),
+    Backup(
+        label="20261130-093544F_20261130-093549D",
+        kind="diff",
+        began=1796031349,
+        ended=1796031351,
+        timeline=1,
+        stop_lsn=0x6000050,
+        stop_wal="000000010000000000000006",
+        size=23074558,
+        stored=2830864,  # with the full one that it builds on
+    ),
+    Backup(
+        label="20261130-093913F",
+        kind="full",
+        began=1796031553,
+        ended=1796031555,
+        timeline=2,
+        stop_lsn=0xA000050,
+        stop_wal="00000002000000000000000A",
+        size=22992637,
+        stored=2828384,
+    ),
+)
+
+
+def test_backups_are_those_that_pgbackrest_tells_of_oldest_first() -> None:
+    assert repository.backups(info(THIRD, FIRST, SECOND)) == BACKUPS
+    assert repository.backups(info()) == repository.backups({}) == ()
+
+
+def test_newer_pgbackrest_tells_of_bundles_by_their_difference_alone() -> None:
+    told = {"delta": 5, "repository": {"delta": 7}, "size": 9}
+    (found,) = repository.backups(info({**FIRST, "info": told}))
+    assert (found.size, found.stored) == (9, 7)
+
+
+def test_position_beyond_4_gigabytes() -> None:
+    far = made("20261130-093544F", 0, 1, "0000000A0000000A00000050", "A/50000138")
+    (found,) = repository.backups(info(far))
+    assert (found.stop_lsn, found.timeline) == (0xA50000138, 10)
+
+
+@pytest.mark.parametrize(
+    ("archives", "expected"),
+    [
+        ([], ("", "")),
+        ([("15-1", 1, None)], ("15-1", "")),
+        ([("15-1", 1, "000000010000000000000006")], ("15-1", "000000010000000000000006")),
+        # PostgreSQL was upgraded, and nothing has come from the new one; the order is the names'.
+        ([("15-9", 9, "000000030000000000000006"), ("17-10", 10, None)], ("17-10", "")),
+    ],
+)
+def test_newest_archive_is_that_of_the_newest_database(
+    archives: list[tuple[str, int, str | None]], expected: tuple[str, str]
+) -> None:
+    told = [
+        {"database": {"id": number, "repo-key": 1}, "id": name, "max": newest, "min": newest}
+        for name, number, newest in archives
+    ]
+    assert repository.newest_archive({"archive": told}) == expected
+
+
+def test_repository_without_a_restore_has_one_timeline(programs: Programs) -> None:
+    programs.answers = {"info": info(FIRST, SECOND)}
+    found = repository.read(CONFIG)
+    assert found == Repository(BACKUPS[:2], "15-1", "000000010000000000000006", {})
+    assert (found.first_timeline, found.newest_timeline, found.timeline_at(9e9)) == (1, 1, 1)
+    assert programs.ran("repo-ls") == []
+
+
+def test_restore_has_a_history_that_begins_when_its_file_came(programs: Programs) -> None:
+    programs.answers = {
+        "info": info(FIRST, SECOND, THIRD),
+        "archive/shop/15-1/00000002.history": HISTORY,
+    }
+    programs.folders["archive/shop/15-1"] = {
+        "0000000100000000": 0,
+        "00000002.history": 1796031549,
+        "0000000200000000": 0,
+    }
+    found = repository.read(CONFIG)
+    assert found.timelines == {2: Timeline(2, 1796031549, ((1, 0x80000A8),))}
+    assert (found.newest_timeline, found.newest_wal) == (2, "00000002000000000000000A")
+    assert [found.timeline_at(moment) for moment in (1796031548, 1796031549)] == [1, 2]
+
+
+def test_cluster_that_was_restored_before_it_came_here_begins_with_its_own_timeline() -> None:
+    found = Repository(BACKUPS[2:], "15-1", "00000002000000000000000A", {})
+    assert (found.first_timeline, found.newest_timeline, found.timeline_at(0)) == (2, 2, 2)
+    assert Repository((), "", "", {}).newest_timeline == 1
+
+
+def test_pgbackrest_is_told_which_stanza_and_by_which_configuration(programs: Programs) -> None:
+    programs.answers = {"info": info(), "repo-get": "text"}
+    pgbackrest.info(CONFIG)
+    assert pgbackrest.content(CONFIG, "archive/a", Path("/tmp/c")) == "text"
+    assert programs.ran() == [
+        "timeout 30 pgbackrest --config=/etc/pgbackrest/pgbackrest.conf --stanza=shop "
+        "--output=json info",
+        "pgbackrest --config=/tmp/c --ignore-missing repo-get archive/a",
+    ]
+
+
+def test_file_that_cannot_be_read_is_none(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs.answers = {"repo-get": (55, "half", "ERROR: [055]: unable to open missing file")}
+    assert pgbackrest.content(CONFIG, "archive/a") == ""
+
+    def fail(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess(words, 49, "", "ERROR: [049]: unable to connect")
+
+    monkeypatch.setattr(pgbackrest, "run", fail)
+    assert pgbackrest.listing(CONFIG, "archive") == {}
+
+
+def test_stanza_without_a_backup_is_no_error(programs: Programs) -> None:
+    programs.answers = {"info": info()}
+    assert pgbackrest.info(CONFIG)["backup"] == []
+    assert pgbackrest.info_if_any(CONFIG) == info()
+
+
+PASSPHRASE = (
+    "The repository cannot be read with this passphrase: it is damaged, or the passphrase is "
+    "another one than that with which it was made (.secrets/backup_passphrase of the inventory, or "
+    "vault_backup_passphrase)."
+)
+EMPTIED = "The destination has no backups of this site any more: somebody has emptied it."
+REFUSED = "The object store refuses the key: it is revoked, or may not read and write there."
+AWAY = "The destination does not answer."
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "sentence"),
+    [
+        (1, "missing stanza path", EMPTIED),
+        (3, "missing stanza data", EMPTIED),
+        (
+            99,
+            "[HostConnectError] unable to connect to '192.0.2.1:443': [111] Connection refused",
+            AWAY,
+        ),
+        (5, "database mismatch across repos", "database mismatch across repos"),
+    ],
+)
+def test_repository_that_cannot_be_read_says_why(
+    programs: Programs, code: int, message: str, sentence: str
+) -> None:
+    programs.answers = {"info": missing(code, message)}
+    with pytest.raises(BackupError) as failed:
+        pgbackrest.info(CONFIG)
+    assert str(failed.value) == f"The backups cannot be read: {sentence}"
+    if code in (1, 3):
+        assert pgbackrest.info_if_any(CONFIG) is None
+        return
+    assert failed.value.detail == message
+    # Nothing is prepared at a destination that cannot be read.
+    with pytest.raises(BackupError):
+        pgbackrest.info_if_any(CONFIG)
+
+
+def test_stanza_that_nobody_knows_is_none(programs: Programs) -> None:
+    programs.answers = {"info": "[]"}
+    assert pgbackrest.info_if_any(CONFIG) is None
+    with pytest.raises(BackupError, match="somebody has emptied it"):
+        pgbackrest.info(CONFIG)
+    programs.answers = {"info": (39, "", "ERROR: [039]: no")}
+    with pytest.raises(BackupError, match="no"):
+        pgbackrest.info_if_any(CONFIG)
+
+
+def test_answer_with_the_bytes_of_a_file_that_was_decrypted_wrongly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As pgBackRest gives it with another passphrase: no UTF-8, and no JSON by the letter.
+    garbage = b"9\xf8S\xd7}M)\x01*\xb4w\x1f'4|"
+    lines = b"\\nFormatError: key/value found outside of section at line 1: " + garbage
+    message = b"[FormatError] unable to load info file '/r/backup.info' or '/r/backup.info.copy':"
+    told = b'[{"backup":[],"repo":[{"status":{"code":99,"message":"%b%b"}}],' % (message, lines)
+    (tmp_path / "answer").write_bytes(told + b'"status":{"code":99,"message":"other"}}]')
+    words = [sys.executable, "-c", "import shutil, sys; shutil.copyfileobj(open(sys.argv[1], 'rb')"]
+    words[-1] += ", sys.stdout.buffer)"
+    monkeypatch.setattr(owner, "as_owner", dict)
+    given = [*words, str(tmp_path / "answer")]
+    monkeypatch.setattr(pgbackrest, "command", lambda *ignored, **more: given)
+    with pytest.raises(BackupError) as failed:
+        pgbackrest.info(CONFIG)
+    assert str(failed.value) == f"The backups cannot be read: {PASSPHRASE}"
+
+
+WARNING = (
+    "WARN: option 'repo1-retention-full' is not set for 'repo1-retention-full-type=count', the "
+    "repository may run out of space\n"
+    "      HINT: to retain full backups indefinitely (without warning), set option "
+    "'repo1-retention-full' to the maximum.\n"
+)
+LOAD = (
+    "ERROR: [{code}]: unable to load info file '/x/backup/shop/backup.info' or "
+    "'/x/backup/shop/backup.info.copy':\n"
+    "       {why}\n"
+    "       {why}\n"
+    "       HINT: backup.info cannot be opened and is required to perform a backup.\n"
+    "       HINT: has a stanza-create been performed?"
+)
+NO_ARCHIVE = (
+    "ERROR: [055]: unable to load info file '/x/archive/shop/archive.info' or "
+    "'/x/archive/shop/archive.info.copy':\n"
+    "       FileMissingError: unable to open missing file '/x/archive/shop/archive.info' for read\n"
+    "       FileMissingError: unable to open missing file '/x/archive/shop/archive.info.copy' for "
+    "read\n"
+    "       HINT: archive.info cannot be opened but is required to push/get WAL segments.\n"
+    "       HINT: is archive_command configured correctly in postgresql.conf?\n"
+    "       HINT: has a stanza-create been performed?\n"
+    "       HINT: use --no-archive-check to disable archive checks during backup if you have an "
+    "alternate archiving scheme."
+)
+
+
+def http(status: str, code: str) -> str:
+    """Return what pgBackRest tells of an answer of an object store."""
+    body = f"\n*** Response Content ***:\n<Error><Code>{code}</Code></Error>" if code else ""
+    return (
+        f"ProtocolError: HTTP request failed with {status}:\n*** Path/Query ***:\n"
+        "GET /b/x/backup/shop/backup.info\n*** Request Headers ***:\nauthorization: <redacted>\n"
+        f"*** Response Headers ***:\ncontent-length: 81{body}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "why", "sentence"),
+    [
+        ("029", "FormatError: key/value found outside of section at line 1: 9\ufffdS", PASSPHRASE),
+        ("095", "CryptoError: unable to flush", PASSPHRASE),
+        ("029", "CryptoError: cipher header invalid", PASSPHRASE),
+        ("039", http("403 (Forbidden)", "AccessDenied"), REFUSED),
+        ("039", http("403 (Forbidden)", "SignatureDoesNotMatch"), REFUSED),
+        ("039", http("403 (Forbidden)", ""), REFUSED),
+        (
+            "039",
+            http("403 (Forbidden)", "RequestTimeTooSkewed"),
+            "The object store refuses: the clock of this machine is wrong.",
+        ),
+        ("039", http("404 (Not Found)", "NoSuchBucket"), "The bucket is not there."),
+        ("101", "ServiceError: [507] Insufficient Storage", "The destination is full."),
+        ("101", "ServiceError: [503] Service Unavailable", AWAY),
+        (
+            "049",
+            "HostConnectError: unable to connect to '127.0.0.1:9': [111] Connection refused",
+            AWAY,
+        ),
+        (
+            "049",
+            "HostConnectError: unable to get address for 's3.invalid': [-2] Name or service not "
+            "known",
+            AWAY,
+        ),
+        (
+            "055",
+            "FileMissingError: unable to open missing file '/x/backup/shop/backup.info' for read",
+            EMPTIED,
+        ),
+    ],
+)
+def test_why_a_backup_fails(code: str, why: str, sentence: str) -> None:
+    assert pgbackrest.explain(WARNING + LOAD.format(code=code, why=why)) == sentence
+
+
+@pytest.mark.parametrize(
+    ("output", "sentence"),
+    [
+        (NO_ARCHIVE, EMPTIED),
+        (
+            "ERROR: [028]: backup and archive info files exist but do not match the database\n"
+            "       HINT: is this the correct stanza?\n"
+            "       HINT: did an error occur during stanza-upgrade?",
+            "The destination has backups of another database than this one.",
+        ),
+        (
+            "WARN: unable to check pg1: [DbConnectError] unable to connect to 'dbname='postgres' "
+            "port=5432 host='/run/postgresql'': connection to server on socket failed: No such "
+            "file or directory\n"
+            "      \tIs the server running locally and accepting connections on that socket?\n"
+            "ERROR: [056]: unable to find primary cluster - cannot proceed\n"
+            "       HINT: are all available clusters in recovery?",
+            "PostgreSQL's primary does not answer.",
+        ),
+        (
+            "ERROR: [082]: WAL segment 000000010000000000000001 was not archived before the "
+            "60000ms timeout\n"
+            "       HINT: check the archive_command to ensure that all options are correct "
+            "(especially --stanza).\n"
+            "       HINT: check the PostgreSQL server log for errors.",
+            "PostgreSQL has not copied its WAL in time: its log says why.",
+        ),
+        (
+            "ERROR: [045]: unable to write '/x/archive/shop': [28] No space left on device",
+            "The destination is full.",
+        ),
+        # What nobody has a sentence for is told as it is: the error, and no hint to another tool.
+        (
+            "WARN: a\nERROR: [068]: archive_command 'false' must contain pgbackrest\n"
+            "       HINT: check the archive_command",
+            "archive_command 'false' must contain pgbackrest",
+        ),
+        (
+            "2026-11-30 09:00:00.000 P00  ERROR: [087]: archive_mode must be enabled",
+            "archive_mode must be enabled",
+        ),
+        ("P00  ERROR: [087]: archive_mode must be enabled", "archive_mode must be enabled"),
+        ("sh: 1: pgbackrest: not found\n", "sh: 1: pgbackrest: not found"),
+        ("\n", "no output"),
+    ],
+)
+def test_other_failures_of_pgbackrest(output: str, sentence: str) -> None:
+    assert pgbackrest.explain(output) == sentence
+
+
+def test_failure_begins_with_what_was_tried_and_keeps_what_was_written(programs: Programs) -> None:
+    programs.answers = {"backup": (87, "out\n", "ERROR: [087]: archive_mode must be enabled\n")}
+    with pytest.raises(BackupError) as failed:
+        pgbackrest.pgbackrest(CONFIG, "--type=full", "backup", what="The backup failed")
+    assert str(failed.value) == "The backup failed: archive_mode must be enabled"
+    assert failed.value.detail == "out\n\nERROR: [087]: archive_mode must be enabled"
+    done: Any = pgbackrest.pgbackrest(CONFIG, "check", what="It failed")
+    assert done.args[-1] == "check"
+
+
+def test_destination_that_does_not_answer_is_waited_for_half_a_minute(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def late(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        assert words[:3] == ("timeout", "30", "pgbackrest")
+        return subprocess.CompletedProcess(words, 124, "", "")
+
+    monkeypatch.setattr(pgbackrest, "run", late)
+    with pytest.raises(BackupError) as failed:
+        pgbackrest.info(CONFIG)
+    assert str(failed.value) == (
+        "The backups cannot be read: The destination does not answer within 30 seconds."
+    )
