@@ -67,7 +67,7 @@ def specification(lab: Lab, machine: Machine, image: str) -> list[str]:
     options = [
         *("--hostname", machine.name),
         *("--network", lab.network_name, "--ip", machine.address),
-        *("--systemd", "always", "--cap-add", "SYS_ADMIN,NET_ADMIN,SYS_PTRACE"),
+        *("--systemd", "always", "--cap-add", "SYS_ADMIN,NET_ADMIN,SYS_PTRACE,DAC_READ_SEARCH"),
         *limits(),
         *hierarchies(),
     ]

@@ -1,0 +1,85 @@
+"""Once a night: old snapshots are removed with what only they have, the rest is checked."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from espalier_machine.uploads_backup import state
+from espalier_machine.uploads_backup.config import Config
+from espalier_machine.uploads_backup.errors import BackupError, MissingRepository
+from espalier_machine.uploads_backup.restic import Restic
+from espalier_machine.uploads_backup.snapshots import SECOND, TAG, Snapshot, of_site, words
+
+# Within it, every snapshot; before it, one a day.
+ALL_WITHIN = "2d"
+# An upload is kept longer than the rows that refer to it.
+MORE_DAYS = 2
+# Of what is stored, so much is read each night, here and there.
+READ = "200M"
+CLOCKS = 3600  # seconds by which clocks may differ
+
+
+def forget(config: Config) -> dict[str, Any]:
+    """Remove what is older than is kept, and check the rest. The caller holds the lock.
+
+    Raises:
+        BackupError: it could not, or the backups are damaged.
+    """
+    if not config.prunes:
+        raise BackupError(
+            "Old backups are not removed from here: the machine that keeps them does it."
+            if not config.s3
+            else "The object store with the uploads removes old versions itself, by its own rules."
+        )
+    now = time.time()
+    known: dict[str, Any] = {"time": now, "snapshots": 0, "bytes": 0, "error": ""}
+    try:
+        known |= _forget(Restic(config), now)
+    except MissingRepository:
+        pass  # nobody has saved anything yet
+    except (BackupError, OSError) as error:
+        known["error"] = str(error)
+        raise
+    finally:
+        # Meanwhile nobody else has written it: they wait for the lock.
+        new = state.load(config.repository)
+        new.forgot = known
+        state.save(new)
+    return {"ok": True, **shown(known)}
+
+
+def _forget(restic: Restic, now: float) -> dict[str, Any]:
+    config = restic.config
+    check_clock(of_site(restic), now)
+    restic.run(
+        *("forget", "--prune", "--host", config.site, "--tag", TAG),
+        # By the site alone: a directory that has moved does not keep its old snapshots for ever.
+        *("--group-by", "host", "--keep-within", ALL_WITHIN),
+        *("--keep-daily", str(config.keep_days + MORE_DAYS)),
+    )
+    restic.run("check", "--read-data-subset", READ)
+    size = restic.json("stats", "--mode", "raw-data")["total_size"]
+    return {"snapshots": len(of_site(restic)), "bytes": size}
+
+
+def check_clock(snapshots: list[Snapshot], now: float) -> None:
+    """Refuse to remove anything while the newest snapshot is of the future.
+
+    What is kept is counted from it: a wrong clock, or somebody who has taken over the web machine,
+    would have all others removed.
+
+    Raises:
+        BackupError: it is.
+    """
+    if snapshots and snapshots[-1].time > (now + CLOCKS) * SECOND:
+        raise BackupError(
+            f"The newest backup says that it is of {words(snapshots[-1].time)}, which is in the "
+            "future: a clock is wrong, here or on the machine with the uploads. No old backup is "
+            "removed until it is right."
+        )
+
+
+def shown(known: dict[str, Any]) -> dict[str, Any]:
+    """A night of the state, as an answer has it."""
+    return {**known, "time": state.words(known["time"])}

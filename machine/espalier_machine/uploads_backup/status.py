@@ -1,0 +1,66 @@
+"""What is known about the backups of uploads, without asking the destination."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from espalier_machine.common import system
+from espalier_machine.uploads_backup import changes, forget, save, state
+from espalier_machine.uploads_backup.config import Config
+from espalier_machine.uploads_backup.errors import BackupError
+
+SAVES, PRUNES = "espalier-uploads-backup.timer", "espalier-uploads-forget.timer"
+
+
+def status(config: Config) -> dict[str, Any]:
+    """As plain data.
+
+    Its `ok` is whether the last try went well, and the timers run. `unsaved` is for how many
+    seconds something has been changed that no snapshot has: 0 where all is saved, None where
+    nothing ever was.
+    """
+    known, now = state.load(config.repository), time.time()
+    timers = {
+        timer: system.is_active(timer)
+        for timer, wanted in ((SAVES, config.media or config.s3), (PRUNES, config.prunes))
+        if wanted
+    }
+    answer: dict[str, Any] = {
+        "site": config.site,
+        "repository": config.repository,
+        "uploads": "s3" if config.s3 else config.media,
+        "snapshot": save.shown(known.snapshot) if known.snapshot else None,
+        "age": int(now - known.snapshot["time"]) if known.snapshot else None,
+        "changed": False,
+        "unsaved": 0,
+        "timers": timers,
+        "error": known.error or known.forgot.get("error", ""),
+        "failing_since": state.words(known.failed),
+        "forgot": forget.shown(known.forgot) if known.forgot else None,
+    }
+    if config.media:
+        try:
+            answer["changed"] = not known.snapshot or changes.is_changed(config.directory)
+            answer["unsaved"] = changes.unsaved(config.directory, now) if known.snapshot else None
+        except BackupError as error:
+            answer["error"] = answer["error"] or str(error)
+    return {"ok": not answer["error"] and all(timers.values()), **answer}
+
+
+def lines(answer: dict[str, Any]) -> list[str]:
+    """The answer for a person on the machine."""
+    found = [f"repository  {answer['repository']}"] if answer["repository"] else []
+    found += ["uploads     in an object store"] if answer["uploads"] == "s3" else []
+    if one := answer["snapshot"]:
+        found.append(f"newest      {one['time']}: {one['files']} files, {one['bytes']} bytes")
+    if answer["unsaved"]:
+        found.append(f"unsaved     for {answer['unsaved']} s")
+    if answer["forgot"]:
+        found.append(
+            f"kept        {answer['forgot']['snapshots']} snapshots, {answer['forgot']['bytes']} "
+            f"bytes, as of {answer['forgot']['time']}"
+        )
+    found += [f"stopped     {name}" for name, runs in answer["timers"].items() if not runs]
+    found += [f"problem     {answer['error']}"] if answer["error"] else []
+    return found or ["Nothing is saved yet."]

@@ -1,0 +1,294 @@
+"""Uploads are saved and brought back by the restic of this machine, in a repository on its disk."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import io
+import json
+import os
+import pwd
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from espalier_machine.common import system
+from espalier_machine.uploads_backup import cli, config, save, state
+from espalier_machine.uploads_backup.config import Config
+
+pytestmark = pytest.mark.skipif(
+    not shutil.which("restic"), reason="restic is not installed: apt-get install restic"
+)
+
+Run = Callable[..., dict[str, Any]]
+DAY = 24 * 3600
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository as `begin` makes it, which takes seconds."""
+    place = tmp_path_factory.mktemp("made")
+    (place / "passphrase").write_text("secret\n")
+    passphrase = str(place / "passphrase")
+    save.begin(Config("shop", str(place / "repository"), password_file=passphrase, prunes=True))
+    return place / "repository"
+
+
+@pytest.fixture
+def media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory of uploads, with the settings of its backups."""
+    monkeypatch.setattr(config, "FILE", tmp_path / "uploads_backup.json")
+    monkeypatch.setattr(config, "HOME", tmp_path / "home")
+    monkeypatch.setattr(config, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(system, "is_active", lambda _: True)
+    directory = tmp_path / "srv/media"
+    directory.mkdir(parents=True)
+    (tmp_path / "passphrase").write_text("secret\n")
+    settings = {
+        "site": "shop",
+        "repository": str(tmp_path / "repository"),
+        "environment": {},
+        "options": [],
+        "password_file": str(tmp_path / "passphrase"),
+        "media": str(directory),
+        "owner": pwd.getpwuid(os.getuid()).pw_name,
+        "keep_days": 14,
+        "prunes": True,
+    }
+    config.FILE.write_text(json.dumps(settings))
+    return directory
+
+
+@pytest.fixture
+def run(media: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The command line, as a program that reads its JSON, with a repository."""
+    monkeypatch.setattr(os, "umask", lambda _: 0)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    shutil.copytree(made, media.parent.parent / "repository")
+
+    def run(*arguments: str, status: int = 0) -> dict[str, Any]:
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            ended = cli.main([*arguments, "--json"])
+        answer = json.loads(out.getvalue())
+        assert ended == status, answer
+        return answer
+
+    return run
+
+
+def upload(media: Path, name: str, text: str, age: float = 0) -> None:
+    (media / name).parent.mkdir(parents=True, exist_ok=True)
+    (media / name).write_text(text)
+    written = time.time() - age
+    os.utime(media / name, (written, written))
+
+
+def content(directory: Path) -> dict[str, str]:
+    files = (path for path in sorted(directory.rglob("*")) if path.is_file())
+    return {str(path.relative_to(directory)): path.read_text() for path in files}
+
+
+def test_the_repository_is_made_once_and_opened_by_its_passphrase(media: Path, run: Run) -> None:
+    assert run("begin") == {"ok": True, "made": False}
+    (media.parent.parent / "passphrase").write_text("another\n")
+    error = run("begin", status=1)["error"]
+    assert "bring back deploy/<environment>/.secrets/backup_passphrase" in error
+    (media.parent.parent / "passphrase").write_text("secret\n")
+    # As one that was cut off while it was made: its key would open nothing.
+    (media.parent.parent / "repository/config").unlink()
+    assert run("begin") == {"ok": True, "made": True}
+
+
+def test_who_may_delete_nothing_makes_no_repository(media: Path, run: Run) -> None:
+    shutil.rmtree(media.parent.parent / "repository")
+    known = json.loads(config.FILE.read_text())
+    config.FILE.write_text(json.dumps(known | {"prunes": False}))
+    assert "The machine that keeps the backups has none yet" in run("begin", status=1)["error"]
+
+
+def test_a_snapshot_is_made_when_something_has_changed(media: Path, run: Run) -> None:
+    upload(media, "a.txt", "a")
+    upload(media, ".incoming/b", "passing")
+    assert run("status")["snapshot"] is None
+    made = run("run")["snapshot"]
+    assert (made["files"], made["bytes"]) == (1, 1)
+    assert run("run") == {"ok": True, "snapshot": None}
+    assert run("status") == {
+        "ok": True,
+        "site": "shop",
+        "repository": str(media.parent.parent / "repository"),
+        "uploads": str(media),
+        "snapshot": made,
+        "age": run("status")["age"],
+        "changed": False,
+        "unsaved": 0,
+        "timers": {"espalier-uploads-backup.timer": True, "espalier-uploads-forget.timer": True},
+        "error": "",
+        "failing_since": None,
+        "forgot": None,
+    }
+    (media / "a.txt").rename(media / "b.txt")
+    assert run("status")["changed"]
+    assert run("run")["snapshot"]["files"] == 1
+    # Once a day, too, where nobody uploads anything; and at once where it is another destination.
+    repository = str(media.parent.parent / "repository")
+    known = state.load(repository)
+    known.snapshot["time"] -= DAY
+    state.save(known)
+    assert run("run")["snapshot"]
+    state.save(dataclasses.replace(state.load(repository), repository="elsewhere"))
+    assert run("status")["snapshot"] is None
+    assert run("run")["snapshot"]
+
+
+def test_a_failure_is_remembered_until_a_snapshot_is_made(media: Path, run: Run) -> None:
+    upload(media, "a.txt", "a")
+    repository = media.parent.parent / "repository"
+    repository.rename(f"{repository}.away")
+    assert run("run", status=1)["error"] == "There are no backups at the destination yet."
+    assert run("forget")["snapshots"] == 0  # nobody has saved anything
+    seen = run("status", status=1)
+    assert seen["error"] == "There are no backups at the destination yet."
+    assert seen["failing_since"] and seen["changed"]
+    Path(f"{repository}.away").rename(repository)
+    run("run")
+    assert run("status")["error"] == ""
+
+
+def test_uploads_are_brought_into_the_state_of_a_moment(media: Path, run: Run) -> None:
+    upload(media, "same.txt", "same", age=DAY)
+    upload(media, "written before.txt", "1", age=DAY)
+    upload(media, "written after.txt", "1", age=DAY)
+    upload(media, "photos/deleted after [*?].txt", "kept", age=DAY)
+    (media / "link").symlink_to("same.txt")
+    (media / "empty").mkdir(mode=0o750)
+    run("run")
+    upload(media, "written before.txt", "22")
+    upload(media, "new/came before.txt", "new")
+    upload(media, "moved here.txt", "old", age=100 * DAY)
+    time.sleep(0.05)
+    moment = datetime.datetime.now(datetime.UTC).isoformat()
+    time.sleep(0.05)
+    upload(media, "written after.txt", "333")
+    shutil.rmtree(media / "photos")
+    upload(media, "late/came after.txt", "late", age=-100)  # beyond what clocks may differ by
+    before = content(media)
+
+    planned = run("restore", "--to", moment, "--plan")
+    assert (planned["files"], planned["linked"], planned["fetched"]) == (7, 5, 2)
+    assert planned["enough"] and content(media) == before
+    done = run("restore", "--to", moment)
+    assert content(media) == {
+        "link": "same",
+        "moved here.txt": "old",
+        "new/came before.txt": "new",
+        "photos/deleted after [*?].txt": "kept",
+        "same.txt": "same",
+        "written after.txt": "1",
+        "written before.txt": "22",
+    }
+    assert os.readlink(media / "link") == "same.txt"
+    assert (media / "empty").stat().st_mode & 0o777 == 0o750
+    assert (done["linked"], done["fetched"], done["uncertain"]) == (5, 2, 1)
+    replaced = Path(done["replaced"])
+    assert replaced.name.startswith("media.replaced-")
+    assert content(replaced) == before
+    assert (replaced / "same.txt").samefile(media / "same.txt")
+    assert sorted(os.listdir(media.parent)) == ["media", replaced.name]
+    # What was replaced is in the backups, too.
+    assert run("restore-file", "late/came after.txt", "--to", "latest")["restored"]
+
+
+def test_a_new_machine_gets_back_what_the_old_one_had(
+    media: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        upload(media, f"photos/{number}.txt", str(number), age=DAY)
+    run("run")
+    shutil.rmtree(config.HOME)
+    shutil.rmtree(media)
+    media.mkdir()
+    upload(media, "fresh.txt", "fresh")
+    # What it has would be what `latest` brings back.
+    error = run("run", status=1)["error"]
+    assert "has 5 files, and this machine has 1. Is its disk a new one, or not mounted?" in error
+    with monkeypatch.context() as patch:  # a first try, which leaves a snapshot of what is here
+        patch.setattr("espalier_machine.uploads_backup.restore.free", lambda _: 1000)
+        assert "has 0 MiB free" in run("restore", "--to", "latest", status=1)["error"]
+    assert content(media) == {"fresh.txt": "fresh"}
+    run("restore", "--to", "latest")
+    assert len(content(media)) == 6
+    done = run("restore", "--to", "latest")
+    assert (done["linked"], done["fetched"], done["replaced"]) == (6, 0, None)
+    assert run("run")["snapshot"]["files"] == 6
+
+
+def test_uploads_that_are_gone_on_purpose_are_accepted(media: Path, run: Run) -> None:
+    upload(media, "a.txt", "a")
+    run("run")
+    (media / "a.txt").unlink()
+    assert "has 1 files, and this machine has 0" in run("run", status=1)["error"]
+    assert run("run", "--accept-fewer")["snapshot"]["files"] == 0
+    assert run("status")["ok"]
+
+
+def test_a_restore_needs_a_backup(media: Path, run: Run) -> None:
+    upload(media, "a.txt", "a")
+    error = run("restore", "--to", "latest", status=1)["error"]
+    assert error == "There is no backup of the uploads of shop yet."
+    assert content(media) == {"a.txt": "a"}
+
+
+def test_one_upload_is_brought_back_beside_what_is_there(media: Path, run: Run) -> None:
+    upload(media, "photos/a.txt", "first", age=DAY)
+    run("run")
+    assert run("restore-file", "photos/a.txt", "--to", "latest")["unchanged"]
+    moment = datetime.datetime.now(datetime.UTC).isoformat()
+    upload(media, "photos/a.txt", "second", age=-1)
+    found = Path(run("restore-file", str(media / "photos/a.txt"), "--to", moment)["restored"])
+    assert found.name.startswith("a.txt.restored-")
+    assert content(media) == {"photos/a.txt": "second", f"photos/{found.name}": "first"}
+    shutil.rmtree(media / "photos")
+    found = Path(run("restore-file", "photos/a.txt", "--to", "latest")["restored"])
+    assert content(media) == {f"photos/{found.name}": "first"}
+    error = run("restore-file", "photos/b.txt", "--to", "latest", status=1)["error"]
+    assert "has photos/b.txt. Nor has any other: is the path right?" in error
+    early = "2020-01-01T00:00:00Z"
+    error = run("restore-file", "photos/a.txt", "--to", early, status=1)["error"]
+    assert "Others have it, written at " in error
+
+
+def test_a_sample_is_compared_with_the_disk(media: Path, run: Run) -> None:
+    for number in range(5):
+        upload(media, f"{number}.txt", str(number), age=DAY)
+    run("run")
+    upload(media, "0.txt", "changed")
+    before = (media / "1.txt").stat()
+    (media / "1.txt").write_text("x")  # as a disk does that loses bits
+    os.utime(media / "1.txt", ns=(before.st_atime_ns, before.st_mtime_ns))
+    answer = run("verify-sample", "9", status=1)
+    assert (answer["files"], answer["compared"], answer["differing"]) == (5, 4, ["1.txt"])
+    assert sorted(os.listdir(config.HOME)) == ["begun", "lock", "state.json"]
+
+
+def test_nights_keep_what_is_needed_and_see_damage(media: Path, run: Run) -> None:
+    upload(media, "a.txt", "a")
+    run("run")
+    upload(media, "b.txt", "b")
+    run("run")
+    answer = run("forget")
+    assert answer["snapshots"] == 2 and answer["bytes"] > 0
+    assert run("status")["forgot"]["snapshots"] == 2
+    for file in (media.parent.parent / "repository/data").rglob("*"):
+        if file.is_file():
+            file.chmod(0o600)
+            file.write_bytes(b"x" * file.stat().st_size)
+    assert "The backups there are damaged" in run("forget", status=1)["error"]
+    assert "The backups there are damaged" in run("status", status=1)["error"]
