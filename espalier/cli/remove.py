@@ -44,7 +44,7 @@ def command(environment: Environment, yes: str, verbose: int) -> int:
     with environment.playbook("remove", variables, path=PLAYBOOK, again=again) as playbook:
         click.echo("\n".join(announcement(name, _survey(playbook))))
         if not yes:
-            _confirm(name)
+            confirm(name)
         if status := watch(playbook, verbosity=verbose):
             return status
         click.echo("\n".join(farewell(environment, name, _survey(playbook))))
@@ -93,7 +93,7 @@ def _indented(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield from (f"    {line}" for line in format_table(rows).splitlines())
 
 
-def _confirm(name: str) -> None:
+def confirm(name: str) -> None:
     """Have the site's name typed.
 
     Raises:

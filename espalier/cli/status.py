@@ -7,7 +7,7 @@ import json
 
 import click
 
-from espalier.cli import certificates
+from espalier.cli import backups, certificates
 from espalier.cli.alerts import PROGRAM, is_untold, state_lines
 from espalier.cli.command import Environment, environment_command
 from espalier.cli.machines import ask_programs, release_words
@@ -15,6 +15,7 @@ from espalier.cli.options import json_option
 from espalier.progress.report import UNTOLD
 from espalier_machine.common.text import format_table
 
+QUIET = "The site is quiet (`quiet` in project.yml): no mail is sent, nothing scheduled runs."
 HEADER = ["MACHINE", "LIVE", "REVISION", "HEALTHY", "SINCE", "BY", "KEPT"]
 
 
@@ -27,16 +28,22 @@ def command(environment: Environment, as_json: bool) -> int:
     reboot.
     """
     site = environment.read()
-    answers, states, served = ask_programs(
+    answers, states, served, copies, files = ask_programs(
         site,
         {name: release_words(site, "status") for name in site.app_machines},
         {name: [PROGRAM, "--json", "status"] for name in site.topology["machines"]},
         dict.fromkeys(site.machines("nginx"), certificates.WORDS),
+        backups.questions(site),
+        backups.uploads_questions(site),
     )
     facts = certificates.served(served)
     if as_json:
         for machine, fact in facts.items():
             states[machine]["certificate"] = fact
+        for machine, copy in copies.items():
+            states[machine]["backup"] = copy
+        for machine, copy in files.items():
+            states[machine]["uploads_backup"] = copy
         click.echo(
             json.dumps({name: one | {"machine": states[name]} for name, one in answers.items()})
         )
@@ -71,6 +78,8 @@ def command(environment: Environment, as_json: bool) -> int:
                 f"{machine}: {unit} runs without its sandbox until its next start: a reboot, an "
                 f"update of its package, or `systemctl restart {unit}`, at which requests may fail."
             )
+    if any(answer.get("quiet") for answer in answers.values()):
+        click.echo(QUIET)
     lives = {(answer.get("live") or {}).get("identity") for answer in answers.values()}
     if len(lives) > 1:
         click.echo(
@@ -80,6 +89,7 @@ def command(environment: Environment, as_json: bool) -> int:
     for name in states.keys() - answers.keys():  # of the others the table has told it
         if not states[name]["ok"]:
             click.echo(f"{name}: {states[name]['error']}")
+    click.echo(backups.state_line(copies, files))
     for line in [*state_lines(states), *[UNTOLD] * is_untold(states)]:
         click.echo(line)
     good = all(a["ok"] and a["live"] and a["live"]["healthy"] for a in answers.values())

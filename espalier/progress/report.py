@@ -16,6 +16,10 @@ UNTOLD = (
     "Nobody is told when something fails: hosts.yml has no `alerts`, such as "
     "`alerts: {email: anna@example.com}`."
 )
+UNCOPIED = (
+    "Nothing is copied anywhere: hosts.yml has no `backup`, such as `backup: {to: s3, bucket: "
+    "shop-backups, endpoint: s3.eu-central-1.amazonaws.com}`."
+)
 FAILED, CUT_OFF = "FAILED", "interrupted"
 # What ansible-playbook itself ends with, where it was interrupted.
 _ANSIBLE_INTERRUPTED = 99
@@ -63,8 +67,8 @@ def summary(run: Run) -> list[Line]:
     """The lines at the end of a run that went well."""
     took = f"{run.at - run.began:.0f} s"
     made = f"{counted(run.changes, 'change')} in {took}" if run.changes else f"No change ({took})"
-    untold = [] if run.is_told else [(UNTOLD, DIM)]
-    return [(f"{made}.{_live(run)}", ""), *([(run.url, LINK)] if run.url else []), *untold]
+    lacks = [(UNTOLD, DIM)] * (not run.is_told) + [(UNCOPIED, DIM)] * (not run.is_copied)
+    return [(f"{made}.{_live(run)}", ""), *([(run.url, LINK)] if run.url else []), *lacks]
 
 
 def _live(run: Run) -> str:

@@ -56,6 +56,7 @@ class Run:
         live: the release that each machine serves, as far as the run told.
         domains: of the site, as project.yml has them.
         address: of the machine that takes its traffic.
+        is_copied: whether the inventory says where backups go.
         is_told: whether the inventory says who is told when something fails.
     """
 
@@ -70,6 +71,7 @@ class Run:
     domains: tuple[str, ...] = ()
     address: str = ""
     is_told: bool = True
+    is_copied: bool = True
     _failures: list[Failure] = field(default_factory=list)
     _rescued: frozenset[str] = frozenset()
 
@@ -88,7 +90,7 @@ class Run:
                 self._fail(event)
             case "site":
                 self.domains, self.address = tuple(event["domains"]), event["address"]
-                self.is_told = event["is_told"]
+                self.is_told, self.is_copied = event["is_told"], event["is_copied"]
             case "live":
                 self.live = dict(event["machines"])
             case "end":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from espalier.progress.report import UNCOPIED
 from espalier.progress.results import Result, Results
 from espalier.readiness import machine_state as look
 from espalier.readiness.findings import Finding, failed, note, ok
@@ -20,6 +21,11 @@ SUBJECTS = {
     "Refuse a machine whose clock is wrong": "clock",
     "Refuse a firewall that would lock this run out": "ssh",
     "Refuse a disk that is too small for a replica": "disk",
+    "Refuse an object store without its keys": "backup",
+    "Refuse a destination that the machine's pgBackRest cannot write to": "backup",
+    "Refuse a machine for copies that runs another release of Debian": "debian",
+    "Refuse a destination that does not keep what is given to it": "backup",
+    "Refuse to begin with an empty database where backups wait": "backup",
     PROJECT: "project",
 }
 
@@ -38,6 +44,8 @@ def judge(results: Results, topology: Mapping[str, Any]) -> list[Finding]:
     ]
     if build := results.value(PROJECT, "project_build"):
         found += _project(build)
+    if not topology["services"]["pgbackrest"]:
+        found.append(note("backup", UNCOPIED))
     for machine, placed in topology["machines"].items():
         found += _machine(results, machine, placed)
     if not any(one.is_failed for one in found):

@@ -43,6 +43,8 @@ CAUSES = (
 def send(site: Site, address: str) -> Finding:
     """Send a message as the project does, from the first machine that runs Django."""
     machine = site.app_machines[0]
+    if site.project.get("quiet"):
+        return failed("mail", "the site is quiet (`quiet` in project.yml): it sends none", machine)
     words = ["release", "--project", site.name, "manage", "--", "sendtestemail", address]
     with reach(site) as remote:
         status, output, errors = remote.run(machine, words)

@@ -70,8 +70,13 @@ class CallbackModule(CallbackBase):
             send("notes", lines=list(build["notes"]))
             known = self.known(result)
             address = self.address(known["topology"])
-            is_told = bool(known.get("alerts"))
-            send("site", domains=build["project"]["domains"], address=address, is_told=is_told)
+            send(
+                "site",
+                domains=build["project"]["domains"],
+                address=address,
+                is_told=bool(known.get("alerts")),
+                is_copied=bool(known.get("backup")),
+            )
         if said := found.get("python_note"):
             send("notes", lines=[said])
         if result.task.action == "ansible.builtin.debug" and isinstance(found.get("msg"), str):

@@ -47,14 +47,16 @@ def test_release_that_was_cut_off_is_told(monkeypatch: pytest.MonkeyPatch) -> No
     state |= {"waiting": 0, "reboot": ["linux-image-amd64"], "outdated": []}
     state["certificate_ends"] = "2027-01-20"
     silent = {"ok": False, "error": "no route"}
-    # One connection has all: releases, what fails, and the certificates of web machines.
-    said = [{"vps1": answer}, {"vps1": state, "db1": silent}, {"vps1": silent}]
+    # One connection has all: releases, what fails, certificates of web machines, both backups.
+    said = [{"vps1": answer}, {"vps1": state, "db1": silent}, {"vps1": silent}, {}, {}]
     monkeypatch.setattr(status, "ask_programs", lambda site, *programs: said)
     done = CliRunner().invoke(main, ["status", "-i", INVENTORY])
     assert "yes, but its release was cut off" in done.stdout
     assert done.stdout.splitlines()[2:] == [
         "certificate  vps1  self-signed",
         "db1: no route",
+        "Nothing is copied anywhere: hosts.yml has no `backup`, such as `backup: {to: s3, bucket: "
+        "shop-backups, endpoint: s3.eu-central-1.amazonaws.com}`.",
         "vps1: nginx.service fails since 1970-01-01 00:00 UTC: it was killed by signal 9",
         "vps1 waits for a reboot: linux-image-amd64",
         "vps1: its certificate for the site's other machines ends on 2027-01-20: a run of the site "
@@ -89,6 +91,13 @@ def test_wrong_use_has_the_status_2(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     done = CliRunner().invoke(main, ["manage", "-i", INVENTORY])
     assert done.exit_code == 2
     assert done.stderr == "manage: Say what to run: espalier manage -- createsuperuser.\n"
+
+
+@pytest.mark.parametrize("name", ["backup_passphrase", "backup_ssh_key", "backup_access_key"])
+def test_what_opens_the_backups_cannot_be_rotated(name: str) -> None:
+    done = CliRunner().invoke(main, ["secrets", "rotate", name, "-i", INVENTORY])
+    assert done.exit_code == 2
+    assert f"'{name}' is not one of 'database_password', " in done.stderr
 
 
 @pytest.mark.parametrize("raised", [KeyboardInterrupt, click.Abort])

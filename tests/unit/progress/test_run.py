@@ -45,6 +45,7 @@ SITE = {
     "domains": ["*.shop.example", "shop.example"],
     "address": "192.0.2.1",
     "is_told": True,
+    "is_copied": True,
 }
 END = {"event": "end", "rescued": []}
 
@@ -77,6 +78,16 @@ def test_summary_tells_what_is_live_and_where() -> None:
     ]
     run.domains, run.address = (), "2001:db8::1"
     assert run.url == "https://[2001:db8::1]/"
+
+
+def test_summary_tells_what_the_inventory_lacks() -> None:
+    lacks = SITE | {"is_told": False, "is_copied": False}
+    assert texts(report.summary(run_of(task("release"), lacks, END)))[2:] == [
+        "Nobody is told when something fails: hosts.yml has no `alerts`, such as "
+        "`alerts: {email: anna@example.com}`.",
+        "Nothing is copied anywhere: hosts.yml has no `backup`, such as `backup: {to: s3, bucket: "
+        "shop-backups, endpoint: s3.eu-central-1.amazonaws.com}`.",
+    ]
 
 
 def test_failure_is_told_once_with_all_its_machines() -> None:

@@ -24,6 +24,7 @@ from espalier.readiness.playbook import (
 
 GIB = 1024**3
 TOPOLOGY = {
+    "services": {"pgbackrest": ["vps1"]},
     "machines": {
         "vps1": {
             "services": ["nginx", "django", "postgresql_primary"],
@@ -33,7 +34,7 @@ TOPOLOGY = {
                 "postgresql_primary": [{"address": "/run/postgresql", "port": 5432}],
             },
         }
-    }
+    },
 }
 FACTS = {
     "distribution": "Debian",
@@ -250,6 +251,23 @@ def test_machine_that_cannot_be_reached_has_one_finding() -> None:
     assert [one for one in judge(results(tasks), TOPOLOGY) if one.machine] == [
         failed("ssh", "vps1 is off.", "vps1")
     ]
+
+
+def test_site_that_is_copied_nowhere_is_told_so() -> None:
+    uncopied = note(
+        "backup",
+        "Nothing is copied anywhere: hosts.yml has no `backup`, such as `backup: {to: s3, bucket: "
+        "shop-backups, endpoint: s3.eu-central-1.amazonaws.com}`.",
+    )
+    topology = TOPOLOGY | {"services": {"pgbackrest": []}}
+    assert judge(results(GOOD), topology) == [*READY[:2], uncopied, *READY[2:]]
+
+
+def test_what_is_wrong_with_a_destination_is_told_of_the_machine() -> None:
+    name = "Refuse to begin with an empty database where backups wait"
+    tasks = GOOD | {name: refusal("ansible.builtin.assert", "There are backups.")}
+    told = failed("backup", "There are backups.", "vps1")
+    assert judge(results(tasks), TOPOLOGY) == [*READY, told]
 
 
 def test_every_refusal_is_told_at_once() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
+from espalier.readiness import mail
 from espalier.readiness.mail import judge
 
 SERVER = "smtp.example.com:587"
@@ -58,3 +61,13 @@ def test_a_message_that_was_taken() -> None:
 def test_a_message_on_the_screen_is_not_sent() -> None:
     shown = "Content-Type: text/plain\nSubject: Test email\n"
     assert "write `email:`" in judge(0, shown, "", "vps1", "a@b.example", SERVER).text
+
+
+def test_no_message_is_said_to_be_sent_from_a_quiet_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mail, "reach", lambda site: pytest.fail("it is not asked"))
+    site = SimpleNamespace(name="shop", project={"quiet": True}, app_machines=["vps1"])
+    finding = mail.send(site, "anna@example.com")  # type: ignore[arg-type]
+    assert (finding.level, finding.text) == (
+        "failed",
+        "the site is quiet (`quiet` in project.yml): it sends none",
+    )

@@ -1,0 +1,131 @@
+"""espalier restore: bring a moment of the backups back."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shlex
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from espalier import paths
+from espalier.cli.command import Environment, environment_command
+from espalier.cli.remove import confirm
+from espalier.cli.site import verbose_option
+from espalier.inventory.remote import Remote, explain, reach
+from espalier.inventory.site import Site, SiteError
+from espalier.progress.report import REFUSED
+from espalier.progress.watch import watch
+from espalier.restoring import plan as planned
+from espalier.restoring.ask import NotThere, ask
+from espalier.restoring.moment import FORMS, wanted
+
+PLAYBOOK = paths.PLAYBOOKS / "restore.yml"
+PREPARE = paths.PLAYBOOKS / "prepare_restore.yml"
+
+
+@environment_command()
+@click.option("--to", default="", metavar="TIME", help=f"A moment, {FORMS}.")
+@click.option("--transaction", type=int, metavar="ID", help="Just after this transaction.")
+@click.option("--before", default="", metavar="STATEMENT", help="Just before it: 'DROP TABLE'.")
+@click.option("--plan", "only_plan", is_flag=True, help="Say what would be done, and end.")
+@click.option("--yes", default="", metavar="SITE", help="The site's name: do it without asking.")
+@verbose_option
+def command(
+    environment: Environment,
+    to: str,
+    transaction: int | None,
+    before: str,
+    only_plan: bool,
+    yes: str,
+    verbose: int,
+) -> int:
+    """Bring a moment of the backups back.
+
+    It says first what that would do. The site is closed for maintenance meanwhile; the database
+    and the uploads that are there are set aside, and never deleted. On a new machine it brings
+    back the whole site.
+    """
+    meant = wanted(to, transaction, before)
+    site = environment.read()
+    if yes not in ("", site.name):
+        raise SiteError(
+            f"--yes says {yes}, and the site is {site.name}. Nothing was changed.", REFUSED
+        )
+    if not site.machines("pgbackrest"):
+        raise SiteError("hosts.yml has no `backup`: there is nothing to restore from.", REFUSED)
+    machine = site.machines("postgresql_primary")[0]
+    one = ("--to", to) if to else ("--before", before) if before else ("--transaction", transaction)
+    again = shlex.join(["restore", *map(str, one)])
+    with reach(site) as remote:
+        is_new = False
+        try:
+            plan = ask(remote, machine, "plan", meant)
+        except NotThere:
+            is_new = True
+            click.echo(f"{machine} is new: it is prepared first.")
+            if status := _play(environment, PREPARE, {}, again, verbose):
+                return status
+            plan = ask(remote, machine, "plan", meant)
+        click.echo("\n".join(planned.lines(site.name, machine, plan)))
+        if only_plan:
+            return 0
+        if not yes:
+            confirm(site.name)
+        variables = {"target": plan["target"], "uploads": uploads_moment(plan["target"])}
+        with _closed(site, remote, is_new):
+            status = _play(environment, PLAYBOOK, variables, again, verbose)
+        if status:
+            return status
+        restored = ask(remote, machine, "status", {})["restored"]
+    if aside := restored.get("aside"):
+        click.echo(
+            f"The database that was there is kept on {machine} in {aside}. When you do not need it "
+            f"any more, delete that directory."
+        )
+    return 0
+
+
+def uploads_moment(target: Mapping[str, Any]) -> str:
+    """The moment of the database's target, as the program for uploads takes it."""
+    if target["kind"] == "default":
+        return "latest"
+    return datetime.datetime.fromtimestamp(target["time"], datetime.UTC).isoformat()
+
+
+def _play(
+    environment: Environment, path: Any, restore: dict[str, Any], again: str, verbose: int
+) -> int:
+    """Run a playbook with the variable `restore`; gives its exit status."""
+    extra = ["--extra-vars", json.dumps({"restore": restore})]
+    with environment.playbook("restore", extra, path=path, again=again) as playbook:
+        return watch(playbook, verbosity=verbose)
+
+
+@contextmanager
+def _closed(site: Site, remote: Remote, is_new: bool) -> Iterator[None]:
+    """Have the site closed for maintenance, and open again where it was open.
+
+    Where the restore fails, too: then it serves what it served before, or what `site` mends.
+    """
+    opening = []
+    for machine in () if is_new else site.machines("nginx"):
+        status, out, errors = remote.run(machine, ["maintenance", "status", "/"])
+        if status:
+            raise SiteError(f"{machine}: {explain(errors)}. Nothing was changed.", 1, errors)
+        if not out.startswith("/ is closed"):
+            remote.run(machine, ["maintenance", "on", "/"])
+            opening.append(machine)
+    try:
+        yield
+    finally:
+        for machine in opening:
+            status, _, errors = remote.run(machine, ["maintenance", "off", "/"])
+            if status:
+                click.echo(
+                    f"{machine} is still closed ({explain(errors)}): `espalier maintenance off`.",
+                    err=True,
+                )

@@ -1,0 +1,1 @@
+"""A moment of the backups brought back: which one (`moment`), and what that costs (`plan`)."""

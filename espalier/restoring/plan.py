@@ -1,0 +1,33 @@
+"""What a restore will do, said before it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from espalier.restoring.moment import shown, span
+
+
+def lines(site: str, machine: str, plan: Mapping[str, Any]) -> Iterator[str]:
+    """What will happen, as lines for a person.
+
+    Args:
+        site: its name.
+        machine: the one with the primary.
+        plan: the answer of `database-backup plan`.
+    """
+    target = plan["target"]
+    yield f"{site} on {machine} would become {target['what']}."
+    if target["kind"] != "default":
+        yield f"  moment  {shown(target['time'])}"
+        yield f"  lost    what was written in the {span(plan['lost'])} since then"
+    else:
+        yield "  lost    nothing that has come to the destination"
+    begun = f"{shown(plan['backup_ended'])} ({target['backup']})"
+    yield f"  from    the backup of {begun}, and the WAL since then"
+    needs, free = plan["bytes"] / 1e6, plan["free"] / 1e6
+    yield f"  space   {needs:.0f} MB of the {free:.0f} MB that are free"
+    if plan["aside"]:
+        yield "  kept    the database that is there now, under another name beside it"
+    if plan.get("seconds"):
+        yield f"  time    about {span(plan['seconds'])}, by the last drill"
