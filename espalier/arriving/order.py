@@ -7,9 +7,8 @@ kept; the new one takes its name when its rows are as many as those of the sourc
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +22,7 @@ from espalier.arriving.report import Report
 from espalier.arriving.url import SourceUrl
 from espalier.inventory.remote import Remote, explain
 from espalier.inventory.site import Site, SiteError
-from espalier.progress.report import CUT_OFF, FAILED, counted
+from espalier.progress.report import counted
 from espalier.rollout.commands import current_user
 from espalier.rollout.display import Display
 from espalier.rollout.guard import Guard
@@ -267,18 +266,9 @@ class Import:
                 heartbeats.stop()
                 lock.release()
 
-    @contextmanager
-    def _step(self, name: str, machine: str) -> Iterator[list[str]]:
-        """Show a step while it runs, and when it has ended, with the notes that it collects."""
-        began, notes = time.monotonic(), list[str]()
-        self.display.begin(name, machine)
-        try:
-            yield notes
-        except BaseException as error:
-            notes = [FAILED if isinstance(error, Exception) else CUT_OFF]
-            raise
-        finally:
-            self.display.end(name, machine, time.monotonic() - began, ", ".join(notes))
+    def _step(self, name: str, machine: str) -> AbstractContextManager[list[str]]:
+        """Show a step, with the notes that it collects."""
+        return self.display.step(name, machine)
 
 
 def _renew(guard: Guard) -> None:

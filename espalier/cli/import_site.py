@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -20,7 +21,7 @@ from espalier.arriving.report import Report
 from espalier.arriving.url import SourceUrl, parse
 from espalier.cli.command import Environment, environment_command, is_terminal
 from espalier.cli.options import json_option
-from espalier.inventory.remote import reach
+from espalier.inventory.remote import Remote, reach
 from espalier.inventory.site import Site, SiteError
 from espalier.progress import logs
 from espalier.progress.report import INTERRUPTED
@@ -72,32 +73,39 @@ def command(
         logs.create(environment.name, "import") as log,
         closing(Display(None if as_json else sys.stdout, log)) as display,
         reach(site) as remote,
+        interrupted_once(),
     ):
-        work = Import(site, remote, request, display)
-        try:
-            with _interrupted_once():
-                report = work.run()
-        except KeyboardInterrupt:
-            raise SiteError(f"Interrupted. {work.aftermath()}", INTERRUPTED) from None
-        except SiteError as caught:
-            after, error = work.aftermath(), caught
-            if error.status == 1 or after != UNCHANGED:  # else its own words say so
-                error = SiteError(f"{str(error).rstrip('.')}. {after}", error.status, error.detail)
-            log.write(f"{error}\n{error.detail}\n")
-            if error.status == 1:
-                error.detail = (
-                    f"{error.detail.rstrip()}\nThe whole log: {logs.shown(log.name)}".strip()
-                )
-            raise error from None
+        report = bring_in(site, remote, request, display, log)
     if as_json:
         click.echo(json.dumps(_as_json(report) | {"log": log.name}))
     else:
-        _show(environment, site, report)
+        show(environment, site, report)
     return 1 if report.failures else 0
 
 
+def bring_in(site: Site, remote: Remote, request: Request, display: Display, log: TextIO) -> Report:
+    """Bring data into a site; where that fails, the error says how the site is.
+
+    Raises:
+        SiteError: it was refused, failed, or was interrupted.
+    """
+    work = Import(site, remote, request, display)
+    try:
+        return work.run()
+    except KeyboardInterrupt:
+        raise SiteError(f"Interrupted. {work.aftermath()}", INTERRUPTED) from None
+    except SiteError as caught:
+        after, error = work.aftermath(), caught
+        if error.status == 1 or after != UNCHANGED:  # else its own words say so
+            error = SiteError(f"{str(error).rstrip('.')}. {after}", error.status, error.detail)
+        log.write(f"{error}\n{error.detail}\n")
+        if error.status == 1:
+            error.detail = f"{error.detail.rstrip()}\nThe whole log: {logs.shown(log.name)}".strip()
+        raise error from None
+
+
 @contextmanager
-def _interrupted_once() -> Iterator[None]:
+def interrupted_once() -> Iterator[None]:
     """Have Ctrl-C and its like interrupt once: the way back is gone to its end."""
 
     def interrupt(number: int, frame: object) -> None:
@@ -157,7 +165,8 @@ def _as_json(report: Report) -> dict[str, object]:
     }
 
 
-def _show(environment: Environment, site: Site, report: Report) -> None:
+def show(environment: Environment, site: Site, report: Report) -> None:
+    """Say what was brought in, and what is kept of what was there."""
     for note in report.notes:
         click.echo(f"  note: {note}")
     if report.database_aside:

@@ -22,6 +22,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from espalier.project.errors import ProjectError
 from espalier.project.rules import code, interpreter, proxies, remotes, runtime, site, source
+from espalier.project.rules.anonymise import anonymise as rule_of_anonymise
 from espalier.project.rules.basics import DOTTED, InvalidValue, choice, flag, list_of, matching
 from espalier.project.rules.build import build_commands, node_wanted
 from espalier.project.rules.build_on import machine_name
@@ -169,6 +170,10 @@ class Project(BaseModel):
     ) = None
     # {"kind": auto, self_signed or own}, and what is stated beside it
     certificate: Annotated[Mapping[str, Any], Rule(rule_of_certificate)] = {"kind": "auto"}
+    # Table -> its columns that `espalier clone --anonymise` blanks
+    anonymise: Annotated[Mapping[str, tuple[str, ...]], Rule(rule_of_anonymise)] = {}
+    # No mail is sent, and nothing that is scheduled runs.
+    quiet: Annotated[bool, Rule(flag)] = False
     # {"extensions", "version", "databases", "readers"}, only what is stated
     database: Annotated[Mapping[str, Any], Rule(rule_of_database)] = {}
 
@@ -248,6 +253,15 @@ class Project(BaseModel):
             raise InvalidValue(
                 "project.csp is the overlay's work, and `overlay: false` turns that off: remove "
                 "one of the two."
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _quiet_by_the_overlay(self) -> Self:
+        if self.quiet and not self.overlay:
+            raise InvalidValue(
+                "project.quiet: that no mail is sent is the overlay's work, and `overlay: false` "
+                "turns that off: remove one of the two."
             )
         return self
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
 from espalier.progress.events import send
-from espalier.progress.report import step_line
+from espalier.progress.report import CUT_OFF, FAILED, step_line
 from espalier.progress.screen import Screen
 
 
@@ -39,6 +40,19 @@ class Display:
             self.line(line)
         send("steps", lines=[text.strip(), *more])
         send("running", what=self.doing())
+
+    @contextmanager
+    def step(self, step: str, machine: str) -> Iterator[list[str]]:
+        """Show a step while it runs, and when it has ended, with the notes that it collects."""
+        began, notes = time.monotonic(), list[str]()
+        self.begin(step, machine)
+        try:
+            yield notes
+        except BaseException as error:
+            notes = [FAILED if isinstance(error, Exception) else CUT_OFF]
+            raise
+        finally:
+            self.end(step, machine, time.monotonic() - began, ", ".join(notes))
 
     def doing(self) -> str:
         """What runs now, in a few words, for whoever is kept waiting."""

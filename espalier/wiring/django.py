@@ -65,6 +65,11 @@ def csp_environment(csp: str) -> dict[str, str]:
     return {"ESPALIER_CSP": csp} if csp else {}
 
 
+def quiet_environment(quiet: bool) -> dict[str, str]:
+    """Return what the overlay and the release command are told of `quiet` in project.yml."""
+    return {"ESPALIER_QUIET": "1"} if quiet else {}
+
+
 def site_environment(domains: Sequence[str]) -> dict[str, str]:
     """Return what settings read of a site that is no secret: its address, and that it is live.
 

@@ -1,10 +1,15 @@
-"""The mail server of the machine's environment, where the project's settings name none."""
+"""The mail server of the machine's environment, where the project's settings name none.
+
+In a quiet site no mail leaves, whatever they name.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 BACKENDS = "django.core.mail.backends."
 SMTP = f"{BACKENDS}smtp.EmailBackend"
+DUMMY = f"{BACKENDS}dummy.EmailBackend"
+NOWHERE = "nowhere.invalid"  # a name that no server ever has (RFC 6761)
 # A developer's: they send nothing to anybody.
 UNSENT = tuple(f"{BACKENDS}{name}." for name in ("console", "dummy", "filebased", "locmem"))
 NEARBY = ("", "localhost", "127.0.0.1", "mailhog", "mailpit", "mailcatcher")
@@ -13,6 +18,9 @@ TIMEOUT = 10  # seconds; Django's default is to wait for as long as TCP does, an
 
 def apply_mail(settings: dict[str, Any], environ: Mapping[str, str]) -> None:
     """Put the machine's mail server into the settings of a project that has none of its own."""
+    if environ.get("ESPALIER_QUIET") == "1":
+        _send_nothing(settings)
+        return
     host = environ.get("ESPALIER_EMAIL_HOST")
     if not host or _has_own(settings):
         return
@@ -36,6 +44,15 @@ def apply_mail(settings: dict[str, Any], environ: Mapping[str, str]) -> None:
     ):
         if sender and settings.get(name, default) == default:
             settings[name] = sender
+
+
+def _send_nothing(settings: dict[str, Any]) -> None:
+    """Have every mail thrown away: the site has a copy of data, with addresses of people."""
+    if mailers := settings.get("MAILERS"):  # Django 6.1 refuses the other settings beside it
+        settings["MAILERS"] = {alias: {"BACKEND": DUMMY} for alias in mailers}
+    else:
+        # Code that asks for a connection by SMTP, and names no server, does not reach one either.
+        settings.update(EMAIL_BACKEND=DUMMY, EMAIL_HOST=NOWHERE)
 
 
 def _has_own(settings: Mapping[str, Any]) -> bool:

@@ -64,3 +64,29 @@ def test_without_a_server_nothing_changes():
     settings: dict = {}
     apply_mail(settings, {})
     assert settings == {}
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {},
+        {"EMAIL_HOST": "mail.example.com"},
+        {"EMAIL_BACKEND": "anymail.backends.mailgun.EmailBackend"},
+        {"EMAIL_BACKEND": "post_office.EmailBackend", "EMAIL_HOST": "mail.example.com"},
+    ],
+)
+@pytest.mark.parametrize("given", [{}, GIVEN])
+def test_a_quiet_site_sends_nothing_whatever_the_project_says(own, given):
+    settings = dict(own)
+    apply_mail(settings, given | {"ESPALIER_QUIET": "1"})
+    assert settings == {
+        "EMAIL_BACKEND": "django.core.mail.backends.dummy.EmailBackend",
+        "EMAIL_HOST": "nowhere.invalid",
+    }
+
+
+def test_a_quiet_site_has_none_of_several_mailers():
+    settings = {"MAILERS": {"default": {"BACKEND": "x", "OPTIONS": {"host": "h"}}, "bulk": {}}}
+    apply_mail(settings, {"ESPALIER_QUIET": "1"})
+    dummy = {"BACKEND": "django.core.mail.backends.dummy.EmailBackend"}
+    assert settings == {"MAILERS": {"default": dummy, "bulk": dummy}}

@@ -24,7 +24,7 @@ ACCOUNTS = ("allauth", "allauth.account", "registration", "django_registration")
 
 def mail_note(project: Project, tree: ProjectTree, settings: str) -> Iterator[str]:
     """A note where the project's code sends mail and no server is named."""
-    if project.email or any("EMAIL" in name for name in project.environment):
+    if project.email or project.quiet or any("EMAIL" in name for name in project.environment):
         return
     files = settings_files(tree, settings)
     if any(SERVER.search(tree.read(path)) for path in files):

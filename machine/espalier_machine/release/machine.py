@@ -58,6 +58,11 @@ class Machine:
             raise UsageError(sentence) from error
 
     @property
+    def is_quiet(self) -> bool:
+        """Whether nothing that is scheduled runs, and no mail is sent: `quiet` in project.yml."""
+        return self.environment().get("ESPALIER_QUIET") == "1"
+
+    @property
     def drops_privileges(self) -> bool:
         """Whether there are root's privileges to drop (there are none in tests)."""
         return os.geteuid() == 0 and self.account.pw_uid != 0

@@ -44,7 +44,8 @@ def differences(machine: Machine, release: Release) -> Differences:
     """Compare this machine with what a release wants, by reading a few small files."""
     wanted = {name: f"{release.id} {machine.fingerprint()}" for name in wanted_processes(release)}
     marks = {path.name.removeprefix("process-"): path for path in machine.slots.glob("process-*")}
-    schedule = release.record.get("schedule", {}) if machine.config.is_first else {}
+    has_schedule = machine.config.is_first and not machine.is_quiet
+    schedule = release.record.get("schedule", {}) if has_schedule else {}
     timers = {timer_file(machine, name): timer(one) for name, one in schedule.items()}
     return Differences(
         processes={

@@ -156,7 +156,7 @@ def test_ctrl_c_while_databases_are_exchanged_ends_nothing() -> None:
 
 @pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_interrupts_an_import_once() -> None:
-    with pytest.raises(KeyboardInterrupt), import_site._interrupted_once():
+    with pytest.raises(KeyboardInterrupt), import_site.interrupted_once():
         try:
             os.kill(os.getpid(), signal.SIGINT)
         finally:

@@ -78,6 +78,8 @@ def test_everything_stated():
             "http3": True,
             "csp": "off",
             "certificate": {"authority": "https://acme.example.com/dir", "email": "a@b.net"},
+            "anonymise": {"auth_user": ["email", "email"], "crm.Order Items": ["note"]},
+            "quiet": False,
             "trusted_proxies": ["Cloudflare", "198.51.100.7", "2001:DB8::/32"],
         }
     )
@@ -103,6 +105,7 @@ def test_everything_stated():
         "tls": "starttls",
     }
     assert checked.build_on == "vps1"
+    assert checked.anonymise == {"auth_user": ("email",), "crm.Order Items": ("note",)}
     assert checked.egress == ("smtp.example.com:587", "203.0.113.0/24", "[2001:db8::7]:443")
     assert checked.login_paths == ("/en/login/", "/api/token")
     assert (checked.hsts, checked.http3, checked.csp) == (False, True, "")
@@ -249,6 +252,16 @@ REFUSALS = [
     ({**D, "egress": ["https://a.example/"]}, "is a URL: write only its host and port"),
     ({**D, "egress": ["*.example.com:443"]}, "a name has to be whole"),
     ({**D, "egress": ["a.example:99999"]}, '"a.example:99999" is no host with or without a port'),
+    ({**D, "anonymise": ["auth_user"]}, "project.anonymise: must be a dictionary, and is a list"),
+    ({**D, "anonymise": {"a.b.c": ["x"]}}, 'anonymise: "a.b.c" is no table of the database'),
+    ({**D, "anonymise": {"auth_user": "email"}}, "anonymise: auth_user: must be a list"),
+    ({**D, "anonymise": {"auth_user": []}}, "anonymise: auth_user: names no column"),
+    ({**D, "anonymise": {"auth_user": [1]}}, "auth_user: YAML reads 1 as a number"),
+    ({**D, "quiet": "yes"}, "project.quiet: must be true or false, and is a text"),
+    (
+        {**D, "quiet": True, "overlay": False},
+        "project.quiet: that no mail is sent is the overlay's work, and `overlay: false` turns",
+    ),
     ({**D, "certificate": "letsencrypt"}, '"letsencrypt" is not known: write auto, self_signed'),
     ({**D, "certificate": {"certificate": "a.pem"}}, "certificate: lacks `key`"),
     ({**D, "certificate": {"authorty": "x"}}, "authorty is not a key here: did you mean"),

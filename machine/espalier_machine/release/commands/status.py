@@ -30,6 +30,8 @@ def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
         table += [["since", f"{live['since'][:19]} {live['by']}"]]
         table += [["healthy", "yes" if live["healthy"] else "NO"]]
         table += [["settings", "changed; run `release restart`" if stale else "up to date"]]
+    if machine.is_quiet:
+        table += [["quiet", "no mail is sent, and nothing that is scheduled runs"]]
     if previous := machine.previous():
         table += [["rollback", f"goes to {previous}"]]
     if live and unfinished:
@@ -52,6 +54,6 @@ def run(machine: Machine, args: argparse.Namespace) -> dict[str, Any]:
     state: dict[str, Any] = {"live": live, "stale": stale, "processes": processes, "lock": lock}
     state |= {"unfinished": unfinished, "previous": previous, "waiting_for_sandbox": waiting}
     state["releases"] = release_rows(machine)
-    state["site_lock"] = site_lock
+    state["site_lock"], state["quiet"] = site_lock, machine.is_quiet
     state["python"], state["platform"] = python_here(machine), platform_here()
     return state | {"message": format_table(table)}
