@@ -90,11 +90,12 @@ diagrams: .venv/.installed  ## draw those of the docs anew
 #   default         10       a site that the version before has made is taken over under traffic (3 of them), verified, broken, retired
 #   short-release   6        a few releases under traffic; a control machine that is killed; site.yml against a release
 #   smoke           3        what a person types, for what the last issues changed: tests/smoke
+#   backup-smoke    8        a dropped table comes back, a spoilt backup is found, production is cloned into staging
 #   heavy           5 to 20  one of HEAVY, chosen by the count of commits: reach, front_door and frontend 5, lockout 9, internet 13, taken_over 20, pgbouncer 7, queue, redis and replicas 11, app_servers
 #                            and wagtail 13, integrations and requirements 10, debian12 14, climb 18, release 20 (with another scenario beside); large 17, small 20
-PARTS := lint unit default short-release smoke heavy
+PARTS := lint unit default short-release smoke backup-smoke heavy
 # Scenario@Debian. Over so many commits as there are entries, CI runs each of them.
-HEAVY := climb@debian-13 replicas@debian-12 release@debian-13 pgbouncer@debian-12 queue@debian-13 redis@debian-12 \
+HEAVY := backup@debian-13 backup@debian-12 climb@debian-13 replicas@debian-12 release@debian-13 pgbouncer@debian-12 queue@debian-13 redis@debian-12 \
   app_servers@debian-13 front_door@debian-13 frontend@debian-13 debian12@debian-12 reach@debian-13 wagtail@debian-13 replicas@debian-13 \
   pgbouncer@debian-13 taken_over@debian-13 app_servers@debian-12 redis@debian-13 integrations@debian-13 requirements@debian-13 \
   internet@debian-13 internet@debian-12 lockout@debian-13 lockout@debian-12
@@ -128,16 +129,18 @@ unit: .venv/.installed  ## unit tests: no machine is touched
 	pytest
 	cd examples/orchard && python manage.py test
 
-.PHONY: default short-release smoke heavy molecule
+.PHONY: default short-release smoke backup-smoke heavy molecule
 default: test-prerequisites
 	molecule test --scenario-name default
 short-release: test-prerequisites
 	SHORT=1 molecule test --scenario-name release
 smoke: test-prerequisites
 	molecule test --scenario-name smoke
+backup-smoke: test-prerequisites
+	BACKUP_STEPS=smoke molecule test --scenario-name backup
 heavy:
 	@heavy=($(HEAVY)); $(MAKE) --no-print-directory "$${heavy[$$(git rev-list --count HEAD) % $${#heavy[@]}]}"
-molecule: default short-release smoke heavy  ## the scenarios that CI runs
+molecule: default short-release smoke backup-smoke heavy  ## the scenarios that CI runs
 
 .PHONY: screenshot
 screenshot: test-prerequisites  ## take the README's picture of the site of ENV

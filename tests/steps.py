@@ -78,17 +78,23 @@ class Lab:
         argv = ["espalier", words[0], "-i", str(self.site_directory), *words[1:]]
         return self.run(argv, status, with_errors)
 
-    def site(self, status: int = 0) -> str:
+    def site(self, status: int | None = 0) -> str:
         """Run `espalier site`; gives what it wrote, or raises Wrong."""
         return self.espalier("site", status=status)
 
-    def run(self, argv: Sequence[str], status: int | None = 0, with_errors: bool = True) -> str:
+    def run(
+        self,
+        argv: Sequence[str],
+        status: int | None = 0,
+        with_errors: bool = True,
+        cwd: Path = ROOT,
+    ) -> str:
         """Run a program of the kit's virtual environment here; gives what it wrote, or Wrong."""
         done = subprocess.run(
             [str(BIN / argv[0]), *argv[1:]],
             capture_output=True,
             text=True,
-            cwd=ROOT,
+            cwd=cwd,
             env=plain_environment(ANSIBLE_CONFIG=str(ROOT / "ansible.cfg")),
             stdin=subprocess.DEVNULL,
         )

@@ -1,0 +1,114 @@
+"""Where the copies of the lab go, with real parts: an S3 server with real files, OpenSSH's SFTP."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.steps import Wrong
+
+HERE = "198.18.106.1"  # this machine, as those of the lab see it
+S3_PORT = 9443
+KEYS = ("orchard-key", "orchard-secret")
+OTHER_KEYS = ("another-key", "another-secret")
+BUCKET = "copies"
+SIZE = "600m"
+
+
+class S3:
+    """rclone's S3 server: its objects are files below `folder`."""
+
+    def __init__(self, home: Path) -> None:
+        """Nothing is started yet."""
+        self.home = home / "s3"
+        self.folder = self.home / "data"
+        self.certificate, self.key = self.home / "s3.crt", self.home / "s3.key"
+        self.pid = self.home / "pid"
+
+    def prepare(self) -> None:
+        """Make the bucket, and the certificate that machines are to trust."""
+        self.folder.mkdir(parents=True)
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "copies", str(self.folder)]
+        subprocess.run(mount, check=True)
+        (self.folder / BUCKET).mkdir()
+        request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30"]
+        request += ["-subj", "/CN=s3.lab", "-addext", f"subjectAltName=DNS:s3.lab,IP:{HERE}"]
+        request += ["-keyout", str(self.key), "-out", str(self.certificate)]
+        subprocess.run(request, check=True, capture_output=True)
+
+    def start(self, keys: tuple[str, str] = KEYS) -> None:
+        """Serve, in place of what an earlier run has left.
+
+        It remembers directories: so it is started anew where one was changed behind its back.
+        """
+        self.stop()
+        program = Path(sys.executable).parent / "rclone"
+        words = [str(program), "serve", "s3", str(self.folder), "--addr", f"{HERE}:{S3_PORT}"]
+        words += ["--auth-key", ",".join(keys), "--cert", str(self.certificate)]
+        words += ["--key", str(self.key), "--config", "/dev/null", "--log-level", "NOTICE"]
+        with (self.home / "log").open("a") as log:
+            job = subprocess.Popen(words, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        self.pid.write_text(str(job.pid))
+        context = ssl.create_default_context(cafile=str(self.certificate))
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            with contextlib.suppress(OSError):
+                with socket.create_connection((HERE, S3_PORT), 2) as plain:
+                    context.wrap_socket(plain, server_hostname=HERE).close()
+                return
+            time.sleep(0.1)
+        raise Wrong("the S3 server does not answer")
+
+    def remove(self) -> None:
+        """Serve no longer, and give back the disk."""
+        self.stop()
+        if self.folder.is_mount():
+            subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
+
+    def stop(self) -> None:
+        """Serve no longer."""
+        if not self.pid.exists():
+            return
+        number = int(self.pid.read_text())
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+            if "rclone" in Path(f"/proc/{number}/cmdline").read_text():
+                os.kill(number, signal.SIGTERM)
+        self.pid.unlink()
+
+    @contextmanager
+    def filled(self) -> Iterator[None]:
+        """Have no byte be free meanwhile: the bucket is on a disk of its own."""
+        rest = self.folder / BUCKET / "rest"
+        free = shutil.disk_usage(self.folder).free
+        try:
+            with contextlib.suppress(OSError), rest.open("wb") as file:
+                for _ in range(free // 2**16 + 2):
+                    file.write(b"x" * 2**16)
+                    file.flush()
+            yield
+        finally:
+            rest.unlink(missing_ok=True)
+
+    def empty(self) -> Path:
+        """Empty the bucket, and keep what was there; gives where it is."""
+        aside = self.folder / "aside"
+        (self.folder / BUCKET).rename(aside)
+        (self.folder / BUCKET).mkdir()
+        self.start()
+        return aside
+
+    def fill(self, aside: Path) -> None:
+        """Put back what was there."""
+        shutil.rmtree(self.folder / BUCKET)
+        aside.rename(self.folder / BUCKET)
+        self.start()
