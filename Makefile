@@ -96,7 +96,7 @@ diagrams: .venv/.installed  ## draw those of the docs anew
 PARTS := lint unit default short-release smoke backup-smoke heavy
 # Scenario@Debian. Over so many commits as there are entries, CI runs each of them.
 HEAVY := backup@debian-13 backup@debian-12 climb@debian-13 replicas@debian-12 release@debian-13 pgbouncer@debian-12 queue@debian-13 redis@debian-12 \
-  app_servers@debian-13 front_door@debian-13 frontend@debian-13 debian12@debian-12 reach@debian-13 wagtail@debian-13 replicas@debian-13 \
+  app_servers@debian-13 front_door@debian-13 frontend@debian-13 debian12@debian-12 wagtail@debian-13 reach@debian-13 replicas@debian-13 \
   pgbouncer@debian-13 taken_over@debian-13 app_servers@debian-12 redis@debian-13 integrations@debian-13 requirements@debian-13 \
   internet@debian-13 internet@debian-12 lockout@debian-13 lockout@debian-12
 

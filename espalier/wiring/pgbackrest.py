@@ -7,6 +7,7 @@ from typing import Any
 
 from espalier.inventory.services import SERVICES
 from espalier.wiring.backup import destination
+from espalier_machine.common.forms import THROWAWAY_DATA
 
 PORT = SERVICES["pgbackrest"].port
 CONFIGURATION = "/etc/pgbackrest"
@@ -19,8 +20,6 @@ PARTS: Mapping[str, str] = {
     "postgresql_replica": "replica",
     "pgbackrest_repository": "repository",
 }
-# Where `espalier_machine.database_backup.throwaway` has its cluster.
-DRILL_DATA = "/var/lib/espalier/database-backup/drill/data"
 # Minutes after `at`: the primary makes the backup that no replica has made; the drill.
 FALLBACK, DRILL = 180, 60
 Topology = Mapping[str, Any]
@@ -141,7 +140,7 @@ def alone_options(options: Options, stanza: str) -> Options:
         for name, value in options["global"].items()
         if not name.startswith(("tls-server", "backup-standby"))
     }
-    return {"global": own, stanza: {"pg1-path": DRILL_DATA}}
+    return {"global": own, stanza: {"pg1-path": THROWAWAY_DATA}}
 
 
 def _databases(topology: Topology) -> list[str]:

@@ -10,6 +10,9 @@ import datetime
 # The command that people type, and the zipapp that it runs.
 WRAPPERS = "/usr/local/sbin"
 PROGRAMS = "/usr/local/lib/espalier"
+# What `database-backup` keeps, and where its throw-away cluster has its data.
+DATABASE_BACKUP = "/var/lib/espalier/database-backup"
+THROWAWAY_DATA = f"{DATABASE_BACKUP}/drill/data"
 ARCHIVES = "archives"  # below the project's directory
 DATA = "data"  # there too: what the project writes to inside of its own tree
 

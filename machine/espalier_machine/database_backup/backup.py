@@ -47,8 +47,7 @@ def begin(config: Config) -> dict[str, Any]:
     why = "" if found else "began the first backup"
     if found and has_gap(config, found[-1]):  # it was another destination's turn meanwhile
         why = "began a backup, as WAL is missing since the last one"
-    if why and not is_running():
-        subprocess.run(["systemctl", "start", "--no-block", UNIT], check=True)
+    if why and start():
         did.append(why)
     return {"changed": bool(did), "did": ", ".join(did) or "nothing"}
 
@@ -56,6 +55,14 @@ def begin(config: Config) -> dict[str, Any]:
 def has_gap(config: Config, newest: Backup) -> bool:
     """Whether WAL is missing that came after a backup: what it leads to ends there."""
     return bool(verify.gaps_after(verify.segments(config), newest.stop_wal, math.inf))
+
+
+def start() -> bool:
+    """Have a backup be made by its unit, unless one is; gives whether it began."""
+    if is_running():
+        return False
+    subprocess.run(["systemctl", "start", "--no-block", UNIT], check=True)
+    return True
 
 
 def is_running() -> bool:
@@ -89,7 +96,7 @@ def _make(config: Config) -> dict[str, Any]:
     is_late = not found or began - found[-1].ended >= LATE
     if config.falls_back and not (dropped or is_late or has_gap(config, found[-1])):
         return {"made": ""}
-    if config.part == "replica" and is_primary_here():
+    if config.part == "replica" and sql.is_primary():
         raise BackupError("This machine's PostgreSQL is no replica: run `espalier site`.")
     if why := overtaken(live_timeline(config), repository.read(config).newest_timeline):
         raise BackupError(why)
@@ -120,11 +127,6 @@ def _copy(config: Config, kind: str) -> None:
             raise
         # No replica answers, or it was lost on the way.
         pgbackrest.pgbackrest(config, "--no-backup-standby", *words, what=what)
-
-
-def is_primary_here() -> bool:
-    """Whether the PostgreSQL of this machine is no replica."""
-    return sql.one("SELECT pg_is_in_recovery()") == "f"
 
 
 def live_timeline(config: Config) -> int:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Self
 
+from espalier_machine.common.forms import DATABASE_BACKUP
+
 FILE = Path("/etc/espalier/database_backup.json")
-STATE = Path("/var/lib/espalier/database-backup")
+STATE = Path(DATABASE_BACKUP)
 
 
 @dataclass(frozen=True)

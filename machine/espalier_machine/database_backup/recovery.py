@@ -110,7 +110,7 @@ def wait_until_promoted(
     """
     while True:
         try:
-            if sql.one("SELECT pg_is_in_recovery()", host=host) == "f":
+            if sql.is_primary(host):
                 return
         except BackupError:
             pass  # it does not let in yet

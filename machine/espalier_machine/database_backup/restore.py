@@ -54,14 +54,15 @@ def plan(config: Config, wanted: dict[str, Any], conf: Path = CONFIGURATION) -> 
         BackupError: it cannot be restored, or the disk has too little room.
     """
     is_running = system.is_active(config.unit)
-    if is_running and sql.one("SELECT pg_is_in_recovery()") == "f":
+    if is_running and sql.is_primary():
         # What was committed just now is to be found, too.
         archiving.finish_segment(wait=30)
     found = choose(config, wanted, conf)
     backup = _backup(repository.read(config, conf), found.backup)
     until = math.inf if found.kind == "default" else found.time
-    if gaps := gaps_after(segments(config, conf), backup.stop_wal, until):
-        came = target.utc(segments(config, conf)[gaps[0][0]])
+    archived = segments(config, conf)
+    if gaps := gaps_after(archived, backup.stop_wal, until):
+        came = target.utc(archived[gaps[0][0]])
         raise BackupError(
             f"WAL is missing from {gaps[0][0]} to {gaps[0][1]}, after the backup that leads there. "
             f"What came before can be restored: --to '{came}', or earlier."

@@ -42,6 +42,15 @@ def one(statement: str, database: str = "postgres", host: str = SOCKETS, user: s
     return rows[0][0] if rows else ""
 
 
+def is_primary(host: str = SOCKETS) -> bool:
+    """Whether that PostgreSQL is no replica, and recovers nothing.
+
+    Raises:
+        BackupError: it does not answer.
+    """
+    return one("SELECT pg_is_in_recovery()", host=host) == "f"
+
+
 def quoted(*names: str) -> str:
     """Return a name as SQL has it, with its schema where that is given first."""
     return ".".join('"' + name.replace('"', '""') + '"' for name in names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from typing import Any
 
@@ -28,7 +27,7 @@ def watch(config: Config) -> dict[str, Any]:
         else:
             is_back = wal["archived"] > dropped and not wal["waiting"]
             is_wanted = is_back and config.makes_backups
-    if is_wanted and not backup.is_running():
-        subprocess.run(["systemctl", "start", "--no-block", backup.UNIT], check=False)
+    if is_wanted:
+        backup.start()
     state.save("watch", {"colour": found["colour"], "at": time.time()})
     return found

@@ -123,7 +123,6 @@ def systemd(monkeypatch: pytest.MonkeyPatch) -> Systemd:
     """Systemd, of this test."""
     played = Systemd()
     monkeypatch.setattr(backup, "subprocess", played)
-    monkeypatch.setattr(watch, "subprocess", played)
     return played
 
 

@@ -10,6 +10,7 @@ from espalier.inventory.model import Topology
 from espalier.inventory.topology import compute
 from espalier.wiring import pgbackrest
 from espalier.wiring.backup import backup_settings
+from espalier_machine.common.forms import THROWAWAY_DATA
 from espalier_machine.database_backup import throwaway
 from espalier_machine.database_backup.config import Config
 from tests.unit.inventory.examples import machines, on_one
@@ -247,7 +248,7 @@ def test_keeper_restores_a_copy_alone() -> None:
         },
         "shop": {"pg1-path": "/var/lib/espalier/database-backup/drill/data"},
     }
-    assert str(throwaway.FOLDER / "data") == pgbackrest.DRILL_DATA
+    assert str(throwaway.FOLDER / "data") == THROWAWAY_DATA
     for name in ("vps1", "db2"):
         assert pgbackrest.alone_options(told(MACHINE, name, where), "shop") == {}
     assert pgbackrest.alone_options(told(S3, "db2", with_replica("s3")), "shop") == {}
