@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
+from espalier.arriving import maintenance
 from espalier.arriving.report import Report
 from espalier.inventory.remote import Remote, explain
 from espalier.inventory.site import Site, SiteError
@@ -98,31 +99,12 @@ class LiveRelease:
             raise SiteError(f"{machine}: {answer['error']}", failed, answer.get("detail") or "")
         return answer
 
-    @contextmanager
-    def closed(self) -> Iterator[None]:
+    def closed(self) -> AbstractContextManager[None]:
         """Have the site closed for maintenance, and open again where it was open."""
-        opening = []
-        try:
-            for machine in self.site.machines("nginx"):
-                if self._maintenance(machine, "status").startswith("/ is closed"):
-                    self.report.notes.append(
-                        f"{machine} was closed before, and still is: espalier maintenance off"
-                    )
-                else:
-                    opening.append(machine)
-                    self._maintenance(machine, "on")
-            yield
-        finally:
-            for machine in opening:
-                try:
-                    self._maintenance(machine, "off")
-                except SiteError as error:
-                    closed = f"The site is still closed ({error}): `espalier maintenance off`."
-                    self.report.wrong.append(closed)
-                    self.report.failures.append(closed)
+        machines = self.site.machines("nginx")
+        return maintenance.closed(self.remote, machines, self.report.notes.append, self._warn)
 
-    def _maintenance(self, machine: str, state: str) -> str:
-        status, out, errors = self.remote.run(machine, ["maintenance", state, "/"])
-        if status:
-            raise SiteError(f"{machine}: {explain(errors)}", 1, errors)
-        return out
+    def _warn(self, sentence: str) -> None:
+        """Report it whether the import comes to its end or goes back."""
+        self.report.wrong.append(sentence)
+        self.report.failures.append(sentence)

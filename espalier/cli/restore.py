@@ -5,18 +5,19 @@ from __future__ import annotations
 import datetime
 import json
 import shlex
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import click
 
 from espalier import paths
+from espalier.arriving.maintenance import closed
 from espalier.cli.command import Environment, environment_command
 from espalier.cli.remove import confirm
 from espalier.cli.site import verbose_option
-from espalier.inventory.remote import Remote, explain, reach
-from espalier.inventory.site import Site, SiteError
+from espalier.inventory.remote import reach
+from espalier.inventory.site import SiteError
 from espalier.progress.report import REFUSED
 from espalier.progress.watch import watch
 from espalier.restoring import plan as planned
@@ -76,7 +77,9 @@ def command(
         if not yes:
             confirm(site.name)
         variables = {"target": plan["target"], "uploads": uploads_moment(plan["target"])}
-        with _closed(site, remote, is_new):
+        # A machine that is new serves nobody yet.
+        open_ones = [] if is_new else site.machines("nginx")
+        with closed(remote, open_ones, click.echo, partial(click.echo, err=True)):
             status = _play(environment, PLAYBOOK, variables, again, verbose)
         if status:
             return status
@@ -103,29 +106,3 @@ def _play(
     extra = ["--extra-vars", json.dumps({"restore": restore})]
     with environment.playbook("restore", extra, path=path, again=again) as playbook:
         return watch(playbook, verbosity=verbose)
-
-
-@contextmanager
-def _closed(site: Site, remote: Remote, is_new: bool) -> Iterator[None]:
-    """Have the site closed for maintenance, and open again where it was open.
-
-    Where the restore fails, too: then it serves what it served before, or what `site` mends.
-    """
-    opening = []
-    for machine in () if is_new else site.machines("nginx"):
-        status, out, errors = remote.run(machine, ["maintenance", "status", "/"])
-        if status:
-            raise SiteError(f"{machine}: {explain(errors)}. Nothing was changed.", 1, errors)
-        if not out.startswith("/ is closed"):
-            remote.run(machine, ["maintenance", "on", "/"])
-            opening.append(machine)
-    try:
-        yield
-    finally:
-        for machine in opening:
-            status, _, errors = remote.run(machine, ["maintenance", "off", "/"])
-            if status:
-                click.echo(
-                    f"{machine} is still closed ({explain(errors)}): `espalier maintenance off`.",
-                    err=True,
-                )

@@ -227,7 +227,9 @@ def test_site_that_stays_closed_is_said_to_be() -> None:
         work.run()
     assert "as it was" not in work.aftermath()
     for machine in machines["nginx"]:
-        assert f"still closed ({machine}: no route): `espalier maintenance off`" in work.aftermath()
+        assert (
+            f"{machine} is still closed (no route): `espalier maintenance off`" in work.aftermath()
+        )
 
 
 def test_processes_that_do_not_come_up_make_the_status_1(

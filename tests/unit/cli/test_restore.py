@@ -107,6 +107,7 @@ SAID = [
     "  kept    the database that is there now, under another name beside it",
 ]
 TO = ("--to", "2026-11-30 12:03")
+CLOSED_BEFORE = "web2 was closed before, and stays closed: espalier maintenance off"
 KEPT = (
     f"The database that was there is kept on db1 in {ASIDE}. When you do not need it any more, "
     "delete that directory."
@@ -116,7 +117,7 @@ KEPT = (
 def test_moment_comes_back_while_the_site_is_closed(machines: Machines) -> None:
     done = machines.type(*TO, "--yes", "shop")
     assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == [*SAID, KEPT]
+    assert done.stdout.splitlines() == [*SAID, CLOSED_BEFORE, KEPT]
     assert machines.asked == [("db1", "plan", {"to": AT}), ("db1", "status", {})]
     # The one that somebody has closed before stays closed.
     assert machines.told == ["web1 status", "web1 on", "web2 status", "restore.yml", "web1 off"]
@@ -201,7 +202,8 @@ def test_web_machine_that_does_not_answer_stops_it(machines: Machines) -> None:
     done = machines.type(*TO, "--yes", "shop")
     assert (done.exit_code, done.stderr) == (
         1,
-        "restore: web1: ssh: no route. Nothing was changed.\nssh: no route\n",
+        "restore: web1 cannot be closed for maintenance: ssh: no route. The database is left as it "
+        "is.\nssh: no route\n",
     )
     assert machines.played == []
 
