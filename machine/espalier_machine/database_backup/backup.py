@@ -19,7 +19,7 @@ from espalier_machine.database_backup import (
 )
 from espalier_machine.database_backup.config import STATE, Config
 from espalier_machine.database_backup.errors import BackupError
-from espalier_machine.database_backup.repository import Backup
+from espalier_machine.database_backup.repository import Backup, Repository
 
 HOUR = 3600
 FULL_EVERY = 6.5 * 24 * HOUR  # a week, and not an hour more where one began late
@@ -43,18 +43,21 @@ def begin(config: Config) -> dict[str, Any]:
         pgbackrest.pgbackrest(config, "stanza-upgrade", what="The destination cannot be prepared")
         did.append(f"told it of PostgreSQL {config.version}")
     pgbackrest.pgbackrest(config, "check", what="WAL does not come to the destination")
-    found = repository.backups(pgbackrest.info(config))
-    why = "" if found else "began the first backup"
-    if found and has_gap(config, found[-1]):  # it was another destination's turn meanwhile
+    found = repository.read(config)
+    why = "" if found.backups else "began the first backup"
+    if has_gap(config, found):  # it was another destination's turn meanwhile
         why = "began a backup, as WAL is missing since the last one"
     if why and start():
         did.append(why)
     return {"changed": bool(did), "did": ", ".join(did) or "nothing"}
 
 
-def has_gap(config: Config, newest: Backup) -> bool:
-    """Whether WAL is missing that came after a backup: what it leads to ends there."""
-    return bool(verify.gaps_after(verify.segments(config), newest.stop_wal, math.inf))
+def has_gap(config: Config, found: Repository) -> bool:
+    """Whether WAL is missing that came after the newest backup: what it leads to ends there."""
+    if not found.backups:
+        return False
+    archived = verify.segments(config, found.archive)
+    return bool(verify.gaps_after(archived, found.backups[-1].stop_wal, math.inf))
 
 
 def start() -> bool:
@@ -90,17 +93,18 @@ def make(config: Config) -> dict[str, Any]:
 def _make(config: Config) -> dict[str, Any]:
     began = time.time()
     dump_file.remove_forgotten()
-    found = repository.backups(pgbackrest.info(config))
+    found = repository.read(config)
+    backups = found.backups
     mark = STATE / archiving.DROPPED
     dropped = mark.stat().st_mtime if mark.exists() else 0
-    is_late = not found or began - found[-1].ended >= LATE
-    if config.falls_back and not (dropped or is_late or has_gap(config, found[-1])):
+    is_late = not backups or began - backups[-1].ended >= LATE
+    if config.falls_back and not (dropped or is_late or has_gap(config, found)):
         return {"made": ""}
     if config.part == "replica" and sql.is_primary():
         raise BackupError("This machine's PostgreSQL is no replica: run `espalier site`.")
-    if why := overtaken(live_timeline(config), repository.read(config).newest_timeline):
+    if why := overtaken(live_timeline(config), found.newest_timeline):
         raise BackupError(why)
-    kind = due(found, began, dropped)
+    kind = due(backups, began, dropped)
     _copy(config, kind)
     # WAL that was dropped before it began is missed no longer.
     if dropped and mark.exists() and mark.stat().st_mtime <= began:

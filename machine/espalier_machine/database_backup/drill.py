@@ -44,14 +44,15 @@ def drill(config: Config) -> dict[str, Any]:
     try:
         found = repository.read(config)
         chosen = target.latest(found, began, backup.live_timeline(config))
-        newest = next(one for one in found.backups if one.label == chosen.backup)
+        newest = found.labelled(chosen.backup)
         if why := throwaway.too_small(newest.size, shutil.disk_usage(STATE).free):
             report |= {"skipped": f"{why}: {MORE_ROOM}"}
         else:
             of = parts(chosen.timeline, found.timelines)
-            report |= _prove(config, chosen, of, newest.stop_lsn) | {"bytes": newest.size}
+            report |= _prove(config, chosen, found.archive, of, newest.stop_lsn)
+            report |= {"bytes": newest.size}
             # One after the newest backup would have failed above.
-            report |= {"ok": True, "gaps": missing(config)}
+            report |= {"ok": True, "gaps": missing(config, found.archive)}
     except BackupError as error:
         report |= {"error": str(error), "detail": error.detail[-2000:]}
         raise
@@ -66,14 +67,14 @@ def drill(config: Config) -> dict[str, Any]:
 
 
 def _prove(
-    config: Config, chosen: target.Target, of: Mapping[int, float], stop_lsn: int
+    config: Config, chosen: target.Target, archive: str, of: Mapping[int, float], stop_lsn: int
 ) -> dict[str, Any]:
     conf = restoring(config)
     with throwaway.directory(wait=True) as data:
         began = time.time()
         recovery.fetch(config, chosen, data, data, conf, archive=False)
         fetched = time.time()
-        commit = _newest_commit(config, of, data, conf)
+        commit = _newest_commit(config, archive, of, data, conf)
         named = {"recovery_target_timeline": f"'{chosen.recovery_timeline}'"}
         # One that the backup has already is never met in the WAL that follows.
         if commit and commit.lsn > stop_lsn:
@@ -94,17 +95,19 @@ def _prove(
 
 
 def _newest_commit(
-    config: Config, of: Mapping[int, float], data: Path, conf: Path
+    config: Config, archive: str, of: Mapping[int, float], data: Path, conf: Path
 ) -> Commit | None:
     """Return the newest transaction that the archive has; None where nothing was written lately.
 
     Args:
         config: whose archive.
+        archive: its name.
         of: the timelines that count, and up to which position.
         data: the restored directory: pgBackRest looks into it whose WAL it gets.
         conf: pgBackRest's configuration.
     """
-    archived = [name for name in segments(config) if start(name) < of.get(int(name[:8], 16), 0)]
+    names = segments(config, archive)
+    archived = [name for name in names if start(name) < of.get(int(name[:8], 16), 0)]
     with wal.folder() as folder:
         # By number, and of two with the same number that of the newer timeline.
         for name in sorted(archived, key=lambda one: (one[8:], one[:8]))[: -LOOK_BACK - 1 : -1]:

@@ -27,7 +27,6 @@ from espalier_machine.database_backup.catalog import Column, Table
 from espalier_machine.database_backup.config import STATE, Config
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.pgbackrest import restoring
-from espalier_machine.database_backup.target import Target
 
 # Times the size of the database: the dump, and rows that are written anew.
 DUMP, ANONYMISED = 1.0, 1.0
@@ -59,11 +58,12 @@ def export(config: Config, said: Mapping[str, Any]) -> dict[str, Any]:
     """
     dump_file.remove_forgotten()
     wanted = said.get("anonymise") or {}
-    found = restore.choose(config, dict(said))
+    there = repository.read(config)
+    found = restore.choose(config, there, dict(said))
     if wanted and found.kind == "default" and config.part != "repository":
         # The copy is asked again; but a typing error is told before a long restore.
         anonymise.chosen(catalog.tables(config.database), wanted)
-    check_room(config, found, wanted)
+    check_room(there.labelled(found.backup).size, wanted)
     file = dump_file.create()
     try:
         with throwaway.directory(wait=False) as data:
@@ -80,10 +80,13 @@ def export(config: Config, said: Mapping[str, Any]) -> dict[str, Any]:
     return {"path": str(file), "bytes": size, "target": found.as_json(), **changed}
 
 
-def check_room(config: Config, found: Target, wanted: Mapping[str, Any]) -> None:
-    """Raise BackupError where the disk has too little room for the copy and the dump."""
-    backups = repository.read(config).backups
-    size = next(one.size for one in backups if one.label == found.backup)
+def check_room(size: int, wanted: Mapping[str, Any]) -> None:
+    """Raise BackupError where the disk has too little room for the copy and the dump.
+
+    Args:
+        size: of the database, in bytes.
+        wanted: what is anonymised.
+    """
     room = throwaway.ROOM + DUMP + (ANONYMISED if wanted else 0)
     if why := throwaway.too_small(size, shutil.disk_usage(STATE).free, room):
         raise BackupError(f"There is no room for a dump out of the backup: {why}.")

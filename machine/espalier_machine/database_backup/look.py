@@ -25,10 +25,12 @@ def fresh(config: Config) -> dict[str, Any]:
     found |= {"overtaken": "", "gap": False}
     try:
         found["info"] = pgbackrest.info(config)
-        found["skew"] = _skew(config, found["info"])
-        newest = repository.read(config).newest_timeline
-        found["gap"] = _has_gap(config, found["info"])
-        found["overtaken"] = backup.overtaken(backup.live_timeline(config), newest)
+        there = repository.parse(config, found["info"])
+        found["skew"] = _skew(config, there.archive)
+        # Asked by who could make another one.
+        found["gap"] = config.makes_backups and backup.has_gap(config, there)
+        mine = backup.live_timeline(config)
+        found["overtaken"] = backup.overtaken(mine, there.newest_timeline)
     except BackupError as error:
         found["unreadable"] = str(error)
     state.save(SUBJECT, found)
@@ -47,17 +49,10 @@ def sparing(config: Config) -> dict[str, Any]:
     return last if is_good else fresh(config)
 
 
-def _has_gap(config: Config, info: dict[str, Any]) -> bool:
-    """Whether WAL is missing since the newest backup: asked by who could make another one."""
-    backups = repository.backups(info)
-    return config.makes_backups and bool(backups) and backup.has_gap(config, backups[-1])
-
-
-def _skew(config: Config, info: dict[str, Any]) -> float | None:
+def _skew(config: Config, archive: str) -> float | None:
     """Return how far its clock is ahead: by when it says that the newest WAL came."""
     if config.part != "primary":
         return None
-    archive, _ = repository.newest_archive(info)
     statement = (
         "SELECT last_archived_wal, extract(epoch FROM last_archived_time) FROM pg_stat_archiver"
     )

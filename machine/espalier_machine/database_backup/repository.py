@@ -56,13 +56,11 @@ class Repository:
     Attributes:
         backups: oldest first.
         archive: pgBackRest's name of the newest archive, such as `17-1`; "" for none.
-        newest_wal: the name of its newest segment.
         timelines: by number, those that it saw beginning.
     """
 
     backups: tuple[Backup, ...]
     archive: str
-    newest_wal: str
     timelines: Mapping[int, Timeline]
 
     @property
@@ -74,6 +72,10 @@ class Repository:
     def newest_timeline(self) -> int:
         """The one that is written now, or was last."""
         return newest(self.timelines.values(), self.first_timeline)
+
+    def labelled(self, label: str) -> Backup:
+        """Return the backup of a label, which is there."""
+        return next(one for one in self.backups if one.label == label)
 
     def timeline_at(self, moment: float) -> int:
         """Return the timeline that was written at a moment (Unix seconds)."""
@@ -116,12 +118,16 @@ def read(config: Config, conf: Path = CONFIGURATION) -> Repository:
     Raises:
         BackupError: it cannot be read.
     """
-    found = pgbackrest.info(config, conf)
-    archive, newest = newest_archive(found)
+    return parse(config, pgbackrest.info(config, conf), conf)
+
+
+def parse(config: Config, info: Mapping[str, Any], conf: Path = CONFIGURATION) -> Repository:
+    """Return what is there, where pgBackRest's `info` is known already."""
+    archive, newest = newest_archive(info)
     timelines = (
         _timelines(config, archive, conf) if archive and int(newest[:8] or "1", 16) > 1 else {}
     )
-    return Repository(backups(found), archive, newest, timelines)
+    return Repository(backups(info), archive, timelines)
 
 
 def _timelines(config: Config, archive: str, conf: Path) -> dict[int, Timeline]:

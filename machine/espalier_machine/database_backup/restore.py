@@ -23,18 +23,18 @@ from espalier_machine.database_backup.verify import gaps_after, segments
 ROOM = 1.1  # times the size of the database, and WAL that is replayed
 
 
-def choose(config: Config, wanted: dict[str, Any], conf: Path = CONFIGURATION) -> Target:
+def choose(config: Config, found: Repository, wanted: dict[str, Any]) -> Target:
     """Return the moment that a person means.
 
     Args:
         config: whose backups.
+        found: what is in their repository.
         wanted: one of `to` (Unix seconds), `latest`, `transaction`, `before`.
-        conf: pgBackRest's configuration.
 
     Raises:
         BackupError: it cannot be restored.
     """
-    found, now = repository.read(config, conf), time.time()
+    now = time.time()
     if "to" in wanted:
         return target.at_time(found, wanted["to"], now)
     if "transaction" in wanted:
@@ -57,10 +57,11 @@ def plan(config: Config, wanted: dict[str, Any], conf: Path = CONFIGURATION) -> 
     if is_running and sql.is_primary():
         # What was committed just now is to be found, too.
         archiving.finish_segment(wait=30)
-    found = choose(config, wanted, conf)
-    backup = _backup(repository.read(config, conf), found.backup)
-    until = math.inf if found.kind == "default" else found.time
-    archived = segments(config, conf)
+    found = repository.read(config, conf)
+    chosen = choose(config, found, wanted)
+    backup = found.labelled(chosen.backup)
+    until = math.inf if chosen.kind == "default" else chosen.time
+    archived = segments(config, found.archive, conf)
     if gaps := gaps_after(archived, backup.stop_wal, until):
         came = target.utc(archived[gaps[0][0]])
         raise BackupError(
@@ -76,18 +77,14 @@ def plan(config: Config, wanted: dict[str, Any], conf: Path = CONFIGURATION) -> 
             "(replaced-*, retired-*) and is no longer wanted."
         )
     return {
-        "target": found.as_json(),
+        "target": chosen.as_json(),
         "bytes": backup.size,
         "stored": backup.stored,
         "free": free,
-        "lost": max(0.0, time.time() - found.time) if found.kind != "default" else 0.0,
+        "lost": max(0.0, time.time() - chosen.time) if chosen.kind != "default" else 0.0,
         "aside": has_data(config),
         "backup_ended": backup.ended,
     }
-
-
-def _backup(found: Repository, label: str) -> repository.Backup:
-    return next(one for one in found.backups if one.label == label)
 
 
 def has_data(config: Config) -> bool:

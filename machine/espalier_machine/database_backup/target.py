@@ -96,7 +96,7 @@ def at_transaction(config: Config, repository: Repository, number: int) -> Targe
     Raises:
         BackupError: it is not there.
     """
-    archived = segments(config)
+    archived = segments(config, repository.archive)
     with wal.folder() as folder:
         for name in sorted(archived, key=lambda one: archived[one], reverse=True):
             for commit in wal.commits(config, name, folder):
@@ -120,7 +120,7 @@ def before_statement(config: Config, repository: Repository, text: str) -> Targe
     logs = sorted(LOGS.glob(f"postgresql-{config.version}-main.log*"))
     lines = [line for path in logs if path.suffix != ".gz" for line in _lines(path)]
     moment, statement = find_statement(lines, text)
-    archived = segments(config)
+    archived = segments(config, repository.archive)
     # A segment comes to the archive after its last transaction.
     later = sorted(name for name, came in archived.items() if came >= moment - 1)
     with wal.folder() as folder:

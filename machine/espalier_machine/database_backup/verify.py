@@ -11,7 +11,6 @@ from espalier_machine.database_backup import pgbackrest
 from espalier_machine.database_backup.config import Config
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.pgbackrest import CONFIGURATION
-from espalier_machine.database_backup.repository import newest_archive
 
 SEGMENT = re.compile(r"([0-9A-F]{24})(?:-|$)")
 PER_FILE = 0x100  # segments of 16 MiB in what PostgreSQL calls a log file
@@ -57,9 +56,14 @@ def _number(name: str) -> int:
     return int(name[8:16], 16) * PER_FILE + int(name[16:24], 16)
 
 
-def segments(config: Config, conf: Path = CONFIGURATION) -> dict[str, float]:
-    """Return when each segment came to the newest archive, in Unix seconds, by name."""
-    archive, _ = newest_archive(pgbackrest.info(config, conf))
+def segments(config: Config, archive: str, conf: Path = CONFIGURATION) -> dict[str, float]:
+    """Return when each segment came to an archive, in Unix seconds, by name.
+
+    Args:
+        config: whose repository.
+        archive: its name, as `Repository` has that of the newest one.
+        conf: pgBackRest's configuration.
+    """
     folder = f"archive/{config.stanza}/{archive}"
     found = {}
     for name in pgbackrest.listing(config, folder, conf):
@@ -82,9 +86,9 @@ def gaps_after(archived: Mapping[str, float], stop: str, until: float) -> list[t
     return [pair for pair in gaps(mine) if archived[pair[0]] < until]
 
 
-def missing(config: Config) -> list[tuple[str, str]]:
-    """Return the gaps of every timeline, as `gaps` does."""
+def missing(config: Config, archive: str) -> list[tuple[str, str]]:
+    """Return the gaps of every timeline of an archive, as `gaps` does."""
     by_timeline: dict[str, list[str]] = {}
-    for name in segments(config):
+    for name in segments(config, archive):
         by_timeline.setdefault(name[:8], []).append(name)
     return [pair for names in by_timeline.values() for pair in gaps(names)]

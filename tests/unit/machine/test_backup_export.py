@@ -28,7 +28,10 @@ from espalier_machine.database_backup import (
 from espalier_machine.database_backup.catalog import Column, Table
 from espalier_machine.database_backup.config import Config
 from espalier_machine.database_backup.errors import BackupError
+from espalier_machine.database_backup.repository import Repository
 from espalier_machine.database_backup.target import Target
+
+from .backups import backup
 
 GB = 10**9
 TARGET = Target("default", "", True, 1, True, "20261128-000000F", 0.0, "all that there is")
@@ -45,14 +48,12 @@ class Machine:
         """Take the place of pgBackRest, PostgreSQL and pg_dump."""
         self.done: list[str] = []
         self.fails, self.folder, self.free = fails, tmp_path, 100 * GB
-        backups = (SimpleNamespace(label=TARGET.backup, size=10 * GB),)
+        there = Repository((backup("full", 0, label=TARGET.backup, size=10 * GB),), "17-1", {})
         tables = [Table("public", "auth_user", {"email": Column("email", "text")})]
         usage = SimpleNamespace(disk_usage=lambda path: SimpleNamespace(free=self.free))
         monkeypatch.setattr(export, "shutil", usage)
-        monkeypatch.setattr(restore, "choose", lambda config, said: TARGET)
-        monkeypatch.setattr(
-            repository, "read", lambda config, conf=None: SimpleNamespace(backups=backups)
-        )
+        monkeypatch.setattr(restore, "choose", lambda config, found, said: TARGET)
+        monkeypatch.setattr(repository, "read", lambda config: there)
         monkeypatch.setattr(catalog, "tables", lambda *where: self.note("tables") or tables)
         monkeypatch.setattr(recovery, "fetch", self.fetch)
         monkeypatch.setattr(throwaway, "directory", self.directory)

@@ -226,6 +226,8 @@ def test_backup_is_made_and_old_ones_go(
         "--repo1-retention-full-type=count --repo1-retention-full=2 expire",
     ]
     assert remembered(tmp_path) == {"made": SECOND["label"], "kind": "diff", "seconds": 0.0}
+    # Before it, and after it.
+    assert len(programs.ran("info")) == 2
 
 
 @pytest.mark.parametrize(
@@ -254,7 +256,7 @@ def test_primary_that_stands_in_makes_the_first_one(
 ) -> None:
     now(monkeypatch, HOUR)
     empty, after = info(), info(FIRST)
-    programs.answers = {"info": [empty, empty, after], "SELECT timeline_id": "1\n"}
+    programs.answers = {"info": [empty, after], "SELECT timeline_id": "1\n"}
     assert backup.make(here(tmp_path, falls_back=True))["kind"] == "full"
 
 

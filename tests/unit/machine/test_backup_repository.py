@@ -95,7 +95,7 @@ def test_newest_archive_is_that_of_the_newest_database(
 def test_repository_without_a_restore_has_one_timeline(programs: Programs) -> None:
     programs.answers = {"info": info(FIRST, SECOND)}
     found = repository.read(CONFIG)
-    assert found == Repository(BACKUPS[:2], "15-1", "000000010000000000000006", {})
+    assert found == Repository(BACKUPS[:2], "15-1", {})
     assert (found.first_timeline, found.newest_timeline, found.timeline_at(9e9)) == (1, 1, 1)
     assert programs.ran("repo-ls") == []
 
@@ -112,14 +112,14 @@ def test_restore_has_a_history_that_begins_when_its_file_came(programs: Programs
     }
     found = repository.read(CONFIG)
     assert found.timelines == {2: Timeline(2, 1796031549, ((1, 0x80000A8),))}
-    assert (found.newest_timeline, found.newest_wal) == (2, "00000002000000000000000A")
+    assert found.newest_timeline == 2
     assert [found.timeline_at(moment) for moment in (1796031548, 1796031549)] == [1, 2]
 
 
 def test_cluster_that_was_restored_before_it_came_here_begins_with_its_own_timeline() -> None:
-    found = Repository(BACKUPS[2:], "15-1", "00000002000000000000000A", {})
+    found = Repository(BACKUPS[2:], "15-1", {})
     assert (found.first_timeline, found.newest_timeline, found.timeline_at(0)) == (2, 2, 2)
-    assert Repository((), "", "", {}).newest_timeline == 1
+    assert Repository((), "", {}).newest_timeline == 1
 
 
 def test_pgbackrest_is_told_which_stanza_and_by_which_configuration(programs: Programs) -> None:

@@ -126,7 +126,7 @@ def machine(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch)
     return found
 
 
-def test_plan_says_what_it_costs(machine: Any) -> None:
+def test_plan_says_what_it_costs(machine: Any, programs: Programs) -> None:
     assert restore.plan(machine.config, {"to": MOMENT}) == {
         "target": AT.as_json(),
         "bytes": 23074558,
@@ -136,6 +136,8 @@ def test_plan_says_what_it_costs(machine: Any) -> None:
         "aside": True,
         "backup_ended": 1796031351,
     }
+    # Each request may have to be paid for.
+    assert len(programs.ran("info")) == 1
 
 
 def test_plan_over_a_gap_is_refused_with_the_moment_before_it(

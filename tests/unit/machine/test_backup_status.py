@@ -120,6 +120,8 @@ def test_clock_of_the_destination_is_seen_by_a_file_that_came_there(
     found = look.fresh(here(tmp_path, part=part))
     assert (found["skew"], found["unreadable"], found["overtaken"]) == (skew, "", "")
     assert state.load("destination") == found
+    # Each request may have to be paid for.
+    assert len(programs.ran("info")) == 1
 
 
 def test_look_that_fails_says_why(tmp_path: Path, programs: Programs) -> None:

@@ -24,8 +24,8 @@ LATE = backup("diff", DAY + 2000, stop_lsn=200, label="late")
 ABANDONED = backup("diff", DAY + 3300, stop_lsn=330, label="abandoned")
 AFTER = backup("diff", DAY + 4000, stop_lsn=310, label="after", timeline=2)
 RESTORED = {2: Timeline(2, DAY + 3600, ((1, 290),))}
-BEFORE = Repository((EARLY, LATE), "15-1", "", {})
-REPOSITORY = Repository((EARLY, LATE, ABANDONED, AFTER), "15-1", "", RESTORED)
+BEFORE = Repository((EARLY, LATE), "15-1", {})
+REPOSITORY = Repository((EARLY, LATE, ABANDONED, AFTER), "15-1", RESTORED)
 NOW = DAY + 9000.0
 
 
@@ -82,7 +82,7 @@ def test_time_before_the_oldest_backup() -> None:
 
 def test_no_backup_at_all() -> None:
     with pytest.raises(BackupError) as refused:
-        target.latest(Repository((), "15-1", "", {}), NOW)
+        target.latest(Repository((), "15-1", {}), NOW)
     assert str(refused.value) == "The destination has no backup yet."
 
 
@@ -215,7 +215,7 @@ def logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 DROPPED = Commit(726, 0, AT + 46.765921, ("base/5/16391",))
-SEEN = Repository((backup("full", AT, label="seen"),), "15-1", "", {})
+SEEN = Repository((backup("full", AT, label="seen"),), "15-1", {})
 
 
 @pytest.mark.usefixtures("logged")
@@ -300,6 +300,5 @@ def test_moment_that_a_person_means(
 ) -> None:
     for name in ("at_time", "at_transaction", "before_statement", "latest"):
         monkeypatch.setattr(target, name, lambda *given, name=name: (name, *given))
-    monkeypatch.setattr(restore.repository, "read", lambda config, conf: BEFORE)
     monkeypatch.setattr(restore.time, "time", lambda: NOW)
-    assert restore.choose(CONFIG, wanted) == expected
+    assert restore.choose(CONFIG, BEFORE, wanted) == expected

@@ -10,7 +10,7 @@ from espalier_machine.database_backup import verify, wal
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.wal import Commit
 
-from .backups import CONFIG, SECOND, Programs, info
+from .backups import CONFIG, Programs
 
 # Of PostgreSQL 15: INSERT, DROP TABLE, a transaction with a savepoint, TRUNCATE, one that failed.
 DUMP = """\
@@ -113,8 +113,7 @@ def test_gaps(names: list[str], expected: list[tuple[str, str]]) -> None:
     assert verify.gaps(names) == expected
 
 
-def test_segments_are_whole_ones_of_the_newest_archive(programs: Programs) -> None:
-    programs.answers = {"info": info(SECOND)}
+def test_segments_are_whole_ones_of_the_archive(programs: Programs) -> None:
     programs.archive(s000000010000000000000001=100.5, s000000020000000100000000=200)
     programs.folders["archive/shop/15-1/0000000100000000"] |= {
         "000000010000000000000002.00000028.backup": 101,
@@ -123,7 +122,7 @@ def test_segments_are_whole_ones_of_the_newest_archive(programs: Programs) -> No
         "000000010000000000000004": 103,
     }
     programs.folders["archive/shop/15-1"]["00000002.history"] = 150
-    assert verify.segments(CONFIG) == {
+    assert verify.segments(CONFIG, "15-1") == {
         "000000010000000000000001": 100.5,
         "000000010000000000000004": 103.0,
         "000000020000000100000000": 200.0,
@@ -131,12 +130,11 @@ def test_segments_are_whole_ones_of_the_newest_archive(programs: Programs) -> No
 
 
 def test_gap_is_told_for_each_timeline_by_itself(programs: Programs) -> None:
-    programs.answers = {"info": info(SECOND)}
     programs.archive(s000000010000000000000001=1, s000000010000000000000002=2)
     programs.archive(s000000020000000000000004=3, s000000020000000000000005=4)
-    assert verify.missing(CONFIG) == []
+    assert verify.missing(CONFIG, "15-1") == []
     programs.archive(s000000020000000000000008=5, s000000010000000000000004=5)
-    assert verify.missing(CONFIG) == [
+    assert verify.missing(CONFIG, "15-1") == [
         ("000000010000000000000002", "000000010000000000000004"),
         ("000000020000000000000005", "000000020000000000000008"),
     ]
