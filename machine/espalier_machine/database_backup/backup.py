@@ -13,6 +13,7 @@ from espalier_machine.database_backup import (
     dump_file,
     pgbackrest,
     repository,
+    restore,
     sql,
     state,
     verify,
@@ -31,14 +32,17 @@ UNIT = "espalier-backup.service"
 def begin(config: Config) -> dict[str, Any]:
     """Have the destination know this cluster, and let the first backup begin.
 
+    What a restore that was killed has left goes before that.
+
     Returns: what was done.
 
     Raises:
         BackupError: the destination refuses, or has the backups of another cluster.
     """
+    did = restore.clean_up(config)
     before = pgbackrest.info_if_any(config)
     pgbackrest.pgbackrest(config, "stanza-create", what="The destination cannot be prepared")
-    did = [] if before else ["prepared the destination"]
+    did += [] if before else ["prepared the destination"]
     if before and before["db"] and before["db"][-1]["version"] != config.version:
         pgbackrest.pgbackrest(config, "stanza-upgrade", what="The destination cannot be prepared")
         did.append(f"told it of PostgreSQL {config.version}")

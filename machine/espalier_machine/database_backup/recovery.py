@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from espalier_machine.common import data_directory
 from espalier_machine.common.owner import run
 from espalier_machine.database_backup import pgbackrest, sql
 from espalier_machine.database_backup.config import Config
@@ -16,18 +17,6 @@ from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.pgbackrest import CONFIGURATION
 from espalier_machine.database_backup.target import Target
 
-# What `restore` writes for the recovery alone. A replica would read it from its primary's copy, and
-# stop at that moment.
-SETTINGS = (
-    "restore_command",
-    "recovery_target_time",
-    "recovery_target_xid",
-    "recovery_target_name",
-    "recovery_target_inclusive",
-    "recovery_target_action",
-    "recovery_target_timeline",
-    "archive_mode",
-)
 # PostgreSQL's words where WAL ended before the moment that was asked for.
 TOO_EARLY = "recovery ended before configured recovery target was reached"
 
@@ -77,11 +66,7 @@ def is_all_there_is(error: BackupError, target: Target) -> bool:
 
 def without_target(data: Path) -> None:
     """Have recovery go on to the end of WAL: nothing came after the moment that was asked for."""
-    file = data / "postgresql.auto.conf"
-    lines = file.read_text().splitlines(keepends=True)
-    file.write_text(
-        "".join(one for one in lines if not re.match(r"recovery_target_(time|xid)\b", one))
-    )
+    data_directory.remove_settings(data, ("recovery_target_time", "recovery_target_xid"))
 
 
 def forget_recovery(host: str = sql.SOCKETS) -> None:
@@ -90,8 +75,27 @@ def forget_recovery(host: str = sql.SOCKETS) -> None:
     Raises:
         BackupError: PostgreSQL does not answer.
     """
-    for name in SETTINGS:
+    for name in (*data_directory.RECOVERY, "archive_mode"):
         sql.ask(f"ALTER SYSTEM RESET {name}", host=host)
+
+
+def forget_leftovers(config: Config) -> bool:
+    """Forget settings that a restore which was killed has left, once PostgreSQL has recovered.
+
+    PostgreSQL recovers by itself then, and nobody is there to forget them.
+
+    Returns: whether there were any.
+
+    Raises:
+        BackupError: PostgreSQL does not answer.
+    """
+    data = config.data
+    if not data_directory.has_recovery_settings(data) or data_directory.will_recover(data):
+        return False
+    if not sql.is_primary():
+        return False
+    forget_recovery()
+    return True
 
 
 def wait_until_promoted(

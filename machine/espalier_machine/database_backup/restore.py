@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import math
 import os
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from espalier_machine.common import system
+from espalier_machine.common.data_directory import was_started
 from espalier_machine.common.owner import OWNER
 from espalier_machine.database_backup import archiving, recovery, repository, sql, state, target
-from espalier_machine.database_backup.config import Config
+from espalier_machine.database_backup.config import STATE, Config
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.pgbackrest import CONFIGURATION
 from espalier_machine.database_backup.repository import Repository
@@ -82,14 +86,9 @@ def plan(config: Config, wanted: dict[str, Any], conf: Path = CONFIGURATION) -> 
         "stored": backup.stored,
         "free": free,
         "lost": max(0.0, time.time() - chosen.time) if chosen.kind != "default" else 0.0,
-        "aside": has_data(config),
+        "aside": was_started(config.data),
         "backup_ended": backup.ended,
     }
-
-
-def has_data(config: Config) -> bool:
-    """Whether a cluster is here that was ever started."""
-    return (config.data / "postmaster.opts").exists()
 
 
 def restore(config: Config, chosen: Target, conf: Path = CONFIGURATION) -> dict[str, Any]:
@@ -101,8 +100,52 @@ def restore(config: Config, chosen: Target, conf: Path = CONFIGURATION) -> dict[
     Raises:
         BackupError: it failed; the database that was here is as it was.
     """
+    with _exclusive() as is_alone:
+        if not is_alone:
+            raise BackupError(
+                "Another restore is under way on this machine, maybe of a run that was cut off. "
+                "Wait until it has ended, and run this again."
+            )
+        return _restore(config, chosen, conf)
+
+
+def clean_up(config: Config) -> list[str]:
+    """Remove what a restore that was killed has left; gives what was done.
+
+    Raises:
+        BackupError: PostgreSQL does not answer.
+    """
+    did = []
+    if recovery.forget_leftovers(config):
+        did.append("forgot the settings of a recovery that has ended")
+    staging = _staging(config)
+    with _exclusive() as is_alone:
+        if is_alone and staging.exists():
+            shutil.rmtree(staging, ignore_errors=True)
+            did.append("removed the half of a backup that a restore which was cut off has left")
+    return did
+
+
+@contextmanager
+def _exclusive() -> Iterator[bool]:
+    """Have no other restore begin here; gives whether none is under way."""
+    with (STATE / "restore.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def _staging(config: Config) -> Path:
+    """Return the directory into which a backup is fetched: a copy, until it is swapped."""
+    return config.data.with_name("main.restoring")
+
+
+def _restore(config: Config, chosen: Target, conf: Path) -> dict[str, Any]:
     began = time.time()
-    staging = config.data.with_name("main.restoring")
+    staging = _staging(config)
     shutil.rmtree(staging, ignore_errors=True)  # of a run that was cut off
     staging.mkdir(mode=0o700)
     shutil.chown(staging, OWNER, OWNER)
@@ -136,7 +179,7 @@ def restore(config: Config, chosen: Target, conf: Path = CONFIGURATION) -> dict[
 def _swap(config: Config, staging: Path) -> Path | None:
     """Put the new directory in place; gives the name that the old one has now, if it had data."""
     aside = None
-    if has_data(config):
+    if was_started(config.data):
         aside = config.data.with_name(time.strftime("replaced-%Y%m%d-%H%M%S", time.gmtime()))
         os.rename(config.data, aside)
     elif config.data.exists():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import Any
 
-from espalier_machine.database_backup import archiving, backup, look, state
+from espalier_machine.database_backup import archiving, backup, look, recovery, state
 from espalier_machine.database_backup.config import STATE, Config
+from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.status import status
 
 
@@ -15,6 +17,9 @@ def watch(config: Config) -> dict[str, Any]:
 
     Returns: what `status` does. Whoever calls fails where it is red, which tells somebody.
     """
+    if config.part == "primary":
+        with contextlib.suppress(BackupError):  # that it does not answer, the status says
+            recovery.forget_leftovers(config)
     mark = STATE / archiving.DROPPED
     there = look.fresh(config) if mark.exists() else look.sparing(config)
     found = status(config, there)

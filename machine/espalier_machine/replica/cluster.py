@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from espalier_machine.common import system
+from espalier_machine.common.data_directory import was_started
 from espalier_machine.common.owner import run
 from espalier_machine.replica.errors import ReplicaError
 
@@ -94,7 +95,7 @@ class Replica:
 
     def is_unused(self) -> bool:
         """Tell whether the data directory was made by the package and never started."""
-        return self.data.exists() and not (self.data / "postmaster.opts").exists()
+        return self.data.exists() and not was_started(self.data)
 
     def reason_to_copy(self) -> str:
         """Return why the copy can not follow its primary, or "" where it should be able to."""

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 
+from espalier_machine.common import data_directory
 from espalier_machine.common.owner import as_owner, end_with_parent
 from espalier_machine.replica.cluster import Replica
 from espalier_machine.replica.errors import ReplicaError
@@ -26,6 +27,8 @@ def copy_primary(replica: Replica, reason: str) -> dict[str, object]:
         with contextlib.suppress(ReplicaError):
             drop_slot(replica)
         raise
+    # The primary may have been restored, and still have the moment at which that recovery ended.
+    data_directory.remove_settings(replica.staging, data_directory.RECOVERY)
     (replica.staging / "standby.signal").touch()
     subprocess.run(["systemctl", "stop", replica.unit], check=True)
     aside = ""

@@ -13,6 +13,7 @@ from espalier_machine.database_backup import (
     drill,
     pgbackrest,
     recovery,
+    restore,
     sql,
     state,
     throwaway,
@@ -53,7 +54,7 @@ def programs(tmp_path, monkeypatch):
     played = Programs()
     for module in (drill, pgbackrest, recovery, sql, throwaway, wal):
         monkeypatch.setattr(module, "run", played)
-    for module in (archiving, database_backup, drill, wal, watch):
+    for module in (archiving, database_backup, drill, restore, wal, watch):
         monkeypatch.setattr(module, "STATE", tmp_path)
     for name in ("load", "save"):
         remembered = functools.partial(getattr(state, name), folder=tmp_path)

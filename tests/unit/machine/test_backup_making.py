@@ -462,3 +462,43 @@ def test_nothing_begins_where_nothing_was_dropped(
     monkeypatch.setattr(watch.look, "sparing", lambda config: {"gap": False})
     watch.watch(CONFIG)
     assert systemd.calls == []
+
+
+@pytest.mark.parametrize(
+    ("part", "answer", "forgets"),
+    [
+        ("primary", "f\n", True),
+        ("replica", "f\n", False),
+        # That it does not answer is told by the status.
+        ("primary", (2, "", "psql: error: no such file"), False),
+    ],
+)
+def test_watch_forgets_the_recovery_of_a_restore_that_was_killed(
+    tmp_path: Path,
+    programs: Programs,
+    monkeypatch: pytest.MonkeyPatch,
+    part: str,
+    answer: Any,
+    forgets: bool,
+) -> None:
+    (tmp_path / "main").mkdir()
+    (tmp_path / "main/postgresql.auto.conf").write_text("recovery_target_xid = '726'\n")
+    programs.answers["SELECT pg_is_in_recovery()"] = answer
+    found = {"colour": "green", "archiving": None}
+    monkeypatch.setattr(watch, "status", lambda config, seen: found)
+    monkeypatch.setattr(watch.look, "sparing", lambda config: {"gap": False})
+    assert watch.watch(here(tmp_path, part=part)) == found
+    told = [call for call in programs.calls if call[-1].startswith("ALTER SYSTEM RESET")]
+    assert bool(told) is forgets
+
+
+def test_run_of_the_site_removes_what_a_restore_that_was_killed_has_left(
+    tmp_path: Path, programs: Programs, systemd: Systemd
+) -> None:
+    programs.answers = {"info": info(FIRST)}
+    (tmp_path / "main.restoring").mkdir()
+    assert backup.begin(here(tmp_path)) == {
+        "changed": True,
+        "did": "removed the half of a backup that a restore which was cut off has left",
+    }
+    assert not (tmp_path / "main.restoring").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import subprocess
@@ -323,3 +324,78 @@ def test_moment_is_looked_for_with_the_configuration_that_is_given(
     asked = [call for call in programs.calls if "info" in call]
     assert {call[3] for call in asked} == {"--config=/etc/other.conf"}
     assert target.utc(MOMENT) == WHEN
+
+
+LEFT = "recovery_target_time = '2026-11-30 09:39:03.732338+00'\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "signal", "recovers", "forgets"),
+    [
+        (LEFT, "", "f", True),
+        # It has to recover still, at its next start or now; or there is nothing.
+        (LEFT, "recovery.signal", "f", False),
+        (LEFT, "", "t", False),
+        ("work_mem = '8MB'\n", "", "f", False),
+    ],
+)
+def test_settings_of_a_restore_that_was_killed_are_forgotten_once_it_has_recovered(
+    machine: Any, programs: Programs, settings: str, signal: str, recovers: str, forgets: bool
+) -> None:
+    (machine.data / "postgresql.auto.conf").write_text(settings)
+    if signal:
+        (machine.data / signal).touch()
+    programs.answers["SELECT pg_is_in_recovery()"] = f"{recovers}\n"
+    assert recovery.forget_leftovers(machine.config) is forgets
+    told = [call[-1] for call in programs.calls if "ALTER" in call[-1]]
+    assert ("ALTER SYSTEM RESET recovery_target_time" in told) is bool(told) is forgets
+
+
+@pytest.fixture
+def half(machine: Any) -> Path:
+    """Half of a backup, fetched beside the database."""
+    found: Path = machine.data.with_name("main.restoring")
+    found.mkdir()
+    (found / "PG_VERSION").touch()
+    return found
+
+
+def test_what_a_restore_that_was_killed_has_left_is_removed(machine: Any, half: Path) -> None:
+    (machine.data / "postgresql.auto.conf").write_text(LEFT)
+    aside = machine.data.with_name("replaced-20261130-093810")
+    aside.mkdir()
+    assert restore.clean_up(machine.config) == [
+        "forgot the settings of a recovery that has ended",
+        "removed the half of a backup that a restore which was cut off has left",
+    ]
+    assert not half.exists()
+    # It is somebody's database.
+    assert aside.exists() and (machine.data / "PG_VERSION").exists()
+    (machine.data / "postgresql.auto.conf").write_text("")
+    assert restore.clean_up(machine.config) == []
+
+
+def test_restore_that_is_under_way_is_left_alone(
+    machine: Any, half: Path, systemd: Systemd, tmp_path: Path
+) -> None:
+    with (tmp_path / "restore.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert restore.clean_up(machine.config) == []
+        with pytest.raises(BackupError, match="Another restore is under way on this machine"):
+            restore.restore(machine.config, AT)
+        assert (list(half.iterdir()), systemd.did) == ([half / "PG_VERSION"], [])
+    assert restore.restore(machine.config, AT)["aside"]
+
+
+def test_no_other_restore_begins_during_one(
+    machine: Any, systemd: Systemd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def swap(config: Any, staging: Path) -> None:
+        with pytest.raises(BackupError, match="Another restore is under way"):
+            restore.restore(machine.config, AT)
+        raise BackupError("enough")
+
+    monkeypatch.setattr(restore, "_swap", swap)
+    with pytest.raises(BackupError, match="enough"):
+        restore.restore(machine.config, AT)
+    assert systemd.did.count("fetch") == 1
