@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from espalier_machine.database_backup.archiving import Archiving
@@ -43,6 +44,7 @@ class Seen:
         failed: why the last backup failed, "" where it did not.
         skew: seconds that the destination's clock is ahead; None where unknown.
         gap: whether WAL is missing since the newest backup.
+        next_try: when a backup that mends that is tried again, in Unix seconds; 0 for the first.
         overtaken: why this database is not the site's any more, "" where it is.
     """
 
@@ -59,6 +61,7 @@ class Seen:
     skew: float | None
     overtaken: str
     gap: bool = False
+    next_try: float = 0
 
 
 def judge(seen: Seen) -> list[Finding]:
@@ -70,7 +73,7 @@ def judge(seen: Seen) -> list[Finding]:
     ]
     if seen.gap:
         found.append(
-            Finding("red", "WAL is missing since the newest backup: a new one begins by itself")
+            Finding("red", f"WAL is missing since the newest backup: a new one {_begins(seen)}")
         )
     if seen.overtaken:
         found.append(Finding("red", seen.overtaken))
@@ -122,7 +125,7 @@ def _archiving(seen: Seen) -> list[Finding]:
                 "red",
                 f"WAL was dropped {_span(seen.now - wal.dropped)} ago, as the destination was away "
                 "for too long: moments since the newest backup cannot all be restored until the "
-                "new full backup is there, which begins by itself",
+                f"new full backup is there, which {_begins(seen)}",
             )
         )
     late = seen.now - wal.oldest if wal.oldest else 0
@@ -156,6 +159,16 @@ def _drill(seen: Seen) -> list[Finding]:
         Finding("amber", f"not every moment can be restored: WAL is missing from {a} to {b}")
         for a, b in drill.get("gaps", [])
     ]
+
+
+def _begins(seen: Seen) -> str:
+    """Say when the backup begins that mends a gap."""
+    if seen.is_running:
+        return "is being made"
+    if seen.next_try <= seen.now:
+        return "begins by itself"
+    moment = datetime.fromtimestamp(seen.next_try, UTC)
+    return f"could not be made, and is tried again at {moment:%Y-%m-%d %H:%M} UTC"
 
 
 def _span(seconds: float) -> str:

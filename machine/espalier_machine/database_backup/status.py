@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from espalier_machine.common import system
-from espalier_machine.database_backup import archiving, backup, look, repository, state
+from espalier_machine.database_backup import archiving, backup, look, repository, retry, state
 from espalier_machine.database_backup.config import Config
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.judge import Seen, colour, judge
@@ -49,6 +49,7 @@ def status(config: Config, destination: dict[str, Any] | None = None) -> dict[st
         skew=there["skew"],
         overtaken=there["overtaken"],
         gap=bool(there.get("gap")),
+        next_try=retry.next_try(),
     )
     findings = judge(seen)
     return {

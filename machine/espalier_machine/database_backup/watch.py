@@ -6,7 +6,7 @@ import contextlib
 import time
 from typing import Any
 
-from espalier_machine.database_backup import archiving, backup, look, recovery, state
+from espalier_machine.database_backup import archiving, backup, look, recovery, retry, state
 from espalier_machine.database_backup.config import STATE, Config
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.status import status
@@ -32,7 +32,9 @@ def watch(config: Config) -> dict[str, Any]:
         else:
             is_back = wal["archived"] > dropped and not wal["waiting"]
             is_wanted = is_back and config.makes_backups
-    if is_wanted:
-        backup.start()
+    if is_wanted and time.time() >= retry.next_try() and backup.start():
+        retry.has_begun()
+    if not (mark.exists() or there.get("gap") or there["unreadable"]):
+        retry.is_over()
     state.save("watch", {"colour": found["colour"], "at": time.time()})
     return found

@@ -9,6 +9,7 @@ import json
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from espalier_machine.database_backup.config import Config
@@ -181,3 +182,21 @@ class Programs:
     def ran(self, word: str = "") -> list[str]:
         """Return the commands that have a word, each as one line."""
         return [" ".join(call) for call in self.calls if not word or word in call]
+
+
+STARTED = ["systemctl start --no-block espalier-backup.service"]
+
+
+class Systemd:
+    """What systemd is told, and whether a backup is being made."""
+
+    def __init__(self, state: str = "inactive") -> None:
+        """Take the unit's state."""
+        self.state, self.calls = state, []
+
+    def run(self, argv: list[str], **how: Any) -> Any:
+        """Run systemctl."""
+        if argv[1] == "show":
+            return SimpleNamespace(stdout=f"{self.state}\n")
+        self.calls.append(" ".join(argv))
+        return subprocess.CompletedProcess(argv, 0)

@@ -142,6 +142,26 @@ def test_still_green(differs: dict[str, Any]) -> None:
     assert judged(differs) == []
 
 
+MISSING = "WAL is missing since the newest backup: a new one "
+AGAIN = "could not be made, and is tried again at 1970-04-11 00:30 UTC"
+
+
+@pytest.mark.parametrize(
+    ("differs", "begins"),
+    [
+        ({}, "begins by itself"),
+        ({"next_try": NOW + 1800}, AGAIN),
+        ({"next_try": NOW}, "begins by itself"),
+        ({"next_try": NOW + 1800, "is_running": True}, "is being made"),
+    ],
+)
+def test_gap_is_red_and_says_when_it_is_mended(differs: dict[str, Any], begins: str) -> None:
+    assert judged({"gap": True, **differs}) == [Finding("red", f"{MISSING}{begins}")]
+    (found,) = judged({"dropped": NOW - 90, **differs})
+    assert found.colour == "red"
+    assert found.sentence.endswith(f"until the new full backup is there, which {begins}")
+
+
 def test_the_worst_is_told_first_and_what_follows_from_it_not_at_all() -> None:
     found = judge(seen(drill={}, timers=["espalier-backup-watch.timer"], skew=90.0))
     assert [one.colour for one in found] == ["red", "red", "amber"]

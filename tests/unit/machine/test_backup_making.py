@@ -1,21 +1,30 @@
-"""Which backup is made, by whom, what is kept, and when WAL that was lost is mended."""
+"""Which backup is made, by whom, what is kept, and how far WAL has come."""
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from espalier_machine.database_backup import archiving, backup, watch
+from espalier_machine.database_backup import archiving, backup
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.repository import Backup
 
-from .backups import CONFIG, FIRST, SECOND, THIRD, Programs, here, info, missing
+from .backups import (
+    CONFIG,
+    FIRST,
+    SECOND,
+    STARTED,
+    THIRD,
+    Programs,
+    Systemd,
+    here,
+    info,
+    missing,
+)
 from .backups import backup as one
 
 HOUR, DAY = 3600.0, 86400.0
@@ -103,21 +112,6 @@ def test_database_that_is_not_the_site_s_any_more(mine: int, newest: int, why: s
     assert backup.overtaken(mine, newest) == why
 
 
-class Systemd:
-    """What systemd is told, and whether a backup is being made."""
-
-    def __init__(self, state: str = "inactive") -> None:
-        """Take the unit's state."""
-        self.state, self.calls = state, []
-
-    def run(self, argv: list[str], **how: Any) -> Any:
-        """Run systemctl."""
-        if argv[1] == "show":
-            return SimpleNamespace(stdout=f"{self.state}\n")
-        self.calls.append(" ".join(argv))
-        return subprocess.CompletedProcess(argv, 0)
-
-
 @pytest.fixture
 def systemd(monkeypatch: pytest.MonkeyPatch) -> Systemd:
     """Systemd, of this test."""
@@ -135,9 +129,6 @@ def test_backup_is_being_made_while_its_unit_begins(
 ) -> None:
     systemd.state = state
     assert backup.is_running() is running
-
-
-STARTED = ["systemctl start --no-block espalier-backup.service"]
 
 
 def words(programs: Programs) -> list[str]:
@@ -391,105 +382,6 @@ def test_segment_is_waited_for_until_it_is_archived(
     assert archiving.finish_segment(wait=5) == "000000010000000000000007"
     asked = [call for call in programs.calls if "last_archived_wal" in call[-1]]
     assert len(asked) == (4 if waits else 1)
-
-
-@pytest.mark.parametrize(
-    ("archived", "waiting", "state", "begins"),
-    [
-        (1001.0, 0, "inactive", True),
-        # It is away still, or what waited has not all come, or one is being made.
-        (999.0, 0, "inactive", False),
-        (1001.0, 16777216, "inactive", False),
-        (1001.0, 0, "activating", False),
-    ],
-)
-def test_full_backup_begins_once_the_destination_is_back(
-    tmp_path: Path,
-    programs: Programs,
-    systemd: Systemd,
-    monkeypatch: pytest.MonkeyPatch,
-    archived: float,
-    waiting: int,
-    state: str,
-    begins: bool,
-) -> None:
-    systemd.state = state
-    (tmp_path / "dropped").touch()
-    os.utime(tmp_path / "dropped", (1000, 1000))
-    # A backup that began before is none that has what was dropped.
-    found = {
-        "colour": "red",
-        "archiving": {"archived": archived, "waiting": waiting},
-        "backups": [{"began": 990}],
-    }
-    monkeypatch.setattr(watch, "status", lambda config, seen: found)
-    monkeypatch.setattr(watch.look, "fresh", lambda config: {"gap": False})
-    assert watch.watch(CONFIG) == found
-    assert systemd.calls == STARTED * begins
-    assert json.loads((tmp_path / "watch.json").read_text())["colour"] == "red"
-
-
-def test_backup_of_another_machine_makes_good_what_was_dropped(
-    tmp_path: Path, programs: Programs, systemd: Systemd, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "dropped").touch()
-    os.utime(tmp_path / "dropped", (1000, 1000))
-    wal = {"archived": 1001.0, "waiting": 0}
-    found = {"colour": "red", "archiving": wal, "backups": [{"began": 990}, {"began": 1010}]}
-    monkeypatch.setattr(watch, "status", lambda config, seen: found)
-    monkeypatch.setattr(watch.look, "fresh", lambda config: {"gap": False})
-    watch.watch(CONFIG)
-    assert not (tmp_path / "dropped").exists()
-    assert systemd.calls == []
-
-
-def test_keeper_begins_a_backup_where_wal_is_missing(
-    programs: Programs, systemd: Systemd, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = {"colour": "amber", "archiving": None, "backups": []}
-    monkeypatch.setattr(watch, "status", lambda config, seen: found)
-    monkeypatch.setattr(watch.look, "sparing", lambda config: {"gap": True})
-    watch.watch(CONFIG)
-    assert systemd.calls == STARTED
-
-
-@pytest.mark.parametrize("wal", [None, {"archived": 1001.0, "waiting": 0}])
-def test_nothing_begins_where_nothing_was_dropped(
-    programs: Programs, systemd: Systemd, monkeypatch: pytest.MonkeyPatch, wal: Any
-) -> None:
-    found = {"colour": "green", "archiving": wal}
-    monkeypatch.setattr(watch, "status", lambda config, seen: found)
-    monkeypatch.setattr(watch.look, "sparing", lambda config: {"gap": False})
-    watch.watch(CONFIG)
-    assert systemd.calls == []
-
-
-@pytest.mark.parametrize(
-    ("part", "answer", "forgets"),
-    [
-        ("primary", "f\n", True),
-        ("replica", "f\n", False),
-        # That it does not answer is told by the status.
-        ("primary", (2, "", "psql: error: no such file"), False),
-    ],
-)
-def test_watch_forgets_the_recovery_of_a_restore_that_was_killed(
-    tmp_path: Path,
-    programs: Programs,
-    monkeypatch: pytest.MonkeyPatch,
-    part: str,
-    answer: Any,
-    forgets: bool,
-) -> None:
-    (tmp_path / "main").mkdir()
-    (tmp_path / "main/postgresql.auto.conf").write_text("recovery_target_xid = '726'\n")
-    programs.answers["SELECT pg_is_in_recovery()"] = answer
-    found = {"colour": "green", "archiving": None}
-    monkeypatch.setattr(watch, "status", lambda config, seen: found)
-    monkeypatch.setattr(watch.look, "sparing", lambda config: {"gap": False})
-    assert watch.watch(here(tmp_path, part=part)) == found
-    told = [call for call in programs.calls if call[-1].startswith("ALTER SYSTEM RESET")]
-    assert bool(told) is forgets
 
 
 def test_run_of_the_site_removes_what_a_restore_that_was_killed_has_left(

@@ -96,6 +96,21 @@ def test_backup_that_failed_is_a_finding_until_one_is_made(
         assert ("the last backup failed: The backup failed: no" in sentences) is told
 
 
+@pytest.mark.usefixtures("quiet")
+def test_gap_says_when_its_backup_is_tried_again(
+    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(status.time, "time", lambda: NOW)
+    state.save("mending", {"tried": NOW - 600})
+    state.save("backup", {"failed": NOW - 300, "error": "The backup failed: no"})
+    found = status.status(here(tmp_path, part="replica"), {**THERE, "gap": True})
+    assert {
+        "colour": "red",
+        "sentence": "WAL is missing since the newest backup: a new one could not be made, and is "
+        "tried again at 1970-04-11 00:55 UTC",
+    } in found["findings"]
+
+
 NEWEST = "000000010000000000000006"
 ARCHIVER = "SELECT last_archived_wal, extract(epoch"
 
