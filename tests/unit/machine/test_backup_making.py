@@ -13,18 +13,7 @@ from espalier_machine.database_backup import archiving, backup
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.repository import Backup
 
-from .backups import (
-    CONFIG,
-    FIRST,
-    SECOND,
-    STARTED,
-    THIRD,
-    Programs,
-    Systemd,
-    here,
-    info,
-    missing,
-)
+from .backups import CONFIG, FIRST, SECOND, STARTED, THIRD, Programs, Systemd, here, info, missing
 from .backups import backup as one
 
 HOUR, DAY = 3600.0, 86400.0
