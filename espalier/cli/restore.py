@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import shlex
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -15,6 +13,7 @@ from espalier import paths
 from espalier.arriving.maintenance import closed
 from espalier.cli.command import Environment, environment_command
 from espalier.cli.remove import confirm
+from espalier.cli.restore_single import restore_single
 from espalier.cli.site import verbose_option
 from espalier.inventory.remote import reach
 from espalier.inventory.site import SiteError
@@ -22,7 +21,7 @@ from espalier.progress.report import REFUSED
 from espalier.progress.watch import watch
 from espalier.restoring import plan as planned
 from espalier.restoring.ask import NotThere, ask
-from espalier.restoring.moment import FORMS, wanted
+from espalier.restoring.moment import FORMS, of_uploads, wanted
 
 PLAYBOOK = paths.PLAYBOOKS / "restore.yml"
 PREPARE = paths.PLAYBOOKS / "prepare_restore.yml"
@@ -32,6 +31,8 @@ PREPARE = paths.PLAYBOOKS / "prepare_restore.yml"
 @click.option("--to", default="", metavar="TIME", help=f"A moment, {FORMS}.")
 @click.option("--transaction", type=int, metavar="ID", help="Just after this transaction.")
 @click.option("--before", default="", metavar="STATEMENT", help="Just before it: 'DROP TABLE'.")
+@click.option("--table", metavar="NAME", help="This table alone, beside the live one.")
+@click.option("--upload", metavar="PATH", help="This upload alone, beside the live one.")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what would be done, and end.")
 @click.option("--yes", default="", metavar="SITE", help="The site's name: do it without asking.")
 @verbose_option
@@ -40,6 +41,8 @@ def command(
     to: str,
     transaction: int | None,
     before: str,
+    table: str | None,
+    upload: str | None,
     only_plan: bool,
     yes: str,
     verbose: int,
@@ -49,6 +52,10 @@ def command(
     It says first what that would do. The site is closed for maintenance meanwhile; the database
     and the uploads that are there are set aside, and never deleted. On a new machine it brings
     back the whole site.
+
+    With --table or --upload nothing that is there is changed, and nothing is asked: the one table
+    (shop_order, or schema.table) or the one upload (photos/tree.jpg, below the uploads) comes back
+    under a name of its own, beside the live one.
     """
     meant = wanted(to, transaction, before)
     site = environment.read()
@@ -58,6 +65,8 @@ def command(
         )
     if not site.machines("pgbackrest"):
         raise SiteError("hosts.yml has no `backup`: there is nothing to restore from.", REFUSED)
+    if table is not None or upload is not None:
+        return restore_single(environment, site, meant, table, upload, only_plan)
     machine = site.machines("postgresql_primary")[0]
     one = ("--to", to) if to else ("--before", before) if before else ("--transaction", transaction)
     again = shlex.join(["restore", *map(str, one)])
@@ -76,7 +85,7 @@ def command(
             return 0
         if not yes:
             confirm(site.name)
-        variables = {"target": plan["target"], "uploads": uploads_moment(plan["target"])}
+        variables = {"target": plan["target"], "uploads": of_uploads(plan["target"])}
         # A machine that is new serves nobody yet.
         open_ones = [] if is_new else site.machines("nginx")
         with closed(remote, open_ones, click.echo, partial(click.echo, err=True)):
@@ -90,13 +99,6 @@ def command(
             f"any more, delete that directory."
         )
     return 0
-
-
-def uploads_moment(target: Mapping[str, Any]) -> str:
-    """The moment of the database's target, as the program for uploads takes it."""
-    if target["kind"] == "default":
-        return "latest"
-    return datetime.datetime.fromtimestamp(target["time"], datetime.UTC).isoformat()
 
 
 def _play(

@@ -6,7 +6,6 @@ there, and writes a dump, which is removed there once it is here.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -14,13 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from espalier.arriving.primary import AS_POSTGRES, Primary
+from espalier.arriving.primary import AS_POSTGRES
 from espalier.inventory.remote import Remote, explain, root_command
 from espalier.inventory.site import Site, SiteError
-from espalier.restoring.ask import NOT_THERE, PROGRAM
+from espalier.restoring.ask import ask_long
 from espalier.rollout.display import Display
 from espalier.wiring.pgbackrest import makers
-from espalier_machine.common.forms import WRAPPERS
 
 LEFT = 2**30  # bytes that are left free here
 
@@ -77,24 +75,7 @@ def export(remote: Remote, name: str, said: Mapping[str, Any]) -> dict[str, Any]
     Raises:
         SiteError: it failed there, with the program's own sentence.
     """
-    words = [*AS_POSTGRES, f"{WRAPPERS}/{PROGRAM}", "export", "--json"]
-    # It ends with us: a sign of life follows all the time.
-    asked = [f"{json.dumps(said)}\n".encode()]
-    status, out, errors = Primary(remote, name).send(words, asked, beats=True)
-    if status == NOT_THERE or "invalid choice" in errors:
-        raise SiteError(
-            f"{name} has no {PROGRAM}, or one of an earlier version: run `espalier site` there "
-            "first. Nothing was changed.",
-            2,
-        )
-    try:
-        answer: dict[str, Any] = json.loads(out)
-    except ValueError:
-        raise SiteError(f"{name}: {explain(errors)}", 1, errors) from None
-    if not answer["ok"]:
-        sentence = f"{name}: {answer['error']} Nothing was changed."
-        raise SiteError(sentence, 1, answer.get("detail", ""))
-    return answer
+    return ask_long(remote, name, "export", said)
 
 
 def fetch(remote: Remote, name: str, answer: Mapping[str, Any], into: Path) -> None:

@@ -7,10 +7,13 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
+from espalier.arriving.primary import AS_POSTGRES, Primary
 from espalier.inventory.remote import Remote, explain, root_command
 from espalier.inventory.site import SiteError
+from espalier_machine.common.forms import WRAPPERS
 
 PROGRAM = "database-backup"
+REFUSES = "invalid choice"  # argparse's words: its version does not know the action
 NOT_THERE = 127  # the shell's status for a command that is not there
 
 
@@ -37,6 +40,8 @@ def ask(remote: Remote, machine: str, action: str, said: Mapping[str, Any]) -> d
     )
     if done.returncode == NOT_THERE:
         raise NotThere(f"{machine} has no program {PROGRAM} yet: `espalier site` brings it.")
+    if REFUSES in done.stderr:
+        raise _outdated(machine)
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
@@ -44,3 +49,34 @@ def ask(remote: Remote, machine: str, action: str, said: Mapping[str, Any]) -> d
     if not answer["ok"]:
         raise SiteError(answer["error"], 1, answer.get("detail", ""))
     return answer
+
+
+def ask_long(remote: Remote, machine: str, action: str, said: Mapping[str, Any]) -> dict[str, Any]:
+    """Run an action that takes long, as PostgreSQL's own user; gives its answer.
+
+    It ends with us: a sign of life follows all the time.
+
+    Raises:
+        SiteError: it failed there, with the program's own sentence; nothing was changed.
+    """
+    words = [*AS_POSTGRES, f"{WRAPPERS}/{PROGRAM}", action, "--json"]
+    asked = [f"{json.dumps(said)}\n".encode()]
+    status, out, errors = Primary(remote, machine).send(words, asked, beats=True)
+    if status == NOT_THERE or REFUSES in errors:
+        raise _outdated(machine)
+    try:
+        answer: dict[str, Any] = json.loads(out)
+    except ValueError:
+        raise SiteError(f"{machine}: {explain(errors)}", 1, errors) from None
+    if not answer["ok"]:
+        sentence = f"{machine}: {answer['error']} Nothing was changed."
+        raise SiteError(sentence, 1, answer.get("detail", ""))
+    return answer
+
+
+def _outdated(machine: str) -> SiteError:
+    return SiteError(
+        f"{machine} has no {PROGRAM}, or one of an earlier version: run `espalier site` there "
+        "first. Nothing was changed.",
+        2,
+    )

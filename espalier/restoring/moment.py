@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from typing import Any
 
 from espalier.inventory.site import SiteError
@@ -58,6 +59,13 @@ def moment(text: str, option: str) -> datetime.datetime:
     except ValueError:
         raise SiteError(f"{option} {text!r} is no time. Write one {FORMS}.", 2) from None
     return found.astimezone()
+
+
+def of_uploads(target: Mapping[str, Any]) -> str:
+    """Return the moment of the database's target, as the program for uploads takes it."""
+    if target["kind"] == "default":
+        return LATEST
+    return datetime.datetime.fromtimestamp(target["time"], datetime.UTC).isoformat()
 
 
 def shown(seconds: float) -> str:

@@ -17,6 +17,7 @@ from database import dropped_table, killed, named_transaction
 from failures import away, drills, full, red, still_changed, under_load
 from lab import LAB, STORE, prepare
 from setting_up import begun, refused, switched_on, without
+from single import single
 from tiers import keeper, sftp
 from uploads import uploads
 
@@ -36,6 +37,7 @@ STEPS = (
     under_load,
     sftp,
     keeper,
+    single,
     killed,
 )
 # What CI runs on every commit.

@@ -5,12 +5,11 @@ Pure: from what the catalog says of a column comes the SQL, or the sentence why 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from espalier_machine.database_backup import sql
-from espalier_machine.database_backup.catalog import Column, Table
+from espalier_machine.database_backup.catalog import Column, Table, named, nearest
 from espalier_machine.database_backup.errors import BackupError
 
 TEXTS = ("text", "varchar", "bpchar", "citext")
@@ -89,7 +88,7 @@ def chosen(
     found, wrong = [], []
     for name, columns in wanted.items():
         try:
-            table = _table(tables, name)
+            table = named(tables, name)
             known = [_column(table, column) for column in columns]
         except BackupError as error:
             wrong.append(str(error))
@@ -102,27 +101,11 @@ def chosen(
     return found
 
 
-def _table(tables: Sequence[Table], name: str) -> Table:
-    found = [one for one in tables if name in (str(one), one.name)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        several = " or ".join(map(str, found))
-        raise BackupError(f"{name} is in several schemas: write {several}.")
-    names = [str(one) if "." in name else one.name for one in tables]
-    raise BackupError(f"there is no table {name}{_nearest(name, names) or '.'}")
-
-
 def _column(table: Table, name: str) -> Column:
     if name not in table.columns:
-        hint = _nearest(name, table.columns) or f"; it has {', '.join(table.columns)}."
+        hint = nearest(name, table.columns) or f"; it has {', '.join(table.columns)}."
         raise BackupError(f"the table {table} has no column {name}{hint}")
     return table.columns[name]
-
-
-def _nearest(word: str, known: Collection[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f": did you mean {near[0]}?" if near else ""
 
 
 def refusal(table: Table, column: Column) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from espalier_machine.database_backup import sql
+from espalier_machine.database_backup.errors import BackupError
 
 # A row of JSON for each column: a name may have anything in it. `null_collides` are columns whose
 # NULLs a unique index takes for the same; its property came with PostgreSQL 15.
@@ -109,3 +111,29 @@ def tables(database: str, host: str = sql.SOCKETS) -> list[Table]:
         place = facts.pop("schema"), facts.pop("table")
         found.setdefault(place, {})[facts["name"]] = Column(**facts)
     return [Table(schema, name, columns) for (schema, name), columns in found.items()]
+
+
+def named(tables: Sequence[Table], name: str) -> Table:
+    """Return the table that a person means.
+
+    Args:
+        tables: of the database.
+        name: as the person writes it: `table`, or `schema.table`.
+
+    Raises:
+        BackupError: it is not there, or is in several schemas.
+    """
+    found = [one for one in tables if name in (str(one), one.name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        several = " or ".join(map(str, found))
+        raise BackupError(f"{name} is in several schemas: write {several}.")
+    names = [str(one) if "." in name else one.name for one in tables]
+    raise BackupError(f"there is no table {name}{nearest(name, names) or '.'}")
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """Return the end of a sentence with the name that comes near; "" where none does."""
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f": did you mean {near[0]}?" if near else ""

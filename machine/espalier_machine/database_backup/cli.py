@@ -8,6 +8,11 @@
     database-backup status                what is there, and what is wrong
     database-backup plan                  what a restore would do; the moment as JSON on stdin
     database-backup restore               do it; the target of a plan as JSON on stdin
+    database-backup find                  which moment is meant; the moment as JSON on stdin
+    database-backup plan-table            what bringing one table back would do; the table and the
+                                          moment as JSON on stdin
+    database-backup restore-table         do it, beside the live one; the table and the target of a
+                                          plan as JSON on stdin, which stays open
     database-backup export                dump a moment into a file, to be fetched; the moment, and
                                           what is anonymised, as JSON on stdin, which stays open
 
@@ -28,7 +33,10 @@ from espalier_machine.database_backup.errors import BackupError
 
 NAME = "database-backup"
 NICE = 10  # of what a person begins, and takes long: who visits the site goes first
-ACTIONS = ("begin", "make", "drill", "verify", "watch", "status", "plan", "restore", "export")
+ACTIONS = (
+    *("begin", "make", "drill", "verify", "watch", "status"),
+    *("find", "plan", "restore", "plan-table", "restore-table", "export"),
+)
 
 
 def main() -> int:
@@ -66,21 +74,27 @@ def act(action: str, config: Config) -> dict[str, Any]:
         from espalier_machine.database_backup import backup
 
         return backup.begin(config) if action == "begin" else backup.make(config)
-    if action in ("plan", "restore"):
+    if action in ("find", "plan", "restore"):
         from espalier_machine.database_backup import restore
         from espalier_machine.database_backup.target import Target
 
         said = json.loads(sys.stdin.readline())
+        if action == "find":
+            return {"target": restore.find(config, said)[0].as_json()}
         if action == "plan":
             return restore.plan(config, said)
         return restore.restore(config, Target(**said))
-    if action == "export":
-        from espalier_machine.database_backup import export
+    if action == "plan-table":
+        from espalier_machine.database_backup import single_table
+
+        return single_table.plan(config, json.loads(sys.stdin.readline()))
+    if action in ("restore-table", "export"):
+        from espalier_machine.database_backup import export, single_table
 
         said = json.loads(sys.stdin.readline())
         lifeline.follow_input()
         os.nice(NICE)
-        return export.export(config, said)
+        return (export.export if action == "export" else single_table.bring)(config, said)
     if action == "drill":
         from espalier_machine.database_backup import drill
 

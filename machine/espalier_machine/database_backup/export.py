@@ -17,7 +17,6 @@ from espalier_machine.database_backup import (
     anonymise,
     catalog,
     dump_file,
-    recovery,
     repository,
     restore,
     sql,
@@ -26,7 +25,6 @@ from espalier_machine.database_backup import (
 from espalier_machine.database_backup.catalog import Column, Table
 from espalier_machine.database_backup.config import STATE, Config
 from espalier_machine.database_backup.errors import BackupError
-from espalier_machine.database_backup.pgbackrest import restoring
 
 # Times the size of the database: the dump, and rows that are written anew.
 DUMP, ANONYMISED = 1.0, 1.0
@@ -66,13 +64,9 @@ def export(config: Config, said: Mapping[str, Any]) -> dict[str, Any]:
     check_room(there.labelled(found.backup).size, wanted)
     file = dump_file.create()
     try:
-        with throwaway.directory(wait=False) as data:
-            recovery.fetch(config, found, data, data, restoring(config), archive=False)
-            throwaway.configure(config, data, SETTINGS)
-            with throwaway.recovered(config, found, data):
-                host = str(throwaway.FOLDER)
-                changed = change(config.database, wanted, host)
-                _dump(config, host, file)
+        with throwaway.restored(config, found, SETTINGS) as host:
+            changed = change(config.database, wanted, host)
+            _dump(config, host, file)
     except BaseException:
         file.unlink()
         raise

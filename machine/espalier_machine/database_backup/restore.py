@@ -20,7 +20,7 @@ from espalier_machine.database_backup import archiving, recovery, repository, sq
 from espalier_machine.database_backup.config import STATE, Config
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.pgbackrest import CONFIGURATION
-from espalier_machine.database_backup.repository import Repository
+from espalier_machine.database_backup.repository import Backup, Repository
 from espalier_machine.database_backup.target import Target
 from espalier_machine.database_backup.verify import gaps_after, segments
 
@@ -48,14 +48,15 @@ def choose(config: Config, found: Repository, wanted: dict[str, Any]) -> Target:
     return target.latest(found, now)
 
 
-def plan(config: Config, wanted: dict[str, Any], conf: Path = CONFIGURATION) -> dict[str, Any]:
-    """Return what a restore would do, and what it would cost.
+def find(
+    config: Config, wanted: dict[str, Any], conf: Path = CONFIGURATION
+) -> tuple[Target, Backup]:
+    """Return the moment that a person means, and the backup that leads there.
 
-    Returns: the target, `bytes` of the database, `free` bytes of the disk, `lost` seconds between
-    the moment and now, `aside` whether a database is here that would be set aside.
+    The arguments are those of `plan`.
 
     Raises:
-        BackupError: it cannot be restored, or the disk has too little room.
+        BackupError: it cannot be restored: no backup leads there, or WAL is missing.
     """
     is_running = system.is_active(config.unit)
     if is_running and sql.is_primary():
@@ -72,6 +73,19 @@ def plan(config: Config, wanted: dict[str, Any], conf: Path = CONFIGURATION) -> 
             f"WAL is missing from {gaps[0][0]} to {gaps[0][1]}, after the backup that leads there. "
             f"What came before can be restored: --to '{came}', or earlier."
         )
+    return chosen, backup
+
+
+def plan(config: Config, wanted: dict[str, Any], conf: Path = CONFIGURATION) -> dict[str, Any]:
+    """Return what a restore would do, and what it would cost.
+
+    Returns: the target, `bytes` of the database, `free` bytes of the disk, `lost` seconds between
+    the moment and now, `aside` whether a database is here that would be set aside.
+
+    Raises:
+        BackupError: it cannot be restored, or the disk has too little room.
+    """
+    chosen, backup = find(config, wanted, conf)
     free = shutil.disk_usage(config.data.parent).free
     if backup.size * ROOM > free:
         raise BackupError(

@@ -56,6 +56,20 @@ def quoted(*names: str) -> str:
     return ".".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
+def readable(*names: str, host: str = SOCKETS) -> str:
+    """Return the same as `quoted`, quoted only where that is needed, as people write it.
+
+    Raises:
+        BackupError: PostgreSQL does not answer.
+    """
+    return ".".join(one(f"SELECT quote_ident({literal(name)})", host=host) for name in names)
+
+
+def literal(text: str) -> str:
+    """Return a text as SQL has it."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def counts(database: str, host: str = SOCKETS) -> dict[str, int]:
     """Return the rows of each table, as `schema.table`, counted one by one."""
     found = {}

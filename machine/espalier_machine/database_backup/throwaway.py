@@ -13,6 +13,7 @@ from espalier_machine.common.owner import OWNER, as_owner, run
 from espalier_machine.database_backup import recovery
 from espalier_machine.database_backup.config import STATE, Config
 from espalier_machine.database_backup.errors import BackupError
+from espalier_machine.database_backup.pgbackrest import restoring
 from espalier_machine.database_backup.target import Target
 
 FOLDER = STATE / "drill"
@@ -75,7 +76,8 @@ def directory(*, wait: bool) -> Iterator[Path]:
         except BlockingIOError:
             raise BackupError(
                 "Another copy of the database is just being looked at on this machine, by the "
-                "nightly drill or by a clone. Wait until that has ended, and run this again."
+                "nightly drill, a clone, or the restore of a table. Wait until that has ended, and "
+                "run this again."
             ) from None
         shutil.rmtree(FOLDER, ignore_errors=True)  # of a run that was cut off
         data.mkdir(parents=True, mode=0o700)
@@ -150,3 +152,22 @@ def recovered(config: Config, chosen: Target, data: Path) -> Iterator[Path]:
             recovery.without_target(data)
             log = stack.enter_context(running(config, data))
         yield log
+
+
+@contextmanager
+def restored(config: Config, chosen: Target, settings: Mapping[str, str]) -> Iterator[str]:
+    """Restore a moment into one, and start it; gives the directory of its socket.
+
+    Args:
+        config: whose backups.
+        chosen: the moment.
+        settings: more of PostgreSQL's, for what is done there.
+
+    Raises:
+        BackupError: there is another one, the backup cannot be read, or it does not come up.
+    """
+    with directory(wait=False) as data:
+        recovery.fetch(config, chosen, data, data, restoring(config), archive=False)
+        configure(config, data, settings)
+        with recovered(config, chosen, data):
+            yield str(FOLDER)

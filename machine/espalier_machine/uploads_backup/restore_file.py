@@ -68,6 +68,7 @@ def restore_file(config: Config, given: str, to: str) -> dict[str, Any]:
         "path": path,
         "moment": words(asked),
         "written": words(entry.mtime),
+        "bytes": entry.size,
     }
     if snapshot is None or entry[:3] == (now or ())[:3]:
         return {**answer, "unchanged": True, "restored": None, "snapshot": None}

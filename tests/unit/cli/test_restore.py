@@ -17,6 +17,7 @@ from espalier.cli.main import main
 from espalier.inventory.site import Site, SiteError
 from espalier.progress.playbook import Playbook
 from espalier.restoring.ask import NotThere
+from espalier.restoring.moment import of_uploads
 
 AT = 1796040180.0  # 2026-11-30 12:03:00 UTC
 TARGET = {"kind": "time", "time": AT, "what": "as it was then", "backup": "20261130-023000F"}
@@ -243,4 +244,4 @@ def test_what_is_to_be_typed_again_names_the_moment(
     ],
 )
 def test_moment_of_the_uploads_is_that_of_the_database(target: Any, moment: str) -> None:
-    assert restore.uploads_moment(target) == moment
+    assert of_uploads(target) == moment

@@ -15,12 +15,14 @@ from espalier_machine.database_backup import (
     drill,
     export,
     restore,
+    single_table,
     status,
     verify,
     watch,
 )
 from espalier_machine.database_backup.config import Config
 from espalier_machine.database_backup.errors import BackupError
+from espalier_machine.database_backup.target import Target
 
 from .backups import CONFIG
 
@@ -117,6 +119,9 @@ def test_each_action_is_somebody_s(monkeypatch: pytest.MonkeyPatch) -> None:
         (export, "export"),
     ):
         monkeypatch.setattr(module, name, told(name))
+    monkeypatch.setattr(single_table, "plan", told("plan-table"))
+    monkeypatch.setattr(single_table, "bring", told("restore-table"))
+    monkeypatch.setattr(restore, "find", lambda *given: (Target(**chosen), None))
     followed: list[int] = []
     monkeypatch.setattr(cli.lifeline, "follow_input", lambda: followed.append(0))
     monkeypatch.setattr(cli.os, "nice", followed.append)
@@ -130,10 +135,13 @@ def test_each_action_is_somebody_s(monkeypatch: pytest.MonkeyPatch) -> None:
         if action == "verify":
             assert found == {"verified": True}
             continue
+        if action == "find":
+            assert found == {"target": chosen}
+            continue
         assert found["did"] == action
         if action in ("plan", "export"):
             assert found["given"] == ({"latest": True},)
         if action == "restore":
             assert found["given"][0].as_json() == chosen
     # What a person waits for gives way to the site, and ends with them.
-    assert followed == [0, 10]
+    assert followed == [0, 10, 0, 10]

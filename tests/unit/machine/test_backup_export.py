@@ -199,7 +199,7 @@ def test_two_throw_away_clusters_are_not_there_at_once(folder: Path) -> None:
     with throwaway.directory(wait=False) as data:
         assert data.is_dir()
         with (
-            pytest.raises(BackupError, match="by the nightly drill or by a clone"),
+            pytest.raises(BackupError, match="by the nightly drill, a clone, or the"),
             throwaway.directory(wait=False),
         ):
             pass

@@ -252,7 +252,9 @@ def test_one_upload_is_brought_back_beside_what_is_there(media: Path, run: Run) 
     assert run("restore-file", "photos/a.txt", "--to", "latest")["unchanged"]
     moment = datetime.datetime.now(datetime.UTC).isoformat()
     upload(media, "photos/a.txt", "second", age=-1)
-    found = Path(run("restore-file", str(media / "photos/a.txt"), "--to", moment)["restored"])
+    answer = run("restore-file", str(media / "photos/a.txt"), "--to", moment)
+    found = Path(answer["restored"])
+    assert (answer["path"], answer["bytes"]) == ("photos/a.txt", 5)
     assert found.name.startswith("a.txt.restored-")
     assert content(media) == {"photos/a.txt": "second", f"photos/{found.name}": "first"}
     shutil.rmtree(media / "photos")

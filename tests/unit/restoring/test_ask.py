@@ -101,3 +101,9 @@ def test_machine_that_is_new(machine: Here, is_root: bool) -> None:
     assert (
         str(failed.value) == "vps1 has no program database-backup yet: `espalier site` brings it."
     )
+
+
+def test_program_of_an_earlier_version(machine: Here) -> None:
+    answering(machine, "", 2, "database-backup: error: argument action: invalid choice: 'find'")
+    with pytest.raises(SiteError, match="or one of an earlier version: run `espalier site`"):
+        ask(machine, "vps1", "find", {})
