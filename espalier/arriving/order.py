@@ -11,13 +11,13 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from espalier.arriving import compare, refusals, uploads
 from espalier.arriving.dumpfile import DumpFile
+from espalier.arriving.job import chunks
 from espalier.arriving.live import LiveRelease
-from espalier.arriving.primary import AS_POSTGRES, FOLDER, NoAnswer, Primary, chunks
+from espalier.arriving.primary import AS_POSTGRES, FOLDER, NoAnswer, Primary
 from espalier.arriving.report import Report
 from espalier.arriving.url import SourceUrl
 from espalier.inventory.remote import Remote, explain
@@ -56,7 +56,7 @@ class Request:
 
     source: SourceUrl | None = None
     dump: DumpFile | None = None
-    media: Path | None = None
+    media: uploads.Uploads | None = None
     replace: bool = False
 
 
@@ -79,7 +79,7 @@ class Import:
         Raises:
             SiteError: it was refused, or failed; `aftermath` says how the site is.
         """
-        media = uploads.find_uploads(self.request.media) if self.request.media else None
+        media = self.request.media
         media_machine = uploads.uploads_machine(self.site) if media else ""
         with self._locked() as guard:
             self._bring_in(guard, media, media_machine)
@@ -168,12 +168,13 @@ class Import:
         if not media:
             return
         if media.skipped:
-            self.report.notes.append(f"{media.skipped} of --media are no plain files, and skipped")
+            skipped = f"{counted(media.skipped, 'upload')} skipped"
+            self.report.notes.append(f"{skipped}: no plain file, or its name is no UTF-8")
         with self._step("uploads", machine) as notes:
             self.report.uploads = uploads.send(
                 self.remote, self.site, machine, media, self.stamp.replace("_", "-")
             )
-            notes.append(counted(len(media.names), "file"))
+            notes.append(counted(media.files, "file"))
         aside = self.report.uploads.aside
         self.report.stays.append(
             f"The uploads have arrived on {machine}, and stay"

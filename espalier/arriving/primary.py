@@ -6,15 +6,14 @@ import json
 import re
 import subprocess
 import threading
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import IO, Any
+from contextlib import contextmanager
+from typing import Any
 
+from espalier.arriving.job import started
 from espalier.arriving.url import SourceUrl
-from espalier.inventory.remote import Remote, explain, root_command
+from espalier.inventory.remote import Remote, explain
 from espalier.inventory.site import SiteError
-from espalier.rollout.lock import HEARTBEAT
 from espalier.wiring.programs import program
 
 # Beside the data, so that there is as much room; removed at the end, and by the next import.
@@ -23,7 +22,6 @@ AS_POSTGRES = ("runuser", "-u", "postgres", "--")
 PROGRAM = f"{FOLDER}/importing.pyz"
 # Whatever the program has begun has ended then: it ends with us, half a minute later at the most.
 REMOVE = f"[ ! -d {FOLDER} ] || flock -w 60 {FOLDER} rm -rf {FOLDER}"
-CHUNK = 1 << 20  # bytes
 ALLOCATED = re.compile(r"Allocated port (\d+)")
 TUNNEL_TIMEOUT = 20  # seconds
 
@@ -80,38 +78,10 @@ class Primary:
         Raises:
             SiteError: the input cannot be read to its end; the command has had its beginning.
         """
-        line, password = root_command(self.remote.site.variables[self.machine], words)
-        job = subprocess.Popen(
-            [*self.remote.command(self.machine, ["-C"]), line],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=self.remote.environment,
-        )
-        assert job.stdin
-        failed: list[Exception] = []
-        ended = threading.Event() if beats else None
-        feeder = threading.Thread(
-            target=_feed, args=(job.stdin, password, content, failed, ended), daemon=True
-        )
-        feeder.start()
-        assert job.stdout and job.stderr
-        errors: list[bytes] = []
-        reader = threading.Thread(target=lambda: errors.append(job.stderr.read()))  # type: ignore[union-attr]
-        reader.start()
-        try:
-            out = job.stdout.read()
-            status = job.wait()
-        finally:
-            if ended:
-                ended.set()
-            job.kill()  # where this is interrupted: what runs on the machine ends with its input
-            job.wait()
-        reader.join()
-        feeder.join()
-        if failed:
-            raise SiteError(f"What was to be sent to {self.machine} cannot be read: {failed[0]}.")
-        return status, out.decode(errors="replace"), errors[0].decode(errors="replace")
+        with started(self.remote, self.machine, words, content, beats=beats) as job:
+            out = job.out.read()
+            status, errors = job.ended()
+        return status, out.decode(errors="replace"), errors
 
     @contextmanager
     def prepared(self) -> Iterator[None]:
@@ -215,32 +185,3 @@ def _is_unreachable(error: SiteError) -> bool:
     """Whether no PostgreSQL answered, as against one that does not let us in."""
     words = ("could not translate", "timeout expired", "refused", "unreachable", "No route")
     return any(word in error.detail for word in words)
-
-
-def _feed(
-    stream: IO[bytes],
-    password: str,
-    content: Iterable[bytes],
-    failed: list[Exception],
-    ended: threading.Event | None,
-) -> None:
-    with suppress(BrokenPipeError), stream:  # where ssh has ended, it says why
-        stream.write(password.encode())
-        try:
-            for chunk in content:
-                stream.write(chunk)
-            while ended:
-                stream.flush()
-                if ended.wait(HEARTBEAT):
-                    break
-                stream.write(b"\n")
-        except BrokenPipeError:
-            raise
-        except (OSError, EOFError, zlib.error) as error:  # a packed dump that is cut off
-            failed.append(error)
-
-
-def chunks(stream: IO[bytes]) -> Iterator[bytes]:
-    """Yield a file in pieces."""
-    while chunk := stream.read(CHUNK):
-        yield chunk

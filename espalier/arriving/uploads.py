@@ -1,20 +1,21 @@
-"""Uploads from a directory here to the machine that has the site's."""
+"""Uploads to the machine that has the site's: from a directory here, or from another machine."""
 
 from __future__ import annotations
 
 import json
 import os
-import tarfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from espalier import paths
-from espalier.arriving.primary import Primary, chunks
+from espalier.arriving.job import chunks
+from espalier.arriving.primary import Primary
 from espalier.inventory.remote import Remote, explain
 from espalier.inventory.site import Site, SiteError
 from espalier.wiring.directories import project_directories
+from espalier_machine.common import plain_tar
 
 # Sent as text, as it runs as the project's user, who may read nothing of ours.
 RECEIVER = paths.MACHINE / "espalier_machine/importing/uploads.py"
@@ -24,18 +25,25 @@ RECEIVE = """
 set -e
 trap 'rm -rf "$3"; rmdir "$4" 2>/dev/null || true' EXIT
 install -d -o "$1" -g "$1" -m 755 "$3" "$4"
-runuser -u "$1" -- python3 -I -S -c "$5" "$2" "$3" "$4"
+runuser -u "$1" -- python3 -I -S -c "$5" "$2" "$3" "$4" "$6" "$7"
 """
 
 
 @dataclass(frozen=True)
 class Uploads:
-    """The files below a directory here: paths relative to it, and how many bytes they have."""
+    """Files that are to become a site's uploads.
 
-    directory: Path
-    names: Sequence[str]
+    Attributes:
+        files: how many.
+        size: their bytes.
+        skipped: how many symlinks and the like were left out.
+        read: yields them as a tar stream, once; raises SiteError where that breaks off.
+    """
+
+    files: int
     size: int
     skipped: int
+    read: Callable[[], Iterator[bytes]]
 
 
 @dataclass(frozen=True)
@@ -66,7 +74,7 @@ def find_uploads(directory: Path) -> Uploads:
                 size += path.stat().st_size
             else:
                 skipped += 1
-    return Uploads(directory, names, size, skipped)
+    return Uploads(len(names), size, skipped, lambda: _tar(directory, names))
 
 
 def uploads_machine(site: Site) -> str:
@@ -110,9 +118,11 @@ def send(remote: Remote, site: Site, machine: str, uploads: Uploads, stamp: str)
     root = project_directories(site.name)["root"]
     media = project_directories(site.name)["media"]
     aside = f"{root}/media-before-{stamp}"
-    arguments = [site.name, media, f"{root}/media-import-{stamp}", aside, RECEIVER.read_text()]
+    expected = [str(uploads.files), str(uploads.size)]
+    staging = f"{root}/media-import-{stamp}"
+    arguments = [site.name, media, staging, aside, RECEIVER.read_text(), *expected]
     status, out, errors = Primary(remote, machine).send(
-        ["sh", "-c", RECEIVE, "sh", *arguments], _tar(uploads)
+        ["sh", "-c", RECEIVE, "sh", *arguments], uploads.read()
     )
     try:
         answer = json.loads(out)
@@ -120,36 +130,20 @@ def send(remote: Remote, site: Site, machine: str, uploads: Uploads, stamp: str)
         raise SiteError(
             f"{machine}: the uploads did not arrive: {explain(errors)}", 1, errors
         ) from None
-    received = Received(
-        machine, answer["files"], answer["bytes"], aside if answer["replaced"] else ""
-    )
-    if status or (received.files, received.size) != (len(uploads.names), uploads.size):
-        raise SiteError(
-            f"{machine} has {received.files} files of {received.size} bytes, and "
-            f"{uploads.directory} {len(uploads.names)} of {uploads.size}. Did somebody write there "
-            "meanwhile? Run the same command again.",
-            1,
-            errors,
-        )
-    return received
+    if status:
+        raise SiteError(f"{machine}: {explain(errors)}", 1, errors)
+    return Received(machine, answer["files"], answer["bytes"], aside if answer["replaced"] else "")
 
 
-def _tar(uploads: Uploads) -> Iterator[bytes]:
-    """Yield a tar stream with the files, as their content and nothing of their owner."""
+def _tar(directory: Path, names: Sequence[str]) -> Iterator[bytes]:
+    """Yield a tar stream with files of a directory."""
     reading, writing = os.pipe()
 
     def write() -> None:
-        with (
-            os.fdopen(writing, "wb") as stream,
-            tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive,
-        ):
-            for name in uploads.names:
-                path = uploads.directory / name
-                member = tarfile.TarInfo(name)
-                with path.open("rb") as content:
-                    status = os.fstat(content.fileno())
-                    member.size, member.mtime = status.st_size, int(status.st_mtime)
-                    archive.addfile(member, content)
+        with os.fdopen(writing, "wb") as stream, plain_tar.open_for(stream) as archive:
+            for name in names:
+                with (directory / name).open("rb") as content:
+                    plain_tar.add(archive, name, content)
 
     writer = threading.Thread(target=write, daemon=True)
     writer.start()

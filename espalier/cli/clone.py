@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,7 +18,8 @@ from espalier.cli.command import Environment, environment_command, is_terminal, 
 from espalier.cli.import_site import bring_in, interrupted_once, show
 from espalier.cli.machines import ask_all
 from espalier.cli.remove import confirm
-from espalier.cloning import source, uploads
+from espalier.cloning import source
+from espalier.cloning import uploads as uploading
 from espalier.cloning.refusals import Side, check_anonymise, check_pair, check_quiet
 from espalier.inventory.remote import reach
 from espalier.inventory.site import SiteError
@@ -34,16 +35,29 @@ from espalier.rollout.display import Display
 @click.option("--to", required=True, metavar="NAME", help="The environment that gets the data.")
 @click.option("--at", default=LATEST, metavar="TIME", help=f"The moment, {FORMS}, the default.")
 @click.option("--anonymise", is_flag=True, help="Blank what `anonymise` in project.yml names.")
+@click.option(
+    "--uploads/--no-uploads",
+    default=None,
+    help="Bring uploads, or leave them out. By itself it brings them, but not with --anonymise: "
+    "files stay as they are.",
+)
 @click.option("--loud", is_flag=True, help="NAME may send mail, and run scheduled commands.")
 @click.option("--yes", default="", metavar="SITE", help="The site's name: do it without asking.")
 def command(
-    environment: Environment, to: str, at: str, anonymise: bool, loud: bool, yes: str
+    environment: Environment,
+    to: str,
+    at: str,
+    anonymise: bool,
+    uploads: bool | None,
+    loud: bool,
+    yes: str,
 ) -> int:
     """Bring the data of this environment's backups into another one.
 
-    The backup is restored beside the live database, anonymised there, and dumped; the dump comes
-    through this computer. In the other environment it is what an import brings: the database that
-    is there is set aside, the site is closed meanwhile, and migrated to its live release.
+    The backup is restored beside the live database, anonymised there, and dumped; the dump, and
+    uploads of the same moment, come through this computer. In the other environment they are what
+    an import brings: the database that is there is set aside, and so are uploads that others
+    replace; the site is closed meanwhile, and migrated to its live release.
     """
     wanted = moment.at(at, "--at")
     target = selected({**environment.options, "environment": to, "inventory": None})
@@ -56,8 +70,9 @@ def command(
     if anonymise:
         check_anonymise(ours)
         said["anonymise"] = dict(ours.project.anonymise)
+    left_out = uploading.left_out(ours, theirs, wanted=uploads, anonymise=anonymise)
     check_quiet(theirs, ask_all(theirs.site, "status"), loud)
-    click.echo("\n".join(announcement(ours, theirs, at, said)))
+    click.echo("\n".join(announcement(ours, theirs, at, said, left_out)))
     if not yes:
         _ask(theirs.name, name, is_real=not anonymise)
     with (
@@ -65,18 +80,30 @@ def command(
         logs.create(target.name, "clone") as log,
         closing(Display(sys.stdout, log)) as display,
         tempfile.TemporaryDirectory(prefix="espalier-clone-") as folder,  # of the mode 0700
+        reach(ours.site) as remote,
+        ExitStack() as stack,
     ):
         notes: list[str] = []
-        answer, request = _fetch(ours, said, Path(folder), display, notes)
+        display.line(f"From {ours.name}:")
+        dump, media = Path(folder) / "clone.dump", None
+        with _unchanged():
+            answer = source.bring(remote, source.machine(ours.site), said, dump, display, notes)
+            if not left_out:
+                name = uploading.machine(ours.site)
+                offered = uploading.offered(remote, name, answer["moment"], display, notes)
+                media = stack.enter_context(offered)
         display.line(f"To {theirs.name}:")
+        request = Request(dump=read_dump(dump), media=media, replace=True)
         report = _bring_in(theirs, request, display, log)
     report.notes += notes
     show(target, theirs.site, report)
-    click.echo("\n".join(told(answer, theirs, target.again("import --media DIR"), request.media)))
+    click.echo("\n".join(told(answer, theirs, left_out)))
     return 1 if report.failures else 0
 
 
-def announcement(ours: Side, theirs: Side, at: str, said: Mapping[str, Any]) -> Iterator[str]:
+def announcement(
+    ours: Side, theirs: Side, at: str, said: Mapping[str, Any], left_out: str
+) -> Iterator[str]:
     """What will happen, as lines for a person.
 
     Args:
@@ -84,6 +111,7 @@ def announcement(ours: Side, theirs: Side, at: str, said: Mapping[str, Any]) -> 
         theirs: the one where it goes.
         at: the moment, as the person wrote it.
         said: what the machine with the backups is told.
+        left_out: why uploads do not come; "" where they do.
     """
     when = "the newest that its backups have" if "latest" in said else f"as of {at}"
     yield f"{ours.site.name} of {theirs.name} would get the data of {ours.name}, {when}."
@@ -94,26 +122,31 @@ def announcement(ours: Side, theirs: Side, at: str, said: Mapping[str, Any]) -> 
     else:
         yield f"  REAL    data of people goes to {theirs.name} as it is (--anonymise blanks it)"
     yield "  left    sessions: nobody stays logged in"
+    if left_out:
+        yield f"  left    uploads: {left_out}"
+    else:
+        yield f"  uploads of the same moment, read on {uploading.machine(ours.site)}, as they are"
     yield f"  kept    the database of {theirs.name} that is there now, under another name"
+    if not left_out:
+        yield f"          and uploads of {theirs.name}; those that others replace, beside them"
 
 
-def told(
-    answer: Mapping[str, Any], theirs: Side, media_command: str, media: Path | None
-) -> Iterator[str]:
+def told(answer: Mapping[str, Any], theirs: Side, left_out: str) -> Iterator[str]:
     """What was done to the data, as lines for a person.
 
     Args:
         answer: of the machine with the backups.
         theirs: the environment that has the data now.
-        media_command: brings a directory with uploads.
-        media: the uploads that came; None for none.
+        left_out: why uploads did not come; "" where they did.
     """
     for table, rows in answer["anonymised"].items():
         yield f"Blanked: {counted(rows, 'row')} of {table}."
     if not answer["anonymised"]:
         yield f"The data of people in {theirs.name} is real."
-    if media is None:
-        yield uploads.NOT_CLONED.format(media_command)
+    elif not left_out:
+        yield "Uploads are as they were: nobody anonymises files."
+    if left_out:
+        yield f"Uploads did not come: {left_out}. Pages may name files that are not there."
 
 
 def _side(environment: Environment) -> Side:
@@ -135,23 +168,13 @@ def _ask(destination: str, name: str, is_real: bool) -> None:
     confirm(name)
 
 
-def _fetch(
-    ours: Side, said: Mapping[str, Any], folder: Path, display: Display, notes: list[str]
-) -> tuple[Mapping[str, Any], Request]:
-    """Have the moment dumped, and fetch it; gives what the machine said, and what to import.
-
-    Raises:
-        SiteError: it failed; nothing was changed anywhere.
-    """
-    dump, machine = folder / "clone.dump", source.machine(ours.site)
-    display.line(f"From {ours.name}:")
+@contextmanager
+def _unchanged() -> Iterator[None]:
+    """What is interrupted here has changed nothing."""
     try:
-        with reach(ours.site) as remote:
-            answer = source.bring(remote, machine, said, dump, display, notes)
-            media = uploads.fetch(remote, said, folder)
+        yield
     except KeyboardInterrupt:
         raise SiteError("Interrupted. Nothing was changed.", INTERRUPTED) from None
-    return answer, Request(dump=read_dump(dump), media=media, replace=True)
 
 
 def _bring_in(theirs: Side, request: Request, display: Display, log: TextIO) -> Report:

@@ -18,6 +18,7 @@ from espalier.arriving import compare
 from espalier.arriving.dumpfile import read_dump
 from espalier.arriving.order import ENDING, UNCHANGED, Import, Request
 from espalier.arriving.report import Report
+from espalier.arriving.uploads import find_uploads
 from espalier.arriving.url import SourceUrl, parse
 from espalier.cli.command import Environment, environment_command, is_terminal
 from espalier.cli.options import json_option
@@ -64,7 +65,7 @@ def command(
     request = Request(
         source=_source(database) if database else None,
         dump=read_dump(dump) if dump else None,
-        media=media,
+        media=find_uploads(media) if media else None,
         replace=replace,
     )
 

@@ -69,8 +69,8 @@ def bring(
 def export(remote: Remote, name: str, said: Mapping[str, Any]) -> dict[str, Any]:
     """Have a machine write a dump; gives its answer.
 
-    Returns: `path` and `bytes` of the dump, the `target`, and rows by table: `anonymised`,
-    `sessions`.
+    Returns: `path` and `bytes` of the dump, the `target`, its `moment` in Unix seconds, and rows by
+    table: `anonymised`, `sessions`.
 
     Raises:
         SiteError: it failed there, with the program's own sentence.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 
 from failures import told
@@ -23,6 +24,7 @@ REAL = "SELECT count(*) FROM auth_user WHERE email LIKE '%orchard.test'"
 
 def clone() -> None:
     """Production's data in staging, of which no address of mail is left; production as before."""
+    upload(VPS, "tree.jpg", "production's tree")
     on(VPS, f"release manage -- shell -c '{PEOPLE}'")
     psql(VPS, "SELECT pg_create_restore_point('people'); SELECT pg_switch_wal()")
     project = LAB.home / "project"
@@ -42,8 +44,10 @@ def clone() -> None:
     archived = psql(
         VPS, "SELECT max(failed_count), pg_postmaster_start_time() FROM pg_stat_archiver"
     )
-    words = ["clone", "-e", "production", "--to", "staging", "--anonymise", "--yes", "orchard"]
-    said = LAB.run(["espalier", *words], cwd=project)
+    upload(STAGING, "tree.jpg", "staging's tree")
+    upload(STAGING, "own.jpg", "staging's own")
+    words = ["clone", "-e", "production", "--to", "staging", "--anonymise", "--uploads"]
+    said = LAB.run(["espalier", *words, "--yes", "orchard"], cwd=project)
     found = psql(
         STAGING,
         "SELECT count(*) FILTER (WHERE email LIKE '%orchard.test'), count(*) FROM auth_user",
@@ -51,7 +55,24 @@ def clone() -> None:
     left, all_of_them = map(int, found.split("|"))
     demand(all_of_them >= 20 and not left, f"{left} of {all_of_them} addresses are real: {said}")
     demand(numbers(STAGING) == numbers(VPS), "staging has not the rows of production")
+    demand(sums(STAGING, "media/tree.jpg") == sums(VPS, "media/tree.jpg"), f"another tree: {said}")
+    aside = "$(ls -d media-before-*/tree.jpg | tail -1)"
+    there = on(STAGING, f'cd /srv/orchard && cat media/own.jpg "{aside}"')
+    demand(there == "staging's ownstaging's tree", f"staging has lost uploads: {there}")
+    left = on(VPS, "ls -d /srv/orchard/media.exporting 2> /dev/null || true")
+    demand(not left, f"production has {left}")
     same = psql(VPS, STATE)
     demand(same == archived, f"production was touched: {archived}, then {same}")
     demand(psql(VPS, REAL) == "20", "production has lost addresses")
     demand(not told(), f"the backups of production are not well: {findings()}")
+
+
+def upload(address: str, name: str, content: str) -> None:
+    """Have the site on a machine own an upload."""
+    owned = "install -o orchard -g orchard -m 644 /dev/stdin"
+    on(address, f"printf %s {shlex.quote(content)} | {owned} /srv/orchard/media/{name}")
+
+
+def sums(address: str, name: str) -> str:
+    """The SHA-256 of a file of the site on a machine, with its name."""
+    return on(address, f"cd /srv/orchard && sha256sum {name}")

@@ -47,8 +47,8 @@ def export(config: Config, said: Mapping[str, Any]) -> dict[str, Any]:
         config: whose database.
         said: the moment as `restore.choose` takes it; `anonymise`, table -> columns, if wanted.
 
-    Returns: `path` and `bytes` of the dump, the `target`, and the rows that were changed by table:
-    `anonymised`, and `sessions`.
+    Returns: `path` and `bytes` of the dump, the `target`, the `moment` that the dump is of (Unix
+    seconds), and the rows that were changed by table: `anonymised`, and `sessions`.
 
     Raises:
         BackupError: the moment cannot be restored, there is no room, or a column of `anonymise`
@@ -65,13 +65,28 @@ def export(config: Config, said: Mapping[str, Any]) -> dict[str, Any]:
     file = dump_file.create()
     try:
         with throwaway.restored(config, found, SETTINGS) as host:
+            moment = _moment(found, host)
             changed = change(config.database, wanted, host)
             _dump(config, host, file)
     except BaseException:
         file.unlink()
         raise
     size = file.stat().st_size
-    return {"path": str(file), "bytes": size, "target": found.as_json(), **changed}
+    return {
+        "path": str(file),
+        "bytes": size,
+        "target": found.as_json(),
+        "moment": moment,
+        **changed,
+    }
+
+
+def _moment(found: Target, host: str) -> float:
+    """Return the moment that a recovered cluster is of, in Unix seconds."""
+    # Of all that there is: what came while the backup was fetched is in it, too.
+    replayed = "SELECT extract(epoch FROM pg_last_xact_replay_timestamp())"
+    newest = sql.one(replayed, host=host) if found.kind == "default" else ""
+    return float(newest or found.time)
 
 
 def check_room(size: int, wanted: Mapping[str, Any]) -> None:

@@ -6,6 +6,8 @@
     uploads-backup status                     what is saved, since when, and what is wrong
     uploads-backup restore --to TIME [--plan] all uploads as they were; what is there is kept aside
     uploads-backup restore-file PATH --to TIME one upload as it was, beside the one that is there
+    uploads-backup export --to TIME           all uploads as they were, as a tar stream after a line
+                                              of JSON; it ends when standard input is silent
     uploads-backup verify-sample N            restore N uploads and compare them with the disk
 
 TIME is `latest`, or one of ISO 8601 with its zone: 2026-11-30T14:05:00+01:00.
@@ -22,13 +24,14 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
-from espalier_machine.common import installed
+from espalier_machine.common import installed, lifeline
 from espalier_machine.uploads_backup import config, state
 from espalier_machine.uploads_backup.config import Config
 from espalier_machine.uploads_backup.errors import BackupError
 
 NAME = "uploads-backup"
 LOCKED = ("run", "forget", "restore", "restore-file")
+NICE = 10  # of an export, which takes long: who visits the site goes first
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -46,11 +49,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             installed.remove_unused(NAME)
     except (BackupError, OSError) as error:
         answer = {"ok": False, "error": str(error)}
+    except lifeline.Abandoned:
+        return 1
     if arguments.json:
         print(json.dumps(answer))
     elif answer.get("error") and not answer["ok"] and arguments.action != "status":
         print(answer["error"], file=sys.stderr)
-    else:
+    elif arguments.action != "export":
         print("\n".join(lines(arguments.action, answer)))
     return 0 if answer["ok"] else 1
 
@@ -68,7 +73,9 @@ def parser() -> argparse.ArgumentParser:
     found["run"].add_argument(
         "--accept-fewer", action="store_true", help="though the backups have far more uploads"
     )
-    for name in ("restore", "restore-file"):
+    found["export"] = actions.add_parser("export")
+    found["export"].set_defaults(json=False)  # its output is the stream
+    for name in ("restore", "restore-file", "export"):
         found[name].add_argument("--to", required=True, metavar="TIME", help="latest, or ISO 8601")
     found["restore"].add_argument(
         "--into", default="", metavar="DIRECTORY", help="another one than that of the uploads"
@@ -83,6 +90,12 @@ def act(settings: Config, arguments: argparse.Namespace) -> dict[str, Any]:
     """Do what is asked for; gives the answer as plain data."""
     from espalier_machine.uploads_backup import forget, restore, restore_file, sample, save, status
 
+    if arguments.action == "export":
+        from espalier_machine.uploads_backup import export
+
+        lifeline.follow_input()
+        os.nice(NICE)
+        return export.export(settings, arguments.to, sys.stdout.buffer)
     actions: dict[str, Callable[[], dict[str, Any]]] = {
         "begin": lambda: save.begin(settings),
         "run": lambda: save.run(settings, accept_fewer=arguments.accept_fewer),

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from espalier_machine.uploads_backup.errors import BackupError
 
@@ -63,6 +64,30 @@ def below(top: Path, path: str, owner: tuple[int, int]) -> Iterator[Path]:
                 os.fchown(descriptor, *owner)
                 os.fchmod(descriptor, 0o755)
         yield _path(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_below(top: Path, path: str) -> IO[bytes]:
+    """Open a file below a directory for reading; no symlink is followed.
+
+    Args:
+        top: a directory that nobody else can exchange.
+        path: of the file below it.
+
+    Raises:
+        OSError: it is not there, or a symlink is in the way.
+    """
+    *folders, name = path.split("/")
+    descriptor = os.open(top, _FLAGS)
+    try:
+        for folder in folders:
+            inner = os.open(folder, _FLAGS, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        # Not blocking: somebody may have put a pipe there.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        return open(os.open(name, flags, dir_fd=descriptor), "rb")
     finally:
         os.close(descriptor)
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 from espalier_machine.uploads_backup.held import held
 from espalier_machine.uploads_backup.tree import OWN
 
+RESTORING, EXPORTING = "restoring", "exporting"
+
 
 class Place(NamedTuple):
     """The paths of a restore.
@@ -25,11 +27,10 @@ class Place(NamedTuple):
     replaced: str
 
 
-def place(directory: Path) -> Place:
+def place(directory: Path, purpose: str = RESTORING) -> Place:
     """Beside the directory; in it where it is a disk of its own, as renames stay on one disk."""
-    if is_own_disk(directory):
-        return Place(directory / f"{OWN}restoring", f"{directory}/{OWN}replaced-")
-    return Place(Path(f"{directory}.restoring"), f"{directory}.replaced-")
+    before = f"{directory}/{OWN}" if is_own_disk(directory) else f"{directory}."
+    return Place(Path(f"{before}{purpose}"), f"{before}replaced-")
 
 
 def is_own_disk(directory: Path) -> bool:
@@ -38,9 +39,9 @@ def is_own_disk(directory: Path) -> bool:
 
 
 @contextmanager
-def workshop(directory: Path) -> Iterator[Path]:
-    """An empty directory of root's to build in, gone afterwards."""
-    building = place(directory).building
+def workshop(directory: Path, purpose: str = RESTORING) -> Iterator[Path]:
+    """An empty directory of root's to build in, gone afterwards; one at a time for a purpose."""
+    building = place(directory, purpose).building
     if os.path.lexists(building):
         shutil.rmtree(building)
     building.mkdir(mode=0o700)

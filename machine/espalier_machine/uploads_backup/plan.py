@@ -89,16 +89,18 @@ class Plan:
         }
 
 
-def make(config: Config, moment: int, live: Path, *, latest: bool = False) -> Plan:
+def make(
+    config: Config, moment: int, live: Path, *, latest: bool = False, with_disk: bool = True
+) -> Plan:
     """Look at the snapshots around a moment, and at the disk.
-
-    Where there is no snapshot after it yet, the disk as it is stands for one.
 
     Args:
         config: the settings.
         moment: nanoseconds since 1970.
         live: the directory that is restored.
         latest: whether the newest state is meant.
+        with_disk: whether the disk as it is stands for the snapshot after the moment, where there
+            is none yet.
 
     Raises:
         BackupError: there is nothing to restore, or the snapshots cannot be read.
@@ -109,7 +111,7 @@ def make(config: Config, moment: int, live: Path, *, latest: bool = False) -> Pl
     listings = {where: tree.of_snapshot(restic, one) for where, one in snapshots.items()}
     here, disk = owner(config), tree.of_disk(live)
     listings = {where: adopted(found, here) for where, found in listings.items()}
-    if AFTER not in listings and disk.entries:
+    if with_disk and AFTER not in listings and disk.entries:
         listings[AFTER] = disk
     if not snapshots or (latest and BEFORE not in snapshots):
         raise BackupError(f"There is no backup of the uploads of {config.site} yet.")

@@ -136,6 +136,6 @@ def check_room(made: Plan, live: Path) -> None:
     if needed > room:
         raise BackupError(
             f"The disk of {live} has {room // 2**20} MiB free, and the uploads that have to be "
-            f"fetched take {needed // 2**20} MiB: what is replaced is kept. Make room, or give it "
-            "a larger disk. Nothing was changed."
+            f"fetched take {needed // 2**20} MiB. Make room, or give it a larger disk. Nothing was "
+            "changed."
         )

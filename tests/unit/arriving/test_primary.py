@@ -34,10 +34,19 @@ def test_dump_that_cannot_be_read_to_its_end_is_not_taken_for_whole(primary: Pri
         primary.send(["cat"], cut_off())
 
 
+def test_input_that_another_machine_breaks_off_is_told(primary: Primary) -> None:
+    def broken_off() -> Iterator[bytes]:
+        yield b"the beginning"
+        raise SiteError("vps1: Connection reset")
+
+    with pytest.raises(SiteError, match="sent to db1 cannot be read: vps1: Connection reset"):
+        primary.send(["cat"], broken_off())
+
+
 def test_signs_of_life_are_sent_until_the_command_ends(
     primary: Primary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("espalier.arriving.primary.HEARTBEAT", 0.1)
+    monkeypatch.setattr("espalier.arriving.job.HEARTBEAT", 0.1)
     script = "read -r asked && read -r beat && read -r beat && echo $asked"
     status, out, _ = primary.send(["timeout", "10", "sh", "-c", script], [b"look\n"], beats=True)
     assert (status, out) == (0, "look\n")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +18,11 @@ from click.testing import CliRunner, Result
 
 from espalier.arriving.primary import Primary
 from espalier.arriving.report import Report
+from espalier.arriving.uploads import Uploads
 from espalier.cli import clone
 from espalier.cli.command import Environment
 from espalier.cli.main import main
-from espalier.cloning import source
+from espalier.cloning import source, uploads
 from espalier.inventory.site import Site, SiteError
 from espalier.rollout.display import Display
 
@@ -32,6 +35,7 @@ ANSWER = {
     "path": "/var/lib/espalier/database-backup/export-x.dump",
     "bytes": 1500000,
     "target": {"what": "all that the destination has"},
+    "moment": 1795874580.25,
     "anonymised": {"public.auth_user": 3},
     "sessions": {"public.django_session": 7},
 }
@@ -44,6 +48,7 @@ def site(folder: Path, address: str, **project: Any) -> Site:
         "postgresql_replica": ["db2"],
         "pgbackrest": ["db1", "db2"],
         "pgbackrest_repository": [],
+        "restic": ["db1"],
         "django": ["db1"],
     }
     given = PROJECT | project
@@ -77,6 +82,7 @@ class World:
         monkeypatch.setattr(clone, "reach", self.reach)
         monkeypatch.setattr(source, "export", self.export)
         monkeypatch.setattr(source, "fetch", self.fetch)
+        monkeypatch.setattr(uploads, "offered", self.offered)
         monkeypatch.setattr(clone, "bring_in", self.bring_in)
 
     @contextmanager
@@ -100,11 +106,22 @@ class World:
         self.folder = into.parent
         into.write_bytes(DUMP)
 
+    @contextmanager
+    def offered(
+        self, remote: Any, machine: str, moment: float, display: Any, notes: list[str]
+    ) -> Iterator[Uploads]:
+        """Offer uploads."""
+        name = remote.site.inventory.name
+        self.done.append(f"{name} {machine}: uploads {moment}")
+        yield Uploads(2, 10, 0, lambda: iter([b"tar"]))
+        self.done.append(f"{name} {machine}: end")
+
     def bring_in(self, site: Site, remote: Any, request: Any, display: Any, log: Any) -> Report:
         """Import it."""
         assert request.dump.path.parent == self.folder
         assert self.folder.stat().st_mode & 0o777 == 0o700
-        self.done.append(f"{site.inventory.name}: import replace={request.replace}")
+        media = request.media and b"".join(request.media.read())
+        self.done.append(f"{site.inventory.name}: import replace={request.replace} {media}")
         if self.fails:
             raise self.fails
         return Report({"public.a": 1}, {"public.a": 1}, "shop_before_1")
@@ -126,15 +143,16 @@ def test_data_goes_from_the_backups_into_the_other_environment(world: World) -> 
     assert world.done == [
         f'production db2: export {{"latest": true, "anonymise": {json.dumps(COLUMNS)}}}',
         "production db2: -f /var/lib/espalier/database-backup/export-x.dump",
-        "staging: import replace=True",
+        "staging: import replace=True None",
     ]
     assert not world.folder.exists()
     lines = done.stdout.splitlines()
-    assert lines[:5] == [
+    assert lines[:6] == [
         "shop of staging would get the data of production, the newest that its backups have.",
         "  from    the backups of production, read on db2",
         "  blanked auth_user: email, password. All else is real",
         "  left    sessions: nobody stays logged in",
+        "  left    uploads: nobody anonymises files (--uploads brings them as they are)",
         "  kept    the database of staging that is there now, under another name",
     ]
     assert "From production:" in lines and "To staging:" in lines
@@ -142,9 +160,54 @@ def test_data_goes_from_the_backups_into_the_other_environment(world: World) -> 
         "The database that was there is kept on db1 as shop_before_1. When you do not need it any "
         "more: `espalier psql -e staging -c 'DROP DATABASE shop_before_1'`.",
         "Blanked: 3 rows of public.auth_user.",
-        "Uploads are not cloned yet: pages of the clone name files that are not there. Those of a "
-        "directory of yours come with `espalier import --media DIR -e staging`.",
+        "Uploads did not come: nobody anonymises files (--uploads brings them as they are). Pages "
+        "may name files that are not there.",
     ]
+
+
+@pytest.mark.parametrize("anonymise", [True, False])
+def test_uploads_of_the_same_moment_come_too(world: World, anonymise: bool) -> None:
+    done = world.clone(*(["--anonymise", "--uploads"] if anonymise else []), "--yes", "shop")
+    assert done.exit_code == 0, done.output
+    assert world.done[2:] == [
+        "production db1: uploads 1795874580.25",
+        "staging: import replace=True b'tar'",
+        "production db1: end",
+    ]
+    lines = done.stdout.splitlines()
+    assert lines[4:7] == [
+        "  uploads of the same moment, read on db1, as they are",
+        "  kept    the database of staging that is there now, under another name",
+        "          and uploads of staging; those that others replace, beside them",
+    ]
+    said = "Uploads are as they were: nobody anonymises files."
+    assert lines[-1] == (said if anonymise else "The data of people in staging is real.")
+
+
+def test_uploads_are_left_out_where_a_person_wants_that(world: World) -> None:
+    done = world.clone("--no-uploads", "--yes", "shop")
+    assert world.done[-1] == "staging: import replace=True None"
+    assert "  left    uploads: by --no-uploads\n" in done.stdout
+    assert done.stdout.endswith(
+        "Uploads did not come: by --no-uploads. Pages may name files that are not there.\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["production", "staging"])
+def test_uploads_in_an_object_store_are_the_stores(world: World, name: str) -> None:
+    stored = {**world.sites[name].project, "media_s3": {"bucket": "shop-media"}}
+    change(world, name, project=stored)
+    reason = (
+        f"{name} has them in the bucket shop-media (`media_s3`). Copy them with the store's own "
+        "program, such as `aws s3 sync`"
+    )
+    done = world.clone("--uploads", "--yes", "shop")
+    assert (done.exit_code, world.done) == (2, [])
+    assert done.stderr == f"clone: --uploads: {reason}. Nothing was changed.\n"
+    done = world.clone("--yes", "shop")
+    assert done.exit_code == 0
+    assert f"  left    uploads: {reason}\n" in done.stdout
+    assert world.done[-1] == "staging: import replace=True None"
 
 
 def test_real_data_is_said_to_be_real(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,6 +385,73 @@ def test_export_that_fails_says_why(
     with pytest.raises(SiteError) as failed:
         source.export(way, "db2", {})
     assert sentence in str(failed.value)
+
+
+def shell(script: str) -> Any:
+    """Give a way to a machine whose every command is a script; what stands for ssh is killed."""
+    return SimpleNamespace(
+        site=SimpleNamespace(variables={"web1": {}}),
+        command=lambda name, options: ["sh", "-c", f"sh -c {shlex.quote(script)}; exit $?"],
+        environment=os.environ,
+    )
+
+
+def offered(way: Any, notes: list[str]) -> Any:
+    return uploads.offered(way, "web1", 1795874580.25, Display(None), notes)
+
+
+def test_uploads_are_passed_on_to_their_end() -> None:
+    notes: list[str] = []
+    line = '{"files": 2, "bytes": 10, "skipped": 1, "unsaved": "The destination is full."}'
+    with offered(shell(f"echo '{line}'; printf 'a\\nb'"), notes) as media:
+        assert (media.files, media.size, media.skipped) == (2, 10, 1)
+        assert b"".join(media.read()) == b"a\nb"
+    assert notes == ["web1: uploads that had just come may not be there: The destination is full."]
+
+
+def test_uploads_are_read_as_long_as_signs_of_life_come(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("espalier.arriving.job.HEARTBEAT", 0.1)
+    line = '{"files": 0, "bytes": 0, "skipped": 0, "unsaved": null}'
+    script = f"read -r beat && read -r beat && echo '{line}'; cat > /dev/null; touch {tmp_path}/end"
+    with offered(shell(script), []) as media:
+        assert media.files == 0
+        assert not (tmp_path / "end").exists()
+    deadline = time.monotonic() + 10
+    while not (tmp_path / "end").exists():
+        assert time.monotonic() < deadline, "the machine still has an input"
+        time.sleep(0.05)
+
+
+def test_uploads_that_break_off_are_no_whole_ones() -> None:
+    line = '{"files": 2, "bytes": 10, "skipped": 0, "unsaved": null}'
+    way = shell(f"echo '{line}'; echo tar; echo 'a.jpg was written while it was read.' >&2; exit 1")
+    with (
+        pytest.raises(SiteError, match=r"^web1: a\.jpg was written while it was read$"),
+        offered(way, []) as media,
+    ):
+        list(media.read())
+
+
+@pytest.mark.parametrize(
+    ("script", "sentence"),
+    [
+        (
+            "echo 'The disk is full. Nothing was changed.' >&2; exit 1",
+            "web1: The disk is full. Nothing was changed. --no-uploads leaves uploads out.",
+        ),
+        (
+            "echo \"argument COMMAND: invalid choice: 'export'\" >&2; exit 2",
+            "web1 has no uploads-backup, or one of an earlier version: run `espalier site` there "
+            "first. Nothing was changed. --no-uploads leaves uploads out.",
+        ),
+    ],
+)
+def test_uploads_that_cannot_be_read_end_the_clone(script: str, sentence: str) -> None:
+    with pytest.raises(SiteError) as failed, offered(shell(script), []):
+        pass
+    assert str(failed.value) == sentence
 
 
 def machine(tmp_path: Path, prints: bytes, status: int = 0) -> Any:

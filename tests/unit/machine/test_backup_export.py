@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -48,11 +49,13 @@ class Machine:
         """Take the place of pgBackRest, PostgreSQL and pg_dump."""
         self.done: list[str] = []
         self.fails, self.folder, self.free = fails, tmp_path, 100 * GB
+        self.target, self.newest = TARGET, "1795874580.25"
         there = Repository((backup("full", 0, label=TARGET.backup, size=10 * GB),), "17-1", {})
         tables = [Table("public", "auth_user", {"email": Column("email", "text")})]
         usage = SimpleNamespace(disk_usage=lambda path: SimpleNamespace(free=self.free))
         monkeypatch.setattr(export, "shutil", usage)
-        monkeypatch.setattr(restore, "choose", lambda config, found, said: TARGET)
+        monkeypatch.setattr(restore, "choose", lambda config, found, said: self.target)
+        monkeypatch.setattr(export.sql, "one", lambda *asked, host: self.newest)
         monkeypatch.setattr(repository, "read", lambda config: there)
         monkeypatch.setattr(catalog, "tables", lambda *where: self.note("tables") or tables)
         monkeypatch.setattr(recovery, "fetch", self.fetch)
@@ -110,6 +113,7 @@ def test_dump_comes_out_of_a_cluster_that_archives_nothing(
         "path": str(path),
         "bytes": 5,
         "target": TARGET.as_json(),
+        "moment": 1795874580.25,
         "anonymised": {"public.auth_user": 3},
         "sessions": {},
     }
@@ -122,6 +126,22 @@ def test_dump_comes_out_of_a_cluster_that_archives_nothing(
         "dump",
         "stop",
     ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "newest", "moment"),
+    [
+        pytest.param("default", "1795874580.25", 1795874580.25, id="its newest transaction"),
+        pytest.param("default", "", 1795870000.0, id="none since the backup"),
+        pytest.param("time", "1795874580.25", 1795870000.0, id="the one that was asked for"),
+    ],
+)
+def test_moment_is_the_one_that_the_dump_is_of(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, newest: str, moment: float
+) -> None:
+    machine = Machine(monkeypatch, tmp_path)
+    machine.target, machine.newest = replace(TARGET, kind=kind, time=1795870000.0), newest
+    assert export.export(config(), {"latest": True})["moment"] == moment
 
 
 def test_machine_that_keeps_the_copies_has_no_database_to_ask_before(
