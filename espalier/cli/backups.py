@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,11 +13,12 @@ import click
 from espalier.cli.command import Environment, environment_command
 from espalier.cli.machines import ask_programs
 from espalier.cli.options import json_option
-from espalier.inventory.site import Site
+from espalier.inventory.site import Site, SiteError
 from espalier.progress.report import UNCOPIED
-from espalier.restoring import uploads
+from espalier.restoring import drills, uploads
 from espalier.restoring.ask import PROGRAM
 from espalier.restoring.moment import shown, span
+from espalier.restoring.page import page
 from espalier_machine.common.text import format_table
 
 COLOURS = ("green", "amber", "red")
@@ -24,12 +27,19 @@ SHOWN = {"green": "green", "amber": "yellow", "red": "red"}
 
 @environment_command()
 @json_option
-def command(environment: Environment, as_json: bool) -> int:
+@click.option(
+    "--page",
+    "file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the report as a page (HTML) too, with the trend of the last 90 drills.",
+)
+def command(environment: Environment, as_json: bool, file: Path | None) -> int:
     """Say what there is to restore from, and whether that is proven.
 
-    Per machine: the newest backup, how far WAL has come, the last drill with its figures, and what
-    is wrong. The exit status is 0 where all is well (green), 1 where it is not (red, or amber: what
-    is not proven is not well), and 1 without backups.
+    Per machine: the newest backup, how far WAL has come, the last drill with its figures and their
+    trend, and what is wrong. The exit status is 0 where all is well (green), 1 where it is not
+    (red, or amber: what is not proven is not well), and 1 without backups.
     """
     site = environment.read()
     if not site.machines("pgbackrest"):
@@ -41,6 +51,8 @@ def command(environment: Environment, as_json: bool) -> int:
     answers, copies = ask_programs(site, questions(site), uploads_questions(site))
     judged = {machine: uploads.judged(answer) for machine, answer in copies.items()}
     found = worst([*answers.values(), *judged.values()])
+    if file:
+        write(file, page(site.name, time.time(), found, answers, judged))
     if as_json:
         click.echo(json.dumps({"colour": found, "machines": answers, "uploads": judged}))
     else:
@@ -50,6 +62,18 @@ def command(environment: Environment, as_json: bool) -> int:
             click.echo("\n".join(uploads_lines(machine, answer)))
         click.secho(found, fg=SHOWN[found], bold=True)
     return 0 if found == "green" else 1
+
+
+def write(file: Path, text: str) -> None:
+    """Write the page.
+
+    Raises:
+        SiteError: it cannot be written there.
+    """
+    try:
+        file.write_text(text)
+    except OSError as error:
+        raise SiteError(f"--page: {file} cannot be written: {error.strerror}.", 2) from None
 
 
 def questions(site: Site) -> dict[str, list[str]]:
@@ -69,10 +93,11 @@ def uploads_lines(machine: str, answer: Mapping[str, Any]) -> Iterator[str]:
     if not answer["ok"]:
         yield f"{machine}: {answer['error']}"
         return
-    where = "in an object store, which keeps versions" if answer["uploads"] == "s3" else ""
+    kept = "in an object store, which keeps versions: no sample of it is drawn"
+    where = kept if answer["uploads"] == "s3" else ""
     yield f"{machine} (uploads), {where or answer['repository']}"
-    if row := uploads.row(answer):
-        yield f"  {format_table([row])}"
+    rows = list(uploads.rows(answer))
+    yield from (f"  {line}" for line in format_table(rows).splitlines()) if rows else ()
     yield from _told(answer["findings"])
 
 
@@ -136,9 +161,9 @@ def _rows(answer: Mapping[str, Any]) -> Iterator[list[str]]:
         came = shown(wal["archived"]) if wal["archived"] else "nothing yet"
         waits = f"{wal['waiting'] / 1e6:.0f} of {wal['bound'] / 1e6:.0f} MB wait"
         yield ["WAL", came, waits]
-    drill = answer["drill"]
-    if drill.get("ok"):
-        proven = f"{drill['rows']} rows, back after {span(drill['rto_seconds'])}"
-        yield ["drill", shown(drill["ended"]), proven]
-    if answer["next"]:
-        yield ["next", answer["next"], ""]
+    if row := drills.row(answer["drill"]):
+        yield row
+    yield from drills.trend(answer.get("drills", []))
+    nexts = [(answer["next"], "backup"), (answer.get("next_drill", ""), "drill")]
+    known = [(when, what) for when, what in nexts if when]
+    yield from (["" if place else "next", when, what] for place, (when, what) in enumerate(known))

@@ -19,6 +19,7 @@ from espalier.inventory.remote import reach
 from espalier.inventory.site import SiteError
 from espalier.progress.report import REFUSED
 from espalier.progress.watch import watch
+from espalier.restoring import drills
 from espalier.restoring import plan as planned
 from espalier.restoring.ask import NotThere, ask
 from espalier.restoring.moment import FORMS, of_uploads, wanted
@@ -80,7 +81,7 @@ def command(
             if status := _play(environment, PREPARE, {}, again, verbose):
                 return status
             plan = ask(remote, machine, "plan", meant)
-        click.echo("\n".join(planned.lines(site.name, machine, plan)))
+        click.echo("\n".join(planned.lines(site.name, machine, plan, drills.last(remote, site))))
         if only_plan:
             return 0
         if not yes:

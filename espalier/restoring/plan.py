@@ -8,13 +8,16 @@ from typing import Any
 from espalier.restoring.moment import shown, span
 
 
-def lines(site: str, machine: str, plan: Mapping[str, Any]) -> Iterator[str]:
+def lines(
+    site: str, machine: str, plan: Mapping[str, Any], drill: Mapping[str, Any]
+) -> Iterator[str]:
     """What will happen, as lines for a person.
 
     Args:
         site: its name.
         machine: the one with the primary.
         plan: the answer of `database-backup plan`.
+        drill: the last one that went well, as `drills.last` gives it; {} for none.
     """
     target = plan["target"]
     yield f"{site} on {machine} would become {target['what']}."
@@ -29,5 +32,7 @@ def lines(site: str, machine: str, plan: Mapping[str, Any]) -> Iterator[str]:
     yield f"  space   {needs:.0f} MB of the {free:.0f} MB that are free"
     if plan["aside"]:
         yield "  kept    the database that is there now, under another name beside it"
-    if plan.get("seconds"):
-        yield f"  time    about {span(plan['seconds'])}, by the last drill"
+    if drill:
+        size = f"{drill['bytes'] / 1e6:.0f} MB"
+        took = f"the last drill took {span(drill['rto_seconds'])} for {size}"
+        yield f"  time    {took}, on {drill['machine']}; migrations and uploads come in addition"

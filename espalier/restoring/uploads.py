@@ -10,6 +10,7 @@ from espalier.restoring.moment import shown, span
 
 PROGRAM = "uploads-backup"
 LATE = 600  # seconds that a change may wait for its copy before somebody is told
+NIGHT = 26 * 3600  # seconds that the last sample may be old, as a drill of the database
 Finding = dict[str, str]
 
 
@@ -26,14 +27,19 @@ def judged(answer: Mapping[str, Any]) -> dict[str, Any]:
     return {**answer, "ok": True, "findings": found, "colour": worst}
 
 
-def row(answer: Mapping[str, Any]) -> list[str]:
-    """The newest copy, as a row of a table; [] for none."""
-    snapshot = answer["snapshot"]
-    if not snapshot:
-        return []
-    moment = datetime.datetime.fromisoformat(snapshot["time"]).timestamp()
-    size = f"{snapshot['files']} files, {snapshot['bytes'] / 1e6:.0f} MB"
-    return ["uploads", shown(moment), f"{span(answer['age'])} ago, {size}"]
+def rows(answer: Mapping[str, Any]) -> Iterator[list[str]]:
+    """The newest copy, and the last sample of it that went well, as rows of a table."""
+    if snapshot := answer["snapshot"]:
+        size = f"{snapshot['files']} files, {snapshot['bytes'] / 1e6:.0f} MB"
+        yield ["uploads", _moment(snapshot), f"{span(answer['age'])} ago, {size}"]
+    sample = answer.get("sample")  # a version before has none
+    if sample and not sample["error"]:
+        size = f"{sample['files']} files came back, {sample['bytes'] / 1e6:.0f} MB"
+        yield ["sample", _moment(sample), f"{size}, {sample['compared']} compared with the disk"]
+
+
+def _moment(of: Mapping[str, Any]) -> str:
+    return shown(datetime.datetime.fromisoformat(of["time"]).timestamp())
 
 
 def _findings(answer: Mapping[str, Any]) -> Iterator[Finding]:
@@ -49,9 +55,27 @@ def _findings(answer: Mapping[str, Any]) -> Iterator[Finding]:
     if not answer["uploads"] or answer["uploads"] == "s3" or not is_copied:
         return
     if not answer["snapshot"]:
-        yield {"colour": "amber", "sentence": "the first copy of uploads is being made"}
+        yield _amber("the first copy of uploads is being made")
     elif answer["unsaved"] > LATE:
         yield _red(f"uploads that have changed wait for their copy since {span(answer['unsaved'])}")
+    if answer["snapshot"] and "samples" in answer:  # a version before has none
+        yield from _sample(answer["sample"], answer["samples"])
+
+
+def _sample(sample: Mapping[str, Any] | None, is_wanted: bool) -> Iterator[Finding]:
+    """What is wrong with the proof that uploads come back."""
+    if not is_wanted:
+        yield _amber("no upload is proven to come back: hosts.yml has `drill: false`")
+    elif not sample:
+        yield _amber("no upload is proven to come back yet: the first sample is tonight")
+    elif sample["error"]:
+        yield _red(f"the sample of uploads failed: {sample['error']}")
+    elif sample["age"] > NIGHT:
+        yield _red(f"the last sample of uploads was {span(sample['age'])} ago")
+
+
+def _amber(sentence: str) -> Finding:
+    return {"colour": "amber", "sentence": sentence}
 
 
 def _red(sentence: str) -> Finding:

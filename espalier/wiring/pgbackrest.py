@@ -20,8 +20,9 @@ PARTS: Mapping[str, str] = {
     "postgresql_replica": "replica",
     "pgbackrest_repository": "repository",
 }
-# Minutes after `at`: the primary makes the backup that no replica has made; the drill.
-FALLBACK, DRILL = 180, 60
+# Minutes after `at`: the primary makes the backup that no replica has made; the drill; before that,
+# with time for the WAL to come, rows are counted.
+FALLBACK, DRILL, COUNT = 180, 60, 55
 Topology = Mapping[str, Any]
 Section = dict[str, str | list[str]]
 Options = dict[str, Section]
@@ -38,6 +39,12 @@ def makers(topology: Topology) -> list[str]:
     if services["pgbackrest_repository"]:
         return [services["pgbackrest_repository"][0]]
     return [*services["postgresql_replica"][:1], services["postgresql_primary"][0]]
+
+
+def counts_rows(backup: Mapping[str, Any], name: str, topology: Topology) -> bool:
+    """Whether a machine writes down its rows, for a drill where no database of the site is."""
+    is_elsewhere = bool(topology["services"]["pgbackrest_repository"])
+    return bool(backup["drill"]) and is_elsewhere and part(name, topology) == "primary"
 
 
 def program(
@@ -65,6 +72,7 @@ def program(
         "drill": backup["drill"],
         "waiting_wal": backup["waiting_wal"] or 0,
         "archive_timeout": ARCHIVE_TIMEOUT,
+        "counts_rows": counts_rows(backup, name, topology),
     }
 
 
@@ -249,10 +257,14 @@ def clock(at: str, minutes: int = 0) -> str:
 
 
 def times(backup: Mapping[str, Any], name: str, topology: Topology) -> dict[str, str]:
-    """Return when a machine makes backups and drills, as systemd takes it; "" for never."""
+    """Return when a machine makes backups and drills and counts rows; "" for never.
+
+    As systemd takes it.
+    """
     able = makers(topology)
     makes = name in able
     return {
         "backup": clock(backup["at"], FALLBACK if name in able[1:] else 0) if makes else "",
         "drill": clock(backup["at"], DRILL) if name == able[0] and backup["drill"] else "",
+        "count": clock(backup["at"], COUNT) if counts_rows(backup, name, topology) else "",
     }

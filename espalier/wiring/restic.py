@@ -49,13 +49,13 @@ def program_settings(
     """
     known = {"site": site, "owner": site, "keep_days": backup["keep"]["days"], "s3": dict(store)}
     nowhere = {"repository": "", "environment": {}, "options": [], "password_file": ""}
-    if store:
-        return {**known, **nowhere, "user": "", "media": "", "prunes": False}
+    if store:  # nothing of it is copied: there is nothing to draw a sample of
+        return {**known, **nowhere, "user": "", "media": "", "prunes": False, "samples": False}
     found = _destination(backup, secrets, links, tls)
     # A machine that keeps backups lets nobody delete them, and does so itself.
     prunes = backup["to"] != "machine"
     media_of = {"media": media, "user": "", "prunes": prunes, "password_file": PASSPHRASE}
-    return {**known, **found, **media_of}
+    return {**known, **found, **media_of, "samples": backup["drill"]}
 
 
 def repository_settings(backup: Mapping[str, Any], site: str) -> dict[str, Any]:
@@ -72,6 +72,7 @@ def repository_settings(backup: Mapping[str, Any], site: str) -> dict[str, Any]:
         "user": KEEPER,
         "media": "",
         "prunes": True,
+        "samples": False,
     }
 
 

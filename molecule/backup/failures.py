@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from destinations import BUCKET, OTHER_KEYS
@@ -17,8 +19,10 @@ from lab import (
     findings,
     on,
     psql,
+    sample,
     set_variables,
     site,
+    uploads_red,
     visited,
 )
 
@@ -26,10 +30,17 @@ from tests.steps import demand, soon
 
 
 def drills() -> None:
-    """A drill proves the newest backup; one byte of it is changed: the drill is red."""
+    """A drill proves the newest backup; one byte of it is changed: the drill is red.
+
+    And so for a sample of uploads: their copies are spoilt, and mended.
+    """
     demand(drill(VPS), f"the drill failed: {findings()}")
+    on(VPS, "head -c 9000 /dev/urandom > /srv/orchard/media/leaf.jpg")
+    demand(sample(), f"the sample failed: {uploads_red()}")
     found = backups()
     demand(found["colour"] == "green", findings())
+    sampled = found["uploads"]["vps1"]["sample"]
+    demand(sampled["compared"] > 0, sampled)
     report = found["machines"]["vps1"]["drill"]
     demand(report["transaction"] > 0, report)
     figures = {key: report[key] for key in ("seconds", "rto_seconds", "rows", "peak_mb")}
@@ -42,6 +53,15 @@ def drills() -> None:
     demand(any("drill failed" in one for one in findings("red")), findings())
     flip(newest)
     demand(drill(VPS), f"the drill failed: {findings()}")
+    with inverted("uploads/data/*/*"):
+        demand(not sample(), "spoilt copies of uploads passed the sample")
+        demand(any("the sample of uploads failed" in one for one in uploads_red()), uploads_red())
+        failed = on(VPS, "systemctl is-failed espalier-uploads-sample.service")
+        demand("failed" in failed, f"nobody is told: the unit is {failed}")
+    demand(sample(), f"the sample failed: {uploads_red()}")
+    page = LAB.home / "backups.html"
+    LAB.espalier("backups", "--page", str(page))
+    demand("RTO as measured" in page.read_text(), "the page does not say the RTO")
 
 
 def flip(path: Path) -> None:
@@ -49,6 +69,18 @@ def flip(path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
+
+
+@contextmanager
+def inverted(pattern: str) -> Iterator[None]:
+    """Spoil files of the bucket meanwhile: each bit of them is turned, and turned back."""
+    files = [path for path in (STORE.folder / BUCKET).rglob(pattern) if path.is_file()]
+    demand(files, f"the bucket has no {pattern}")
+    for is_spoilt in (True, False):
+        for path in files:
+            path.write_bytes(bytes(byte ^ 0xFF for byte in path.read_bytes()))
+        if is_spoilt:
+            yield
 
 
 def told() -> list[str]:

@@ -84,7 +84,7 @@ def prepare() -> None:
 
 def psql(address: str, statement: str, database: str = "orchard") -> str:
     """Ask a machine's database as its administrator; gives the rows, a line each."""
-    words = f"runuser -u postgres -- psql -XAtq -d {database} <<'END'\n{statement}\nEND"
+    words = f"cd / && runuser -u postgres -- psql -XAtq -d {database} <<'END'\n{statement}\nEND"
     return on(address, words).strip()
 
 
@@ -103,7 +103,7 @@ class Writer:
         self.first = int(psql(address, f"SELECT coalesce(max(id), 0) FROM {self.TABLE}")) + 1
         self.acknowledged: dict[int, float] = {}
         self._pause, self._stopped = pause, False
-        ask = "runuser -u postgres -- psql -XAtq -d orchard"
+        ask = "cd / && runuser -u postgres -- psql -XAtq -d orchard"
         self._job = subprocess.Popen(
             [*SSH, f"root@{address}", ask],
             stdin=subprocess.PIPE,
@@ -187,7 +187,7 @@ def numbers(address: str) -> tuple[int, int]:
 
 def answers(address: str) -> bool:
     """Whether a machine's PostgreSQL answers."""
-    ask = "runuser -u postgres -- psql -XAtqc 'SELECT 1' 2>&1 || true"
+    ask = "cd / && runuser -u postgres -- psql -XAtqc 'SELECT 1' 2>&1 || true"
     with contextlib.suppress(Wrong):
         return on(address, ask).strip() == "1"
     return False
@@ -242,3 +242,22 @@ def drill(address: str) -> bool:
     """Have the drill take place now; gives whether it went well."""
     said = on(address, "systemctl start espalier-drill.service && echo well || true", status=None)
     return "well" in said
+
+
+def sample() -> bool:
+    """Have uploads copied, and a sample compared with the disk; gives whether that went well."""
+    units = "espalier-uploads-backup.service espalier-uploads-sample.service"
+    script = f"for unit in {units}; do systemctl start $unit || exit 0; done; echo well"
+    return "well" in on(VPS, script)
+
+
+def archive_now() -> None:
+    """Have what was committed so far be at the destination."""
+    psql(VPS, "SELECT pg_create_restore_point('now'); SELECT pg_switch_wal()")
+    time.sleep(3)
+
+
+def uploads_red() -> list[str]:
+    """What is wrong with the copies of uploads."""
+    found = backups()["uploads"]["vps1"]["findings"]
+    return [one["sentence"] for one in found if one["colour"] == "red"]

@@ -43,7 +43,7 @@ def switched_on() -> None:
     file = LAB.site_directory / "hosts.yml"
     file.write_text(file.read_text().replace("tiers: []", "tiers: [pgbouncer]"))
     site()
-    on(VPS, "systemctl restart postgresql@*-main")
+    on(VPS, "systemctl restart postgresql@$(ls /etc/postgresql)-main")
     demand(psql(VPS, "SHOW archive_mode") == "off", "the cluster is no older one")
     set_variables(backup=TO_S3)
     plan = LAB.espalier("plan")

@@ -12,6 +12,7 @@ from lab import (
     VPS,
     Writer,
     answers,
+    archive_now,
     backups,
     drill,
     findings,
@@ -21,9 +22,11 @@ from lab import (
     power_on,
     psql,
     restore,
+    sample,
     set_hosts,
     set_variables,
     site,
+    uploads_red,
     writing,
 )
 
@@ -53,6 +56,7 @@ def sftp() -> None:
     site()
     demand(soon(lambda: bool(backups()["machines"]["vps1"]["backups"]), 60), "no first backup")
     demand(drill(VPS), f"the drill failed: {findings()}")
+    demand(sample(), f"the sample failed: {uploads_red()}")
     psql(VPS, f"INSERT INTO {Writer.TABLE} SELECT max(id) + 1 FROM {Writer.TABLE}")
     before = numbers(VPS)
     restore("--to", "latest")
@@ -69,8 +73,8 @@ def keeper() -> None:
         demand("cipher" not in on(address, "cat /etc/pgbackrest/pgbackrest.conf"), "a passphrase")
     made = lambda: [one["label"] for one in backups()["machines"]["backup1"]["backups"]]  # noqa: E731
     demand(soon(lambda: len(made()) == 1, 90), f"no first backup: {findings()}")
-    demand(drill(KEEPER), f"the drill failed: {findings()}")
-    demand(backups()["colour"] == "green", findings())
+    demand(sample(), f"the sample failed: {uploads_red()}")
+    compared()
     # The replica is lost: the primary is asked.
     power_off(SECOND)
     on(KEEPER, "systemctl start espalier-backup.service")
@@ -94,3 +98,26 @@ def keeper() -> None:
         site()
         on(KEEPER, "systemctl start espalier-backup.service")
         demand(not findings("red"), findings())
+
+
+def compared() -> None:
+    """The keeper has no database of the site: it compares with what the primary wrote down."""
+    psql(VPS, "DROP TABLE IF EXISTS espalier_rows", "postgres")  # of an earlier run
+    archive_now()
+    demand(drill(KEEPER), f"the drill failed: {findings()}")
+    demand(any("no rows of the site" in one for one in findings("amber")), findings())
+    count = "systemctl start espalier-row-count.service"
+    on(VPS, count)
+    archive_now()
+    demand(drill(KEEPER), f"the drill failed: {findings()}")
+    found = backups()
+    report = found["machines"]["backup1"]["drill"]
+    demand(report["compared"] > 0 and report["live_rows"] > 0, report)
+    demand(found["colour"] == "green", findings())
+    psql(VPS, "UPDATE espalier_rows SET rows = rows + 5000", "postgres")
+    archive_now()
+    demand(not drill(KEEPER), "a copy with fewer rows than the site passed the drill")
+    demand(any("not what the site has" in one for one in findings("red")), findings())
+    on(VPS, count)
+    archive_now()
+    demand(drill(KEEPER), f"the drill failed: {findings()}")

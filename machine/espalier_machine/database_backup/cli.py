@@ -2,10 +2,12 @@
 
     database-backup begin                 have the destination know this cluster
     database-backup make                  what the timer runs each night
+    database-backup count                 write down the site's rows, for a drill on another machine
     database-backup drill                 restore the newest into a cluster that is thrown away
     database-backup verify                compare each file of the repository with its checksum
     database-backup watch                 what the timer runs each minute; status 1 where it is red
     database-backup status                what is there, and what is wrong
+    database-backup report                what the last drill has proven, and the 90 before it
     database-backup plan                  what a restore would do; the moment as JSON on stdin
     database-backup restore               do it; the target of a plan as JSON on stdin
     database-backup find                  which moment is meant; the moment as JSON on stdin
@@ -34,8 +36,8 @@ from espalier_machine.database_backup.errors import BackupError
 NAME = "database-backup"
 NICE = 10  # of what a person begins, and takes long: who visits the site goes first
 ACTIONS = (
-    *("begin", "make", "drill", "verify", "watch", "status"),
-    *("find", "plan", "restore", "plan-table", "restore-table", "export"),
+    *("begin", "make", "count", "drill", "report", "verify", "watch", "status", "find", "plan"),
+    *("restore", "plan-table", "restore-table", "export"),
 )
 
 
@@ -99,6 +101,14 @@ def act(action: str, config: Config) -> dict[str, Any]:
         from espalier_machine.database_backup import drill
 
         return drill.drill(config)
+    if action == "count":
+        from espalier_machine.database_backup import rows
+
+        return rows.write(config)
+    if action == "report":
+        from espalier_machine.database_backup import state
+
+        return {"drill": state.load("drill"), **state.load("drills")}
     if action == "verify":
         from espalier_machine.database_backup import verify
 

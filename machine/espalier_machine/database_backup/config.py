@@ -31,6 +31,8 @@ class Config:
         drill: whether the newest backup is restored every night.
         waiting_wal: bytes of WAL that may wait for the destination; 0 for as many as are left free.
         archive_timeout: seconds after which WAL is copied that is not full yet.
+        counts_rows: whether this primary writes down how many rows there are, for a drill on a
+            machine that has no database of the site.
     """
 
     stanza: str
@@ -45,12 +47,16 @@ class Config:
     drill: bool
     waiting_wal: int
     archive_timeout: int
+    counts_rows: bool = False
 
     @classmethod
     def load(cls, file: Path = FILE) -> Self:
         """Read the file."""
         found = json.loads(file.read_text())
-        return cls(**{field.name: found[field.name] for field in fields(cls)})
+        # Of another version, while a run replaces this one: more may be stated, or less.
+        return cls(
+            **{field.name: found[field.name] for field in fields(cls) if field.name in found}
+        )
 
     @property
     def bin(self) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from espalier_machine.database_backup import (
     backup,
     recovery,
     repository,
+    rows,
     sql,
     state,
     target,
@@ -29,8 +30,6 @@ from espalier_machine.database_backup.wal import Commit
 
 MORE_ROOM = "a machine with the duty `backup`, or a larger disk, makes the proof possible"
 LOOK_BACK = 64  # segments in which a transaction is looked for
-# Rows that a table of the site may have more, or fewer, than its copy: it goes on meanwhile.
-DRIFT = 0.1
 
 
 def drill(config: Config) -> dict[str, Any]:
@@ -71,10 +70,11 @@ def _prove(
 ) -> dict[str, Any]:
     conf = restoring(config)
     with throwaway.directory(wait=True) as data:
+        archived = segments(config, archive)
         began = time.time()
         recovery.fetch(config, chosen, data, data, conf, archive=False)
         fetched = time.time()
-        commit = _newest_commit(config, archive, of, data, conf)
+        commit = _newest_commit(config, archived, of, data, conf)
         named = {"recovery_target_timeline": f"'{chosen.recovery_timeline}'"}
         # One that the backup has already is never met in the WAL that follows.
         if commit and commit.lsn > stop_lsn:
@@ -82,7 +82,7 @@ def _prove(
         throwaway.configure(config, data, named)
         with throwaway.running(config, data):
             answered = time.time()
-            report = _look(config, commit)
+            report = _look(config, commit, began)
     return {
         "backup": chosen.backup,
         "transaction": commit.id if commit else 0,
@@ -95,29 +95,28 @@ def _prove(
 
 
 def _newest_commit(
-    config: Config, archive: str, of: Mapping[int, float], data: Path, conf: Path
+    config: Config, archived: Iterable[str], of: Mapping[int, float], data: Path, conf: Path
 ) -> Commit | None:
-    """Return the newest transaction that the archive has; None where nothing was written lately.
+    """Return the newest transaction of some segments; None where nothing was written lately.
 
     Args:
         config: whose archive.
-        archive: its name.
+        archived: the segments that it had when the drill began.
         of: the timelines that count, and up to which position.
         data: the restored directory: pgBackRest looks into it whose WAL it gets.
         conf: pgBackRest's configuration.
     """
-    names = segments(config, archive)
-    archived = [name for name in names if start(name) < of.get(int(name[:8], 16), 0)]
+    names = [name for name in archived if start(name) < of.get(int(name[:8], 16), 0)]
     with wal.folder() as folder:
         # By number, and of two with the same number that of the newer timeline.
-        for name in sorted(archived, key=lambda one: (one[8:], one[:8]))[: -LOOK_BACK - 1 : -1]:
+        for name in sorted(names, key=lambda one: (one[8:], one[:8]))[: -LOOK_BACK - 1 : -1]:
             found = wal.commits(config, name, folder, f"--pg1-path={data}", conf=conf)
             if found := [one for one in found if one.lsn < of[int(name[:8], 16)]]:
                 return found[-1]
     return None
 
 
-def _look(config: Config, commit: Commit | None) -> dict[str, Any]:
+def _look(config: Config, commit: Commit | None, began: float) -> dict[str, Any]:
     """Look into the copy.
 
     Raises:
@@ -128,28 +127,19 @@ def _look(config: Config, commit: Commit | None) -> dict[str, Any]:
         done = sql.one(f"SELECT pg_xact_status('{commit.id}'::xid8)", host=place)
         if done != "committed":
             raise BackupError(f"Transaction {commit.id} is not in the copy: it is {done}.")
+    # Before what takes long: the site goes on.
+    site = rows.of_site(config, place, began)
     check = [str(config.bin / "pg_amcheck"), "-h", place, "--all", "--install-missing"]
     amcheck = run(*check, check=False)
     if amcheck.returncode:
         wrong = (amcheck.stdout or amcheck.stderr).strip()
         raise BackupError(f"pg_amcheck finds damage in the copy: {wrong.splitlines()[0]}", wrong)
-    rows = sql.counts(config.database, place)
-    live = sql.counts(config.database) if config.part != "repository" else {}
-    if differing := compare(rows, live):
+    copy = rows.count(config.database, place)
+    if differing := rows.compare(copy, site.rows):
         raise BackupError(f"The copy is not what the site has: {'; '.join(differing[:3])}")
-    return {"tables": len(rows), "rows": sum(rows.values()), "live_rows": sum(live.values())}
-
-
-def compare(copy: Mapping[str, int], live: Mapping[str, int]) -> list[str]:
-    """Return the tables whose rows differ by more than the site can have written meanwhile."""
-    found = []
-    for table, rows in live.items():
-        there = copy.get(table)
-        if there is None:
-            found.append(f"{table} is not there")
-        elif abs(rows - there) > max(1000, rows * DRIFT):
-            found.append(f"{table} has {there} rows, and {rows} live")
-    return found
+    report = {"tables": len(copy), "rows": sum(copy.values())}
+    compared = {"compared": len(site.rows), "live_rows": sum(site.rows.values())}
+    return {**report, **compared, "counted": site.at}
 
 
 def _remember(report: Mapping[str, Any]) -> None:

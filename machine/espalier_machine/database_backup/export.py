@@ -25,6 +25,7 @@ from espalier_machine.database_backup import (
 from espalier_machine.database_backup.catalog import Column, Table
 from espalier_machine.database_backup.config import STATE, Config
 from espalier_machine.database_backup.errors import BackupError
+from espalier_machine.database_backup.target import Target
 
 # Times the size of the database: the dump, and rows that are written anew.
 DUMP, ANONYMISED = 1.0, 1.0

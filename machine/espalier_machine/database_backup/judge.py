@@ -155,10 +155,19 @@ def _drill(seen: Seen) -> list[Finding]:
     age = seen.now - drill["ended"]
     if age > NIGHT:
         return [Finding("red", f"the last drill was {_span(age)} ago")]
-    return [
+    found = [
         Finding("amber", f"not every moment can be restored: WAL is missing from {a} to {b}")
         for a, b in drill.get("gaps", [])
     ]
+    if drill.get("counted", 1) == 0:  # a version before did not say
+        found.append(
+            Finding(
+                "amber",
+                "the last drill had no rows of the site to compare its copy with: the primary "
+                "counts them just before each nightly drill (espalier-row-count.timer)",
+            )
+        )
+    return found
 
 
 def _begins(seen: Seen) -> str:

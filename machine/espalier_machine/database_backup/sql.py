@@ -8,16 +8,6 @@ from espalier_machine.database_backup.errors import BackupError
 SOCKETS = "/run/postgresql"
 # No line of an answer has it in it.
 SEPARATOR = "\x1f"
-# Tables with rows of somebody: not PostgreSQL's, not those of extensions.
-TABLES = """
-SELECT n.nspname, c.relname, c.reltuples::bigint
-FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND c.relpersistence = 'p'
-AND n.nspname NOT IN ('pg_catalog', 'information_schema')
-AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
-                AND d.objid = c.oid AND d.deptype = 'e')
-ORDER BY 1, 2
-"""
 
 
 def ask(
@@ -68,12 +58,3 @@ def readable(*names: str, host: str = SOCKETS) -> str:
 def literal(text: str) -> str:
     """Return a text as SQL has it."""
     return "'" + text.replace("'", "''") + "'"
-
-
-def counts(database: str, host: str = SOCKETS) -> dict[str, int]:
-    """Return the rows of each table, as `schema.table`, counted one by one."""
-    found = {}
-    for schema, table, _ in ask(TABLES, database, host):
-        rows = one(f"SELECT count(*) FROM ONLY {quoted(schema, table)}", database, host)
-        found[f"{schema}.{table}"] = int(rows)
-    return found

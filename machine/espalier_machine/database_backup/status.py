@@ -12,7 +12,9 @@ from espalier_machine.database_backup.config import Config
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.judge import Seen, colour, judge
 
-BACKUP, WATCH, DRILL = (f"espalier-{name}.timer" for name in ("backup", "backup-watch", "drill"))
+BACKUP, WATCH, DRILL, COUNT = (
+    f"espalier-{name}.timer" for name in ("backup", "backup-watch", "drill", "row-count")
+)
 
 
 def status(config: Config, destination: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -33,7 +35,9 @@ def status(config: Config, destination: dict[str, Any] | None = None) -> dict[st
         except BackupError as error:
             without_primary = str(error)
     is_first = config.makes_backups and not config.falls_back
-    timers = [WATCH, *[BACKUP] * config.makes_backups, *[DRILL] * (is_first and config.drill)]
+    drills = is_first and config.drill
+    timers = [WATCH, *[BACKUP] * config.makes_backups, *[DRILL] * drills]
+    timers += [COUNT] * config.counts_rows
     made, drill = state.load("backup"), state.load("drill")
     seen = Seen(
         now=now,
@@ -62,11 +66,12 @@ def status(config: Config, destination: dict[str, Any] | None = None) -> dict[st
         "drill": drill if is_first else {},
         "drills": state.load("drills").get("drills", []) if is_first else [],
         "restored": state.load("restored"),
-        "next": _next() if config.makes_backups else "",
+        "next": _next(BACKUP) if config.makes_backups else "",
+        "next_drill": _next(DRILL) if drills else "",
         "now": now,
     }
 
 
-def _next() -> str:
-    asked = ("systemctl", "show", "--property=NextElapseUSecRealtime", "--value", BACKUP)
+def _next(timer: str) -> str:
+    asked = ("systemctl", "show", "--property=NextElapseUSecRealtime", "--value", timer)
     return system.run(*asked).stdout.strip()

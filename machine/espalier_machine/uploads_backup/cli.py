@@ -8,7 +8,8 @@
     uploads-backup restore-file PATH --to TIME one upload as it was, beside the one that is there
     uploads-backup export --to TIME           all uploads as they were, as a tar stream after a line
                                               of JSON; it ends when standard input is silent
-    uploads-backup verify-sample N            restore N uploads and compare them with the disk
+    uploads-backup verify-sample [N]          read N uploads back and compare them with the disk;
+                                              every night, with 20
 
 TIME is `latest`, or one of ISO 8601 with its zone: 2026-11-30T14:05:00+01:00.
 """
@@ -82,7 +83,9 @@ def parser() -> argparse.ArgumentParser:
     )
     found["restore"].add_argument("--plan", action="store_true", help="say only what it would do")
     found["restore-file"].add_argument("path", metavar="PATH", help="of the upload")
-    found["verify-sample"].add_argument("count", type=int, metavar="N", help="how many files")
+    found["verify-sample"].add_argument(
+        "count", type=int, nargs="?", default=0, metavar="N", help="how many files"
+    )
     return made
 
 
@@ -105,7 +108,7 @@ def act(settings: Config, arguments: argparse.Namespace) -> dict[str, Any]:
             settings, arguments.to, arguments.into
         ),
         "restore-file": lambda: restore_file.restore_file(settings, arguments.path, arguments.to),
-        "verify-sample": lambda: sample.verify_sample(settings, arguments.count),
+        "verify-sample": lambda: sample.verify_sample(settings, arguments.count or sample.USUAL),
     }
     return actions[arguments.action]()
 

@@ -33,6 +33,7 @@ class Config:
         owner: the user that uploads belong to.
         keep_days: so many days of snapshots are kept.
         prunes: whether this machine removes old snapshots.
+        samples: whether some uploads of the newest snapshot are compared with the disk each night.
         s3: the object store that has the uploads: bucket, endpoint, region, access_key and
             secret_key; {} where they are on a disk.
     """
@@ -47,6 +48,7 @@ class Config:
     owner: str = ""
     keep_days: int = 14
     prunes: bool = False
+    samples: bool = False
     s3: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:

@@ -8,11 +8,11 @@ import pwd
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from espalier_machine.uploads_backup import config
 from espalier_machine.uploads_backup.config import Config
@@ -24,6 +24,7 @@ PROGRAM = "restic"
 PATIENCE = 3 * 3600.0  # seconds
 PAUSE = 20.0  # seconds between two tries
 ENDED = 124  # exit status of what has taken too long, as of timeout(1)
+CHUNK = 2**20  # bytes
 PARTIAL = 3  # exit status: a snapshot was made, but some files could not be read
 
 
@@ -118,8 +119,26 @@ class Restic:
         Raises:
             BackupError: it has failed; what it gave before may lack something.
         """
+        for line in self._read(iter, *arguments, "--json"):
+            if line.startswith(b"{"):
+                yield json.loads(line.decode(errors="replace"))
+
+    def chunks(self, *arguments: str) -> Iterator[bytes]:
+        """Run it, and give what it writes as it is, piece by piece.
+
+        Raises:
+            BackupError: it has failed; what it gave before is not all.
+        """
+        # Before its answer restic 0.14 would say that it has read the passphrase.
+        return self._read(
+            lambda output: iter(lambda: output.read(CHUNK), b""), "--quiet", *arguments
+        )
+
+    def _read(
+        self, pieces: Callable[[BinaryIO], Iterator[bytes]], *arguments: str
+    ) -> Iterator[bytes]:
         begun, tries, passphrase = time.monotonic(), 0, self.passphrase()
-        argv = self.argv(*arguments, "--json")
+        argv = self.argv(*arguments)
         while True:
             with tempfile.TemporaryFile("w+") as said:
                 with _started(argv, stderr=said, **self.process()) as process:
@@ -127,14 +146,13 @@ class Restic:
                     with suppress(BrokenPipeError):
                         process.stdin.write(passphrase)
                         process.stdin.close()
-                    for line in process.stdout:
-                        if line.startswith("{"):
-                            yield json.loads(line)
+                    output: Any = process.stdout
+                    yield from pieces(output.buffer)
                 if not process.returncode:
                     return
                 said.seek(0)
                 err = said.read()
-            # It is locked before it gives its first line.
+            # It is locked before it gives its first piece.
             if not is_locked(err) or time.monotonic() - begun > PATIENCE:
                 raise explain(err)
             self.unlock(tries)

@@ -1,90 +1,153 @@
-"""A proof for every night: some uploads are restored and compared with those on the disk."""
+"""A proof for every night: some uploads come back, and are compared with those on the disk.
+
+They are read out of the newest snapshot, file by file, and written nowhere.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import random
-import tempfile
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from espalier_machine.uploads_backup import state, tree
 from espalier_machine.uploads_backup.config import Config
 from espalier_machine.uploads_backup.errors import BackupError
-from espalier_machine.uploads_backup.patterns import batches, escape
-from espalier_machine.uploads_backup.place import free
 from espalier_machine.uploads_backup.restic import Restic
-from espalier_machine.uploads_backup.snapshots import newest, of_site
+from espalier_machine.uploads_backup.snapshots import newest, of_site, words
 from espalier_machine.uploads_backup.tree import FILE, Entry
 
+USUAL = 20  # files
 MOST = 2**30  # bytes
+SPARE = 4  # times as many are drawn, as some are too large
+CHUNK = 2**20  # bytes
+# What becomes of a path where an upload is deleted, or something else comes to its name.
+GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR)
+Upload = tuple[str, Entry]
 
 
-def verify_sample(config: Config, count: int) -> dict[str, Any]:
-    """Restore some files of the newest snapshot, and compare them with the disk.
+def verify_sample(config: Config, count: int = USUAL) -> dict[str, Any]:
+    """Compare some files of the newest snapshot with the disk, and remember what came of it.
 
     Args:
         config: the settings.
         count: how many files.
 
+    Returns: `ok`, and as `shown` has it.
+
     Raises:
-        BackupError: they could not be restored.
+        BackupError: they cannot be read. That is remembered, too.
     """
+    known: dict[str, Any] = {"time": time.time(), "files": 0, "bytes": 0, "compared": 0}
+    known |= {"damaged": [], "differing": [], "error": ""}
+    try:
+        known |= _verify(config, count)
+        known["error"] = sentence(known)
+    except (BackupError, OSError) as error:
+        known["error"] = str(error)
+        raise
+    finally:
+        known["seconds"] = round(time.time() - known["time"], 1)
+        with state.locked():
+            new = state.load(config.repository)
+            new.sampled = known
+            state.save(new)
+    return {"ok": not known["error"], **shown(known)}
+
+
+def shown(known: dict[str, Any]) -> dict[str, Any]:
+    """A sample of the state, as an answer has it."""
+    return {**known, "time": state.words(known["time"])}
+
+
+def sentence(known: dict[str, Any]) -> str:
+    """What is wrong with a sample, "" for nothing."""
+    said = []
+    if damaged := known["damaged"]:
+        said.append(f"{len(damaged)} do not come back whole, such as {damaged[0]}")
+    if differing := known["differing"]:
+        said.append(f"{len(differing)} come back other than the disk has them, such as ")
+        said[-1] += f"{differing[0]}: the disk or the copy is damaged"
+    return f"Of {known['files']} uploads {'; '.join(said)}." if said else ""
+
+
+def _verify(config: Config, count: int) -> dict[str, Any]:
     directory, restic = config.directory, Restic(config)
     snapshot = newest(of_site(restic))
     if snapshot is None:
         raise BackupError(f"There is no backup of the uploads of {config.site} yet.")
-    entries = tree.of_snapshot(restic, snapshot).entries
-    paths = list(entries)
-    random.shuffle(paths)
-    chosen = pick(paths, entries, count, min(MOST, free(state.home()) // 2))
-    with tempfile.TemporaryDirectory(dir=state.home(), prefix="sample-") as folder:
-        for batch in batches([escape(f"{snapshot.root}/{path}") for path in chosen]):
-            words = [word for pattern in batch for word in ("--include", pattern)]
-            restic.run("restore", snapshot.id, "--target", folder, *words)
-        restored = Path(folder) / snapshot.root.lstrip("/")
-        answer = compare(chosen, entries, restored, directory)
-    size = sum(entries[path].size for path in chosen)
-    ok = not answer["missing"] and not answer["differing"]
-    return {"ok": ok, "snapshot": snapshot.to_data(), "files": len(chosen), "bytes": size, **answer}
+    nodes = tree.uploads(restic.lines("ls", snapshot.id), snapshot.root)
+    found: dict[str, Any] = {"damaged": [], "differing": [], "compared": 0}
+    chosen = pick(draw(nodes, count * SPARE), count, MOST)
+    for path, entry in chosen:
+        size, copy = read(restic.chunks("dump", snapshot.id, f"{snapshot.root}/{path}"))
+        if size != entry.size:
+            found["damaged"].append(path)
+        elif live := digest(directory / path, entry):
+            found["compared"] += 1
+            found["differing"] += [path] if live != copy else []
+    size = sum(entry.size for _, entry in chosen)
+    return {"snapshot": words(snapshot.time), "files": len(chosen), "bytes": size, **found}
 
 
-def pick(paths: Sequence[str], entries: Mapping[str, Entry], count: int, most: int) -> list[str]:
-    """Return the first files of some, so many at most, and no more than so many bytes."""
-    found: list[str] = []
-    for path in paths:
-        entry = entries[path]
-        if len(found) < count and entry.kind == FILE and entry.size <= most:
-            found.append(path)
+def draw(uploads: Iterable[Upload], many: int) -> list[Upload]:
+    """Return so many files of all at random, in any order; all others are forgotten at once."""
+    found: list[Upload] = []
+    files = (one for one in uploads if one[1].kind == FILE)
+    for number, one in enumerate(files):
+        place = number if number < many else random.randrange(number + 1)
+        found[place : place + 1] = [one] if place < many else []
+    random.shuffle(found)
+    return found
+
+
+def pick(uploads: Sequence[Upload], count: int, most: int) -> list[Upload]:
+    """Return the first of some, so many at most, and no more than so many bytes."""
+    found: list[Upload] = []
+    for path, entry in uploads:
+        if len(found) < count and entry.size <= most:
+            found.append((path, entry))
             most -= entry.size
     return found
 
 
-def compare(
-    paths: Sequence[str], entries: Mapping[str, Entry], restored: Path, live: Path
-) -> dict[str, Any]:
-    """Compare restored files with those of the disk that are as old and as large."""
-    missing, differing, compared = [], [], 0
-    for path in paths:
-        file = restored / path
-        if not file.is_file() or file.stat().st_size != entries[path].size:
-            missing.append(path)
-            continue
-        try:
-            now = tree.of_stat((live / path).lstat())
-            if now is None or now[:3] != entries[path][:3]:
-                continue
-            is_same = digest(live / path) == digest(file)
-        except FileNotFoundError:  # deleted since
-            continue
-        compared += 1
-        if not is_same:
-            differing.append(path)
-    return {"compared": compared, "missing": missing, "differing": differing}
+def read(chunks: Iterable[bytes]) -> tuple[int, str]:
+    """The size of a content, and its SHA-256."""
+    size, found = 0, hashlib.sha256()
+    for chunk in chunks:
+        size += len(chunk)
+        found.update(chunk)
+    return size, found.hexdigest()
 
 
-def digest(file: Path) -> str:
-    """The SHA-256 of a file."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def digest(file: Path, entry: Entry) -> str:
+    """The SHA-256 of a file of the disk; "" where it is another version than was saved.
+
+    Whoever may write there may exchange it meanwhile: no link is followed, no pipe waited for.
+
+    Raises:
+        OSError: the disk cannot read it.
+    """
+    try:
+        with open(file, "rb", opener=_open) as stream:
+            if not _is(stream.fileno(), entry):
+                return ""
+            _, found = read(iter(lambda: stream.read(CHUNK), b""))
+            return found if _is(stream.fileno(), entry) else ""
+    except OSError as error:
+        if error.errno in GONE:
+            return ""
+        raise
+
+
+def _open(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+
+
+def _is(descriptor: int, entry: Entry) -> bool:
+    now = tree.of_stat(os.fstat(descriptor))
+    return now is not None and now[:3] == entry[:3]

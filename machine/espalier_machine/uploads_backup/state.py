@@ -26,6 +26,7 @@ class State:
         error: the sentence of the last try to save, "" where that went well.
         failed: when it failed first, of the tries since one that went well.
         forgot: the last night: time, snapshots, bytes, error; {} for none.
+        sampled: the last sample that was compared with the disk, as `sample` has it; {} for none.
     """
 
     repository: str = ""
@@ -33,6 +34,7 @@ class State:
     error: str = ""
     failed: float = 0
     forgot: dict[str, Any] = dataclasses.field(default_factory=dict)
+    sampled: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def fails(self, sentence: str, now: float) -> None:
         """Note that a try to save has failed."""

@@ -6,11 +6,13 @@ import time
 from typing import Any
 
 from espalier_machine.common import system
-from espalier_machine.uploads_backup import changes, forget, save, state
+from espalier_machine.uploads_backup import changes, forget, sample, save, state
 from espalier_machine.uploads_backup.config import Config
 from espalier_machine.uploads_backup.errors import BackupError
 
-SAVES, PRUNES = "espalier-uploads-backup.timer", "espalier-uploads-forget.timer"
+SAVES, PRUNES, SAMPLES = (
+    f"espalier-uploads-{name}.timer" for name in ("backup", "forget", "sample")
+)
 
 
 def status(config: Config) -> dict[str, Any]:
@@ -18,12 +20,16 @@ def status(config: Config) -> dict[str, Any]:
 
     Its `ok` is whether the last try went well, and the timers run. `unsaved` is for how many
     seconds something has been changed that no snapshot has: 0 where all is saved, None where
-    nothing ever was.
+    nothing ever was. `samples` is whether some uploads are compared with the disk each night, and
+    `sample` what came of it last, with its `age` in seconds; None for none yet.
     """
     known, now = state.load(config.repository), time.time()
     timers = {
         timer: system.is_active(timer)
-        for timer, wanted in ((SAVES, config.media or config.s3), (PRUNES, config.prunes))
+        for timer, wanted in (
+            *((SAVES, config.media or config.s3), (PRUNES, config.prunes)),
+            (SAMPLES, config.samples),
+        )
         if wanted
     }
     answer: dict[str, Any] = {
@@ -38,14 +44,20 @@ def status(config: Config) -> dict[str, Any]:
         "error": known.error or known.forgot.get("error", ""),
         "failing_since": state.words(known.failed),
         "forgot": forget.shown(known.forgot) if known.forgot else None,
+        "samples": config.samples,
+        "sample": None,
     }
+    last = known.sampled if config.samples else {}
+    if last:
+        answer["sample"] = {**sample.shown(last), "age": int(now - last["time"])}
     if config.media:
         try:
             answer["changed"] = not known.snapshot or changes.is_changed(config.directory)
             answer["unsaved"] = changes.unsaved(config.directory, now) if known.snapshot else None
         except BackupError as error:
             answer["error"] = answer["error"] or str(error)
-    return {"ok": not answer["error"] and all(timers.values()), **answer}
+    failed = answer["error"] or last.get("error")
+    return {"ok": not failed and all(timers.values()), **answer}
 
 
 def lines(answer: dict[str, Any]) -> list[str]:
@@ -61,6 +73,10 @@ def lines(answer: dict[str, Any]) -> list[str]:
             f"kept        {answer['forgot']['snapshots']} snapshots, {answer['forgot']['bytes']} "
             f"bytes, as of {answer['forgot']['time']}"
         )
+    if one := answer["sample"]:
+        size = f"{one['files']} files, {one['bytes']} bytes"
+        found.append(f"sample      {one['time']}: {size}, {one['compared']} compared with the disk")
+        found += [f"problem     {one['error']}"] if one["error"] else []
     found += [f"stopped     {name}" for name, runs in answer["timers"].items() if not runs]
     found += [f"problem     {answer['error']}"] if answer["error"] else []
     return found or ["Nothing is saved yet."]

@@ -61,18 +61,33 @@ def of_snapshot(restic: Restic, snapshot: Snapshot) -> Listing:
 def parse(nodes: Iterable[Mapping[str, Any]], root: str) -> Listing:
     """Read what `restic ls --json` answers, of what is below a directory."""
     top, entries, unreadable = None, {}, 0
+    for path, entry in _below(nodes, root):
+        if not path:
+            top = entry
+        elif UNREADABLE in path:
+            unreadable += 1
+        else:
+            entries[path] = entry
+    return Listing(top, entries, unreadable)
+
+
+def uploads(nodes: Iterable[Mapping[str, Any]], root: str) -> Iterator[tuple[str, Entry]]:
+    """What `parse` has in its entries, one by one: there may be more than memory takes."""
+    for path, entry in _below(nodes, root):
+        if path and UNREADABLE not in path:
+            yield path, entry
+
+
+def _below(nodes: Iterable[Mapping[str, Any]], root: str) -> Iterator[tuple[str, Entry]]:
+    """A directory itself, as "", and the uploads below it."""
     for node in nodes:
         if node.get("struct_type") != "node" or node["type"] not in (FILE, DIRECTORY, LINK):
             continue
         path = node["path"]
         if path == root:
-            top = _entry(node)
+            yield "", _entry(node)
         elif path.startswith(f"{root}/") and is_upload(below := path[len(root) + 1 :]):
-            if UNREADABLE in below:
-                unreadable += 1
-            else:
-                entries[below] = _entry(node)
-    return Listing(top, entries, unreadable)
+            yield below, _entry(node)
 
 
 def _entry(node: Mapping[str, Any]) -> Entry:

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from espalier.cli import backups, command
 from espalier.cli.main import main
-from espalier.inventory.site import Site
+from espalier.inventory.site import Site, SiteError
 from espalier.paths import KIT
 
 INVENTORY = str(KIT / "inventories/example")
@@ -111,10 +111,55 @@ def test_all_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
         "  newest  2026-11-30 10:03:00 UTC      2 hours ago, 24 MB, 3 MB stored",
         "  WAL     2026-11-30 12:02:40 UTC      17 of 5000 MB wait",
         "  drill   2026-11-30 11:03:00 UTC      7000 rows, back after 75 seconds",
-        "  next    Tue 2026-12-01 02:30:00 UTC",
+        "  next    Tue 2026-12-01 02:30:00 UTC  backup",
         "green",
     ]
     assert status == 0
+
+
+DRILLS = [
+    {"ok": True, "rto_seconds": 60.0 + number, "age_seconds": 20.0, "bytes": 2e7, "rows": 7000}
+    for number in range(10)
+]
+PROVEN: dict[str, Any] = {
+    **WELL,
+    "drill": {**WELL["drill"], "compared": 12, "newest_commit": NOW - 3700, "age_seconds": 20.0}
+    | {"tables": 12, "bytes": 24_000_000, "seconds": 90.0, "fetch_seconds": 60.0},
+    "drills": DRILLS,
+    "next_drill": "Tue 2026-12-01 03:30:00 UTC",
+}
+
+
+def test_what_was_measured_is_told_with_its_trend(monkeypatch: pytest.MonkeyPatch) -> None:
+    status, output = run(monkeypatch, {"vps1": PROVEN})
+    assert [" ".join(line.split()) for line in output.splitlines()[4:]] == [
+        "drill 2026-11-30 11:03:00 UTC 7000 rows, 12 tables as on the site, back after 75 "
+        "seconds, the newest 20 seconds old",
+        "trend 7 drills back after 66 seconds, 20 MB",
+        "10 drills back after 64 seconds, 20 MB",
+        "next Tue 2026-12-01 02:30:00 UTC backup",
+        "Tue 2026-12-01 03:30:00 UTC drill",
+        "green",
+    ]
+    assert status == 0
+
+
+def test_page_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "backups.html"
+    copies = {"vps1": COPIED}
+    known = run(monkeypatch, {"vps1": PROVEN}, uploads=copies)
+    # Neither what is told nor the status is another one.
+    assert run(monkeypatch, {"vps1": PROVEN}, "--page", str(file), uploads=copies) == known
+    text = file.read_text()
+    assert text.startswith("<!doctype html>")
+    assert "75 seconds" in text and "<polyline" in text and "1200 files" in text
+
+
+def test_page_that_cannot_be_written_says_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(SiteError, match="cannot be written: No such file or directory"):
+        backups.write(tmp_path / "nowhere/backups.html", "")
 
 
 def test_nothing_is_there_yet(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +233,11 @@ def test_copies_of_uploads_are_told_too(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("uploads", "lines", "colour"),
     [
-        (S3, ["web1 (uploads), in an object store, which keeps versions"], "green"),
+        (
+            S3,
+            ["web1 (uploads), in an object store, which keeps versions: no sample of it is drawn"],
+            "green",
+        ),
         (
             FIRST,
             [

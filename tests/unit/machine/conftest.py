@@ -14,6 +14,7 @@ from espalier_machine.database_backup import (
     pgbackrest,
     recovery,
     restore,
+    rows,
     sql,
     state,
     throwaway,
@@ -52,9 +53,9 @@ def machine(tmp_path, monkeypatch):
 def programs(tmp_path, monkeypatch):
     """Programs of the backups, played; what `database-backup` remembers is in `tmp_path`."""
     played = Programs()
-    for module in (drill, pgbackrest, recovery, sql, throwaway, wal):
+    for module in (drill, pgbackrest, recovery, rows, sql, throwaway, wal):
         monkeypatch.setattr(module, "run", played)
-    for module in (archiving, database_backup, drill, restore, wal, watch):
+    for module in (archiving, database_backup, drill, restore, rows, wal, watch):
         monkeypatch.setattr(module, "STATE", tmp_path)
     for name in ("load", "save"):
         remembered = functools.partial(getattr(state, name), folder=tmp_path)

@@ -15,7 +15,9 @@ from espalier_machine.database_backup import (
     drill,
     export,
     restore,
+    rows,
     single_table,
+    state,
     status,
     verify,
     watch,
@@ -122,6 +124,8 @@ def test_each_action_is_somebody_s(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(single_table, "plan", told("plan-table"))
     monkeypatch.setattr(single_table, "bring", told("restore-table"))
     monkeypatch.setattr(restore, "find", lambda *given: (Target(**chosen), None))
+    monkeypatch.setattr(rows, "write", told("count"))
+    monkeypatch.setattr(state, "load", lambda name: {"drills": [{"ok": True}]})
     followed: list[int] = []
     monkeypatch.setattr(cli.lifeline, "follow_input", lambda: followed.append(0))
     monkeypatch.setattr(cli.os, "nice", followed.append)
@@ -132,8 +136,10 @@ def test_each_action_is_somebody_s(monkeypatch: pytest.MonkeyPatch) -> None:
         line = f"{json.dumps(said.get(action, {}))}\nnot read\n"
         monkeypatch.setattr("sys.stdin", io.StringIO(line))
         found = cli.act(action, CONFIG)
-        if action == "verify":
-            assert found == {"verified": True}
+        if action in ("verify", "report"):
+            drills = {"drills": [{"ok": True}]}
+            known = {"verify": {"verified": True}, "report": {"drill": drills, **drills}}
+            assert found == known[action]
             continue
         if action == "find":
             assert found == {"target": chosen}

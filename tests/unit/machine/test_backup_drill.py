@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,28 +30,6 @@ from .backups import CONFIG, FIRST, SECOND, THIRD, Programs, here, info
 
 GIGABYTE = 10**9
 HISTORY = "1\t0/80000A8\tbefore 2026-11-30 09:39:05.262981+00\n\n"
-
-
-@pytest.mark.parametrize(
-    ("copy", "live", "expected"),
-    [
-        ({}, {}, []),
-        ({"public.a": 5}, {"public.a": 5}, []),
-        # The site goes on writing meanwhile: a thousand rows, or a tenth.
-        ({"public.a": 0}, {"public.a": 1000}, []),
-        ({"public.a": 2001}, {"public.a": 1000}, ["public.a has 2001 rows, and 1000 live"]),
-        ({"public.a": 90_000}, {"public.a": 100_000}, []),
-        ({"public.a": 110_000}, {"public.a": 100_000}, []),
-        ({"public.a": 89_999}, {"public.a": 100_000}, ["public.a has 89999 rows, and 100000 live"]),
-        ({}, {"public.a": 0, "b.c": 1}, ["public.a is not there", "b.c is not there"]),
-        # Dropped since, or made by nobody who is asked.
-        ({"public.a": 5}, {}, []),
-    ],
-)
-def test_rows_of_the_copy_and_of_the_site(
-    copy: dict[str, int], live: dict[str, int], expected: list[str]
-) -> None:
-    assert drill.compare(copy, live) == expected
 
 
 def test_a_copy_needs_room_for_wal_and_leaves_some() -> None:
@@ -134,7 +113,8 @@ def test_the_newest_transaction_comes_back(
         "transaction": 760,
         "bytes": 23074558,
     }
-    assert (report["tables"], report["rows"], report["live_rows"]) == (2, 12, 12)
+    assert [report[key] for key in ("tables", "rows", "compared", "live_rows")] == [2, 12, 2, 12]
+    assert report["counted"] >= report["began"]
     assert report["newest_commit"] == 1796031600.0
     assert played.settings == {
         "recovery_target_timeline": "'current'",
@@ -213,8 +193,59 @@ def test_keeper_of_the_copies_restores_with_a_configuration_of_its_own(
     programs.answers |= {"SELECT count(*)": "7\n"}
     report = drill.drill(here(tmp_path, part="repository"))
     assert played.fetched[0][4] == Path("/etc/pgbackrest/alone.conf")
-    # It has no database of the site to compare the copy with.
-    assert (report["rows"], report["live_rows"]) == (7, 0)
+    # It has no database of the site, and the primary has written nothing down yet.
+    assert [report[key] for key in ("rows", "compared", "live_rows", "counted")] == [7, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("written", "hours", "sentence"),
+    [
+        (7, 0.2, ""),
+        (1007, 0.2, ""),
+        (1008, 0.2, "The copy is not what the site has: a.b has 7 rows, and 1008 live"),
+        # What was counted long ago says nothing.
+        (1008, 3.1, ""),
+    ],
+)
+def test_keeper_compares_with_what_the_primary_wrote_down(
+    tmp_path: Path,
+    programs: Programs,
+    monkeypatch: pytest.MonkeyPatch,
+    written: int,
+    hours: float,
+    sentence: str,
+) -> None:
+    Played(tmp_path, programs, monkeypatch, s000000010000000000000006=5)
+    at = time.time() - hours * 3600
+    programs.answers |= {"info": info(FIRST, SECOND), "\nSELECT n.nspname": "a\x1fb\x1f7\n"}
+    programs.answers |= {"SELECT count(*)": "7\n", "SELECT to_regclass": "t\n"}
+    programs.answers |= {"SELECT of_table": f"a.b\x1f{written}\x1f{at}\n"}
+    keeper = here(tmp_path, part="repository")
+    if sentence:
+        with pytest.raises(BackupError) as failed:
+            drill.drill(keeper)
+        assert str(failed.value) == sentence
+        return
+    report = drill.drill(keeper)
+    is_fresh = hours < 3
+    assert (report["compared"], report["live_rows"]) == ((1, written) if is_fresh else (0, 0))
+    assert report["counted"] == (at if is_fresh else 0)
+    # All of it is asked of the copy.
+    assert all(f"-h {throwaway.FOLDER} " in call for call in programs.ran("psql"))
+
+
+def test_transaction_that_came_while_the_copy_was_fetched_is_not_of_this_drill(
+    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    played = Played(tmp_path, programs, monkeypatch, s000000010000000000000006=5)
+    programs.answers |= {"info": info(FIRST, SECOND)}
+
+    def fetch(*given: Any, **more: Any) -> None:
+        programs.archive(s000000010000000000000007=1796031700.0)
+        played.commits["000000010000000000000007"] = [Commit(6, start("1" * 24), 1.0, ())]
+
+    monkeypatch.setattr(recovery, "fetch", fetch)
+    assert drill.drill(CONFIG)["transaction"] == 5
 
 
 def test_no_room_is_no_failure_and_no_proof(
@@ -249,7 +280,7 @@ def test_no_room_is_no_failure_and_no_proof(
         ),
         (
             {
-                "\nSELECT n.nspname": [f"a\x1f{one}\x1f0\n" for one in "bc"],
+                "\nSELECT n.nspname": [f"a\x1f{one}\x1f0\n" for one in "cb"],
                 "SELECT count(*)": "7\n",
             },
             "The copy is not what the site has: a.c is not there",
@@ -353,15 +384,6 @@ def test_throwaway_directory_is_empty_private_and_removed(
         assert [path.stat().st_mode & 0o777 for path in (data, data.parent)] == [0o700, 0o700]
         raise ZeroDivisionError
     assert [path.name for path in tmp_path.iterdir()] == ["throwaway.lock"]
-
-
-def test_tables_are_counted_one_by_one_at_a_cluster_s_own_socket(programs: Programs) -> None:
-    programs.answers = {"\nSELECT n.nspname": "a\x1fb\x1f7\n", "SELECT count(*)": "8\n"}
-    assert sql.counts("shop", "/copy") == {"a.b": 8}
-    assert programs.ran()[1] == (
-        "psql -XAtq -v ON_ERROR_STOP=1 -v VERBOSITY=terse -F \x1f -h /copy -U postgres -d shop "
-        '-c SELECT count(*) FROM ONLY "a"."b"'
-    )
 
 
 def test_database_that_does_not_answer(programs: Programs) -> None:

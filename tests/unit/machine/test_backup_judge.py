@@ -97,6 +97,11 @@ AMBER = [
     ({"may_drill": False}, "no restore is proven: hosts.yml has `drill: false`"),
     ({"drill": {}}, "no restore is proven yet: the first drill is tonight"),
     ({"drill": {"ok": False, "skipped": "no room"}}, "no restore is proven: no room"),
+    (
+        {"drill": {**PROVEN, "counted": 0}},
+        "the last drill had no rows of the site to compare its copy with: the primary counts them "
+        "just before each nightly drill (espalier-row-count.timer)",
+    ),
 ]
 
 
@@ -134,6 +139,7 @@ def test_amber(differs: dict[str, Any], sentence: str) -> None:
         {"waiting": 5 * 10**8},
         {"failed": NOW - 60, "archived": NOW - 30},
         {"drill": {**PROVEN, "ended": NOW - 26 * HOUR}},
+        {"drill": {**PROVEN, "counted": NOW - 3 * HOUR}},
         {"skew": 60.0},
         {"skew": -60.0},
     ],

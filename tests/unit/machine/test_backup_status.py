@@ -69,9 +69,20 @@ def test_each_part_has_its_own_timers(
     assert (found["drill"] != {}) is (found["drills"] != []) is drilled
     assert (found["archiving"] is None) is (part != "primary")
     assert found["next"] == ("Tue 2026-12-01 02:30:00 UTC" if makes else "")
+    assert found["next_drill"] == ("Tue 2026-12-01 02:30:00 UTC" if DRILL in timers else "")
     assert [one["label"] for one in found["backups"]] == [FIRST["label"], SECOND["label"]]
     assert found["restored"] == {"aside": "/var/lib/postgresql/15/replaced"}
     assert (found["part"], found["colour"]) == (part, "red")
+
+
+@pytest.mark.usefixtures("quiet")
+def test_primary_that_counts_its_rows_for_a_drill_elsewhere_has_a_timer_for_it(
+    tmp_path: Path, programs: Programs
+) -> None:
+    programs.answers = {"psql": (2, "", "")}
+    machine = here(tmp_path, makes_backups=False, counts_rows=True)
+    told = [one["sentence"] for one in status.status(machine, THERE)["findings"]]
+    assert any(one.startswith("espalier-row-count.timer does not run") for one in told)
 
 
 @pytest.mark.usefixtures("quiet")
@@ -193,6 +204,9 @@ def test_configuration_is_what_the_role_writes(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text(json.dumps({**vars(CONFIG), "of_a_newer_version": 1}))
     found = Config.load(tmp_path / "c.json")
     assert found == CONFIG
+    older = {name: value for name, value in vars(CONFIG).items() if name != "counts_rows"}
+    (tmp_path / "older.json").write_text(json.dumps(older))
+    assert Config.load(tmp_path / "older.json") == CONFIG
     assert (str(found.bin), str(found.data), found.unit) == (
         "/usr/lib/postgresql/15/bin",
         "/var/lib/postgresql/15/main",

@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from espalier_machine.uploads_backup import changes, forget, restore_file, sample, state, tree
+from espalier_machine.uploads_backup import changes, forget, restore_file, state, tree
 from espalier_machine.uploads_backup.config import Config, load
 from espalier_machine.uploads_backup.errors import BackupError
 
-from .uploads import FOLDER, SECOND, file, shots
+from .uploads import SECOND, shots
 
 
 def test_nothing_is_removed_while_the_newest_snapshot_is_of_the_future() -> None:
@@ -22,12 +22,6 @@ def test_nothing_is_removed_while_the_newest_snapshot_is_of_the_future() -> None
 def test_who_does_not_keep_the_backups_removes_none() -> None:
     with pytest.raises(BackupError, match="the machine that keeps them does it"):
         forget.forget(Config("shop"))
-
-
-def test_a_sample_has_its_bounds() -> None:
-    entries = {"a": file(1, 60), "b": FOLDER, "c": file(1, 50), "d": file(1, 40), "e": file(1, 1)}
-    assert sample.pick(list(entries), entries, 3, 100) == ["a", "d"]
-    assert sample.pick(list(entries), entries, 2, 1000) == ["a", "c"]
 
 
 def test_an_upload_is_named_by_either_path() -> None:

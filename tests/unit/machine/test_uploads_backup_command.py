@@ -19,6 +19,7 @@ STATUS: dict[str, Any] = {
     "timers": {"espalier-uploads-backup.timer": True},
     "error": "",
     "forgot": None,
+    "sample": None,
 }
 
 
@@ -34,6 +35,11 @@ def test_status_is_told_in_lines() -> None:
         "kept        40 snapshots, 90 bytes, as of 2026-11-30T03:30:00+00:00",
         "stopped     espalier-uploads-backup.timer",
         "problem     There is no room left",
+    ]
+    last = {"time": "2026-11-30T03:30:00+00:00", "files": 20, "bytes": 90, "compared": 19}
+    assert status.lines({**STATUS, "sample": {**last, "error": "Of 20 uploads no."}})[2:] == [
+        "sample      2026-11-30T03:30:00+00:00: 20 files, 90 bytes, 19 compared with the disk",
+        "problem     Of 20 uploads no.",
     ]
     nothing = {**STATUS, "repository": "", "snapshot": None}
     assert status.lines({**nothing, "uploads": "s3"}) == ["uploads     in an object store"]

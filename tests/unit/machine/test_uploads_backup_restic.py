@@ -64,6 +64,7 @@ def media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "owner": pwd.getpwuid(os.getuid()).pw_name,
         "keep_days": 14,
         "prunes": True,
+        "samples": True,
     }
     config.FILE.write_text(json.dumps(settings))
     return directory
@@ -133,10 +134,16 @@ def test_a_snapshot_is_made_when_something_has_changed(media: Path, run: Run) ->
         "age": run("status")["age"],
         "changed": False,
         "unsaved": 0,
-        "timers": {"espalier-uploads-backup.timer": True, "espalier-uploads-forget.timer": True},
+        "timers": {
+            "espalier-uploads-backup.timer": True,
+            "espalier-uploads-forget.timer": True,
+            "espalier-uploads-sample.timer": True,
+        },
         "error": "",
         "failing_since": None,
         "forgot": None,
+        "samples": True,
+        "sample": None,
     }
     (media / "a.txt").rename(media / "b.txt")
     assert run("status")["changed"]
@@ -457,7 +464,65 @@ def test_a_sample_is_compared_with_the_disk(media: Path, run: Run) -> None:
     os.utime(media / "1.txt", ns=(before.st_atime_ns, before.st_mtime_ns))
     answer = run("verify-sample", "9", status=1)
     assert (answer["files"], answer["compared"], answer["differing"]) == (5, 4, ["1.txt"])
+    wrong = (
+        "Of 5 uploads 1 come back other than the disk has them, such as 1.txt: the disk or the "
+        "copy is damaged."
+    )
+    assert answer["error"] == wrong
+    seen = run("status", status=1)
+    assert (seen["error"], seen["sample"]["error"]) == ("", wrong)
+    assert 0 <= seen["sample"]["age"] < 60
+    # Copies are made all the same, and the next sample ends it.
+    upload(media, "1.txt", "written anew")
+    run("run")
+    assert run("status", status=1)["sample"]["error"] == wrong
+    assert run("verify-sample")["compared"] == 5
+    assert run("status")["sample"]["error"] == ""
     assert sorted(os.listdir(config.HOME)) == ["begun", "lock", "state.json"]
+
+
+def inverted(repository: Path) -> None:
+    """Turn each bit of the files with the content, or turn it back."""
+    for file in (repository / "data").rglob("*"):
+        if file.is_file():
+            file.chmod(0o600)
+            file.write_bytes(bytes(byte ^ 0xFF for byte in file.read_bytes()))
+
+
+def test_a_sample_of_copies_that_are_damaged_is_red_until_they_are_whole(
+    media: Path, run: Run
+) -> None:
+    content = os.urandom(3 * 2**20)
+    (media / "photos").mkdir()
+    (media / "photos/large [*?] é.bin").write_bytes(content)
+    upload(media, "empty", "")
+    run("run")
+    answer = run("verify-sample")
+    assert (answer["files"], answer["compared"], answer["bytes"]) == (2, 2, len(content))
+    inverted(media.parent.parent / "repository")
+    assert "The backups there are damaged" in run("verify-sample", status=1)["error"]
+    assert "The backups there are damaged" in run("status", status=1)["sample"]["error"]
+    inverted(media.parent.parent / "repository")
+    run("verify-sample")
+    assert run("status")["ok"]
+
+
+def test_a_sample_without_a_copy_has_failed(media: Path, run: Run) -> None:
+    error = "There is no backup of the uploads of shop yet."
+    assert run("verify-sample", status=1)["error"] == error
+    assert run("status", status=1)["sample"]["error"] == error
+    # Nobody wants to know where hosts.yml has `drill: false`.
+    known = json.loads(config.FILE.read_text())
+    config.FILE.write_text(json.dumps(known | {"samples": False}))
+    assert (run("status")["samples"], run("status")["sample"]) == (False, None)
+
+
+def test_uploads_that_have_gone_since_come_back_all_the_same(media: Path, run: Run) -> None:
+    upload(media, "a.txt", "a")
+    run("run")
+    (media / "a.txt").unlink()
+    answer = run("verify-sample")
+    assert (answer["files"], answer["compared"], answer["damaged"]) == (1, 0, [])
 
 
 def test_nights_keep_what_is_needed_and_see_damage(media: Path, run: Run) -> None:

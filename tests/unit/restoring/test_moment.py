@@ -136,7 +136,7 @@ PLAN: dict[str, Any] = {
 
 @pytest.mark.usefixtures("berlin")
 def test_what_a_restore_will_do_is_said_before() -> None:
-    assert list(plan.lines("shop", "db1", PLAN)) == [
+    assert list(plan.lines("shop", "db1", PLAN, {})) == [
         "shop on db1 would become as it was at 2026-11-30 12:03:00.000000+00.",
         "  moment  2026-11-30 13:03:00 (12:03:00 UTC)",
         "  lost    what was written in the 90 minutes since then",
@@ -151,11 +151,13 @@ def test_what_a_restore_will_do_is_said_before() -> None:
 def test_all_that_there_is_on_a_new_machine() -> None:
     target = {"kind": "default", "time": AT, "what": "all that the destination has"}
     new = {**PLAN, "target": {**target, "backup": "20261130-023000F"}, "aside": False}
-    assert list(plan.lines("shop", "db1", {**new, "seconds": 150.0})) == [
+    drill = {"rto_seconds": 150.0, "bytes": 24_000_000, "machine": "db2"}
+    assert list(plan.lines("shop", "db1", new, drill)) == [
         "shop on db1 would become all that the destination has.",
         "  lost    nothing that has come to the destination",
         "  from    the backup of 2026-11-30 02:33:00 UTC (20261130-023000F), "
         "and the WAL since then",
         "  space   23 MB of the 30000 MB that are free",
-        "  time    about 2 minutes, by the last drill",
+        "  time    the last drill took 2 minutes for 24 MB, on db2; migrations and uploads come in "
+        "addition",
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from espalier.restoring.uploads import judged, row
+from espalier.restoring.uploads import judged, rows
 
 SNAPSHOT = {
     "id": "a1b2c3d4",
@@ -38,6 +38,15 @@ REPOSITORY = {**S3, "uploads": "", "timers": {PRUNES: True}}
 FIRST = {**WELL, "snapshot": None, "age": None, "changed": True, "unsaved": None}
 
 
+SAMPLE = {
+    "time": "2026-11-30T03:30:00+00:00",
+    "age": 3600,
+    "files": 20,
+    "bytes": 3_000_000,
+    "compared": 19,
+    "error": "",
+}
+SAMPLED = {**WELL, "samples": True, "sample": SAMPLE}
 NIGHT = {"time": "2026-11-30T03:30:00+00:00", "snapshots": 40, "bytes": 50_000_000, "error": ""}
 
 
@@ -47,7 +56,15 @@ def red(sentence: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "answer",
-    [WELL, S3, REPOSITORY, {**WELL, "forgot": NIGHT}, {**WELL, "changed": True, "unsaved": 600}],
+    [
+        *(WELL, S3, REPOSITORY, SAMPLED),
+        # Nothing is copied of an object store, or by who keeps the copies of another machine.
+        {**S3, "samples": False, "sample": None},
+        {**REPOSITORY, "samples": False, "sample": None},
+        {**SAMPLED, "sample": {**SAMPLE, "age": 26 * 3600}},
+        {**WELL, "forgot": NIGHT},
+        {**WELL, "changed": True, "unsaved": 600},
+    ],
 )
 def test_all_is_well(answer: dict[str, Any]) -> None:
     assert judged(answer) == {**answer, "ok": True, "colour": "green", "findings": []}
@@ -119,6 +136,44 @@ def test_night_that_failed(changes: dict[str, Any], sentences: list[str]) -> Non
     assert answer["findings"] == [red(one) for one in sentences]
 
 
+@pytest.mark.parametrize(
+    ("changes", "colour", "sentence"),
+    [
+        (
+            {"sample": None},
+            "amber",
+            "no upload is proven to come back yet: the first sample is tonight",
+        ),
+        (
+            {"samples": False},
+            "amber",
+            "no upload is proven to come back: hosts.yml has `drill: false`",
+        ),
+        (
+            {"sample": {**SAMPLE, "error": "Of 20 uploads no."}},
+            "red",
+            "the sample of uploads failed: Of 20 uploads no.",
+        ),
+        (
+            {"sample": {**SAMPLE, "age": 26 * 3600 + 1}},
+            "red",
+            "the last sample of uploads was 26 hours ago",
+        ),
+    ],
+)
+def test_sample_of_uploads(changes: dict[str, Any], colour: str, sentence: str) -> None:
+    answer = judged({**SAMPLED, **changes})
+    finding = {"colour": colour, "sentence": sentence}
+    assert (answer["colour"], answer["findings"]) == (colour, [finding])
+    # What follows from another trouble is not told.
+    first = judged({**SAMPLED, **changes, "snapshot": None, "age": None, "unsaved": None})
+    assert [one["sentence"] for one in first["findings"]] == [
+        "the first copy of uploads is being made"
+    ]
+    away = judged({**SAMPLED, **changes, "error": "No room."})
+    assert away["findings"] == [red("uploads are not copied: No room.")]
+
+
 def test_red_is_worse_than_amber() -> None:
     answer = judged({**FIRST, "ok": False, "timers": {SAVES: False}})
     assert answer["colour"] == "red"
@@ -149,5 +204,10 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("utc")
 def test_newest_copy_is_a_row() -> None:
-    assert row(WELL) == ["uploads", "2026-11-30 12:03:00 UTC", "2 hours ago, 1200 files, 50 MB"]
-    assert row(FIRST) == []
+    newest = ["uploads", "2026-11-30 12:03:00 UTC", "2 hours ago, 1200 files, 50 MB"]
+    assert list(rows(WELL)) == list(rows({**WELL, "sample": None})) == [newest]
+    assert list(rows(FIRST)) == []
+    came = "20 files came back, 3 MB, 19 compared with the disk"
+    assert list(rows(SAMPLED)) == [newest, ["sample", "2026-11-30 03:30:00 UTC", came]]
+    failed = {**SAMPLED, "sample": {**SAMPLE, "error": "No."}}
+    assert list(rows(failed)) == [newest]

@@ -285,12 +285,14 @@ def test_program_is_told_all_that_it_reads() -> None:
         "drill": False,
         "waiting_wal": 5_000_000_000,
         "archive_timeout": 60,
+        "counts_rows": False,
     }
     assert vars(Config(**found)) == found
     assert program(S3, "vps1", topology("s3"))["waiting_wal"] == 0
 
 
 NIGHT, LATER, DRILL = "*-*-* 02:30:00", "*-*-* 05:30:00", "*-*-* 03:30:00"
+COUNT = "*-*-* 03:25:00"
 
 
 @pytest.mark.parametrize(
@@ -318,7 +320,13 @@ def test_one_machine_makes_backups_and_the_primary_stands_in(
     assert (found["part"], found["makes_backups"]) == (part, makes)
     assert found["falls_back"] is falls_back
     settings = backup_settings(given, "shop", "production")
-    assert pgbackrest.times(settings, name, where) == {"backup": backup, "drill": drill}
+    count = COUNT if (given, name) == (MACHINE, "vps1") else ""
+    times = {"backup": backup, "drill": drill, "count": count}
+    assert pgbackrest.times(settings, name, where) == times
+    assert found["counts_rows"] is bool(count)
+    # Where nothing is drilled, nothing is compared.
+    without = {**settings, "drill": False}
+    assert pgbackrest.times(without, name, where)["count"] == ""
 
 
 def test_alone_the_primary_makes_them_itself() -> None:
@@ -327,6 +335,7 @@ def test_alone_the_primary_makes_them_itself() -> None:
     assert pgbackrest.times(settings, "vps1", topology("s3")) == {
         "backup": "*-*-* 23:15:00",
         "drill": "*-*-* 00:15:00",
+        "count": "",
     }
     without = {**settings, "drill": False}
     assert pgbackrest.times(without, "vps1", topology("s3"))["drill"] == ""

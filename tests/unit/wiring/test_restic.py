@@ -53,6 +53,7 @@ def test_an_object_store_is_told_its_keys_by_the_environment() -> None:
         "user": "",
         "keep_days": 30,
         "prunes": True,
+        "samples": True,
         "s3": {},
     }
 
@@ -112,6 +113,7 @@ def test_a_machine_that_keeps_backups_knows_this_one_and_removes_them_itself() -
         "user": "espalier-restic",
         "keep_days": 14,
         "prunes": True,
+        "samples": False,
         "s3": {},
     }
 
@@ -127,8 +129,14 @@ def test_uploads_in_an_object_store_are_asked_for_their_versions_only() -> None:
     }
     found = settings(S3, store=store, access_key="a", secret_key="b")
     assert (found["s3"], found["media"], found["prunes"]) == (store, "", False)
+    assert found["samples"] is False
     assert (found["repository"], found["environment"]) == ("", {})
     assert restic.store_settings({}, "", "") == {}
+
+
+def test_no_sample_is_drawn_where_nothing_is_drilled() -> None:
+    assert settings({**SFTP, "drill": False})["samples"] is False
+    assert settings({**SFTP, "drill": True})["samples"] is True
 
 
 def test_the_program_knows_all_that_it_is_told() -> None:
