@@ -27,6 +27,8 @@ class Debian(TypedDict):
         locale_file: where the system's locale is written. Debian 13 makes /etc/default/locale a
             link to /etc/locale.conf, anew at every boot.
         pgbackrest_sftp: whether pgBackRest keeps repositories by SFTP, as from 2.46 on.
+        pgbackrest_addresses: whether pgBackRest takes certificates for addresses, not for names
+            alone.
         ssh_has_penalties: whether sshd has PerSourcePenalties, as from OpenSSH 9.8 on.
     """
 
@@ -40,6 +42,7 @@ class Debian(TypedDict):
     zones_package: str
     locale_file: str
     pgbackrest_sftp: bool
+    pgbackrest_addresses: bool
     ssh_has_penalties: bool
 
 
@@ -55,6 +58,7 @@ RELEASES: dict[str, Debian] = {
         "zones_package": "tzdata",
         "locale_file": "/etc/default/locale",
         "pgbackrest_sftp": False,
+        "pgbackrest_addresses": False,
         "ssh_has_penalties": False,
     },
     "trixie": {
@@ -68,6 +72,7 @@ RELEASES: dict[str, Debian] = {
         "zones_package": "tzdata-legacy",
         "locale_file": "/etc/locale.conf",
         "pgbackrest_sftp": True,
+        "pgbackrest_addresses": True,
         "ssh_has_penalties": True,
     },
 }

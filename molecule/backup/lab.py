@@ -13,7 +13,7 @@ from threading import Thread
 from typing import Any
 
 import yaml
-from destinations import BUCKET, HERE, KEYS, S3, S3_PORT
+from destinations import BUCKET, HERE, KEYS, NAME, S3, S3_PORT
 
 from espalier.lab.process import podman
 from espalier.load.report import is_clean, sentence
@@ -25,7 +25,7 @@ LAB = Lab("backup")
 on, site = LAB.on, LAB.site
 VPS, NEW, SECOND, KEEPER, STAGING = (f"198.18.106.{last}" for last in range(11, 16))
 STORE = S3(LAB.home)
-TO_S3 = {"to": "s3", "bucket": BUCKET, "endpoint": f"{HERE}:{S3_PORT}"}
+TO_S3 = {"to": "s3", "bucket": BUCKET, "endpoint": f"{NAME}:{S3_PORT}"}
 PROGRAM = "database-backup"
 
 
@@ -64,7 +64,8 @@ def trust_store(address: str) -> None:
     on(
         address,
         f"cat > /usr/local/share/ca-certificates/s3.crt <<'END'\n{pem}END\n"
-        "update-ca-certificates > /dev/null 2>&1",
+        "update-ca-certificates > /dev/null 2>&1\n"
+        f"echo '{HERE} {NAME}' >> /etc/hosts",
     )
 
 

@@ -21,6 +21,7 @@ def test_older_debian_has_older_services() -> None:
         "zones_package": "tzdata",
         "locale_file": "/etc/default/locale",
         "pgbackrest_sftp": False,
+        "pgbackrest_addresses": False,
         "ssh_has_penalties": False,
     }
     assert debian("trixie")["postgresql"] == 17
