@@ -52,13 +52,23 @@ def moment(text: str, option: str) -> datetime.datetime:
     """Return a time with its zone.
 
     Raises:
-        SiteError: it is none.
+        SiteError: it is none, or when clocks change it was twice or never.
     """
     try:
         found = datetime.datetime.fromisoformat(text.strip())
     except ValueError:
         raise SiteError(f"{option} {text!r} is no time. Write one {FORMS}.", 2) from None
-    return found.astimezone()
+    # PEP 495: the readings of a time that is there once are the same.
+    first, second = (found.replace(fold=fold).astimezone() for fold in (0, 1))
+    if first == second:
+        return first
+    is_twice = first.replace(tzinfo=None) == found
+    why = "was twice, as clocks were put back" if is_twice else "never was: clocks were put forward"
+    raise SiteError(
+        f"{option} {text!r} {why}. Write the time that you mean with its offset: "
+        f"`{first.isoformat(' ')}` or `{second.isoformat(' ')}`.",
+        2,
+    )
 
 
 def of_uploads(target: Mapping[str, Any]) -> str:

@@ -41,10 +41,19 @@ def begin(config: Config) -> dict[str, Any]:
     """
     did = restore.clean_up(config)
     before = pgbackrest.info_if_any(config)
-    pgbackrest.pgbackrest(config, "stanza-create", what="The destination cannot be prepared")
+    known = before["db"][-1]["version"] if before and before["db"] else config.version
+    if int(known) > int(config.version):
+        raise BackupError(
+            f"The destination has the backups of a PostgreSQL {known}, and this one is "
+            f"{config.version}: it was upgraded on another machine, or is another database. If "
+            "this machine is the right one, give its backups another `path` in hosts.yml."
+        )
+    # Each refuses what is for the other one to do; a cluster of the same version has to be the one
+    # of the backups.
+    word = "stanza-create" if known == config.version else "stanza-upgrade"
+    pgbackrest.pgbackrest(config, word, what="The destination cannot be prepared")
     did += [] if before else ["prepared the destination"]
-    if before and before["db"] and before["db"][-1]["version"] != config.version:
-        pgbackrest.pgbackrest(config, "stanza-upgrade", what="The destination cannot be prepared")
+    if known != config.version:
         did.append(f"told it of PostgreSQL {config.version}")
     pgbackrest.pgbackrest(config, "check", what="WAL does not come to the destination")
     found = repository.read(config)
@@ -60,8 +69,11 @@ def has_gap(config: Config, found: Repository) -> bool:
     """Whether WAL is missing that came after the newest backup: what it leads to ends there."""
     if not found.backups:
         return False
-    archived = verify.segments(config, found.archive)
-    return bool(verify.gaps_after(archived, found.backups[-1].stop_wal, math.inf))
+    newest = found.backups[-1]
+    archived = verify.segments(config, found.archive, since=newest.stop_wal)
+    return bool(
+        verify.gaps(verify.following(archived, newest.stop_wal, {newest.timeline: math.inf}))
+    )
 
 
 def start() -> bool:
@@ -82,16 +94,21 @@ def is_running() -> bool:
 def make(config: Config) -> dict[str, Any]:
     """Make the backup that is due, and let go of those that nobody wants any more.
 
+    With a full one the whole repository is read, and each night until that finds nothing wrong.
+
     Returns: what was made: its label and kind, or nothing.
 
     Raises:
-        BackupError: it failed. That is saved, too.
+        BackupError: it failed, or the repository is damaged. That is saved, too.
     """
     try:
-        return _make(config)
+        done = _make(config)
     except BackupError as error:
         state.save("backup", {"failed": time.time(), "error": str(error)})
         raise
+    if done.get("kind") == "full" or verify.failure():
+        verify.verify(config)
+    return done
 
 
 def _make(config: Config) -> dict[str, Any]:
@@ -115,8 +132,6 @@ def _make(config: Config) -> dict[str, Any]:
         mark.unlink()
     after = repository.backups(pgbackrest.info(config))
     expire(config, after)
-    if kind == "full":  # once a week, as it reads all that there is
-        verify.verify(config)
     state.save("backup", {"made": after[-1].label, "kind": kind, "seconds": time.time() - began})
     return {"made": after[-1].label, "kind": kind}
 

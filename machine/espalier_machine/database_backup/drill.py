@@ -124,7 +124,9 @@ def _look(config: Config, commit: Commit | None, began: float) -> dict[str, Any]
     """
     place = str(throwaway.FOLDER)
     if commit:
-        done = sql.one(f"SELECT pg_xact_status('{commit.id}'::xid8)", host=place)
+        known = sql.one("SELECT pg_snapshot_xmax(pg_current_snapshot())", host=place)
+        number = wal.full_id(commit.id, int(known))
+        done = sql.one(f"SELECT pg_xact_status('{number}'::xid8)", host=place)
         if done != "committed":
             raise BackupError(f"Transaction {commit.id} is not in the copy: it is {done}.")
     # Before what takes long: the site goes on.

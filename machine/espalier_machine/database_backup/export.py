@@ -17,7 +17,6 @@ from espalier_machine.database_backup import (
     anonymise,
     catalog,
     dump_file,
-    repository,
     restore,
     sql,
     throwaway,
@@ -46,7 +45,7 @@ def export(config: Config, said: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         config: whose database.
-        said: the moment as `restore.choose` takes it; `anonymise`, table -> columns, if wanted.
+        said: the moment as `restore.find` takes it; `anonymise`, table -> columns, if wanted.
 
     Returns: `path` and `bytes` of the dump, the `target`, the `moment` that the dump is of (Unix
     seconds), and the rows that were changed by table: `anonymised`, and `sessions`.
@@ -57,12 +56,11 @@ def export(config: Config, said: Mapping[str, Any]) -> dict[str, Any]:
     """
     dump_file.remove_forgotten()
     wanted = said.get("anonymise") or {}
-    there = repository.read(config)
-    found = restore.choose(config, there, dict(said))
+    found, backup = restore.find(config, dict(said))
     if wanted and found.kind == "default" and config.part != "repository":
         # The copy is asked again; but a typing error is told before a long restore.
         anonymise.chosen(catalog.tables(config.database), wanted)
-    check_room(there.labelled(found.backup).size, wanted)
+    check_room(backup.size, wanted)
     file = dump_file.create()
     try:
         with throwaway.restored(config, found, SETTINGS) as host:

@@ -42,6 +42,7 @@ class Seen:
         may_drill: whether hosts.yml wants drills.
         is_running: whether a backup is being made.
         failed: why the last backup failed, "" where it did not.
+        damage: why the last check of the whole repository failed, "" where it did not.
         skew: seconds that the destination's clock is ahead; None where unknown.
         gap: whether WAL is missing since the newest backup.
         next_try: when a backup that mends that is tried again, in Unix seconds; 0 for the first.
@@ -62,6 +63,7 @@ class Seen:
     overtaken: str
     gap: bool = False
     next_try: float = 0
+    damage: str = ""
 
 
 def judge(seen: Seen) -> list[Finding]:
@@ -98,6 +100,8 @@ def _repository(seen: Seen) -> list[Finding]:
     found = []
     if seen.failed:
         found.append(Finding("red", f"the last backup failed: {seen.failed}"))
+    if seen.damage:
+        found.append(Finding("red", f"the last check of all backups failed: {seen.damage}"))
     if not seen.backups:
         if seen.is_running:
             return [*found, Finding("amber", "the first backup is being made")]

@@ -17,6 +17,7 @@ CONFIGURATION = Path("/etc/pgbackrest/pgbackrest.conf")
 PATIENCE = 30
 TIMED_OUT = 124  # the status of `timeout`
 MISSING = (1, 3)  # of `info`: the stanza's path, or its data
+NOT_FOUND = 1  # the status of `archive-get` and of `repo-get --ignore-missing`; errors have others
 UNREADABLE = "The backups cannot be read"
 # On the machine that keeps the copies: the same without the databases' machines.
 ALONE = CONFIGURATION.with_name("alone.conf")
@@ -33,8 +34,10 @@ MEANINGS: tuple[tuple[str, str], ...] = (
     (r"NoSuchBucket", "The bucket is not there."),
     (r"No space left|\[507\]|QuotaExceeded|\[28\]", "The destination is full."),
     (
-        r"backup and archive info files exist but do not match the database",
-        "The destination has backups of another database than this one.",
+        r"backup and archive info files exist but do not match the database|"
+        r"unable to retrieve the archive id for database",
+        "The destination has backups of another database than this one. Give the backups of this "
+        "one another `path` in hosts.yml, or restore that one here (`espalier restore`).",
     ),
     (
         r"unable to find primary cluster|no database found",
@@ -135,8 +138,7 @@ def _info(config: Config, conf: Path) -> dict[str, Any] | None:
             f"{UNREADABLE}: The destination does not answer within {PATIENCE} seconds."
         )
     if done.returncode:
-        output = f"{done.stdout}\n{done.stderr}"
-        raise BackupError(f"{UNREADABLE}: {explain(output)}", output.strip())
+        raise _unreadable(done)
     # What was decrypted with another passphrase is in it as it is.
     found: dict[str, Any] = next(iter(json.loads(done.stdout or "[]", strict=False)), {})
     status = found.get("status", {"code": MISSING[0]})
@@ -150,15 +152,44 @@ def _info(config: Config, conf: Path) -> dict[str, Any] | None:
     return found
 
 
-def listing(config: Config, path: str, conf: Path = CONFIGURATION) -> dict[str, dict[str, Any]]:
-    """Return the files below a path of the repository, with their `size` and `time`."""
-    words = ("--output=json", "repo-ls", path)
+def listing(
+    config: Config, path: str, conf: Path = CONFIGURATION, *, recurse: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Return the files in a path of the repository, with their `size` and `time`.
+
+    Where there is no such path, it has no files: pgBackRest's status is 0.
+
+    Args:
+        config: whose repository.
+        path: below its top.
+        conf: pgBackRest's configuration.
+        recurse: whether files in the directories below are wanted too, named `directory/file`.
+
+    Raises:
+        BackupError: it cannot be read. That is not the same as nothing.
+    """
+    words = ["--output=json", *["--recurse"] * recurse, "repo-ls", path]
     done = run("pgbackrest", f"--config={conf}", *words, check=False)
-    found: dict[str, dict[str, Any]] = json.loads(done.stdout) if not done.returncode else {}
+    if done.returncode:
+        raise _unreadable(done)
+    found: dict[str, dict[str, Any]] = json.loads(done.stdout)
     return found
 
 
 def content(config: Config, path: str, conf: Path = CONFIGURATION) -> str:
-    """Return a file of the repository, decrypted; "" where there is none."""
+    """Return a file of the repository, decrypted; "" where there is none.
+
+    Raises:
+        BackupError: it cannot be read.
+    """
     done = run("pgbackrest", f"--config={conf}", "--ignore-missing", "repo-get", path, check=False)
-    return done.stdout if not done.returncode else ""
+    if done.returncode == NOT_FOUND:
+        return ""
+    if done.returncode:
+        raise _unreadable(done)
+    return done.stdout
+
+
+def _unreadable(done: subprocess.CompletedProcess[str]) -> BackupError:
+    output = f"{done.stdout}\n{done.stderr}"
+    return BackupError(f"{UNREADABLE}: {explain(output)}", output.strip())

@@ -16,9 +16,17 @@ from espalier_machine.database_backup.config import Config
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.pgbackrest import CONFIGURATION
 from espalier_machine.database_backup.target import Target
+from espalier_machine.database_backup.timelines import lsn, start
 
 # PostgreSQL's words where WAL ended before the moment that was asked for.
 TOO_EARLY = "recovery ended before configured recovery target was reached"
+# To PostgreSQL each status up to 125 is the end of WAL: it would be promoted without the rest. For
+# pgBackRest only NOT_FOUND is.
+OR_FAIL = f"exit $(($? == {pgbackrest.NOT_FOUND} ? 1 : 255))"
+# How far it came: the position of the last record.
+REPLAYED = re.compile(r"LOG:  redo done at ([0-9A-F]+/[0-9A-F]+)")
+ASKED = "FATAL:  the database system"  # its answer to who asks whether it has recovered
+WORDS = 50  # lines of its log that are kept where it fails
 
 
 def fetch(
@@ -49,7 +57,7 @@ def fetch(
     words += ["--target-action=promote"] if target.value else []
     words += [f"--target-timeline={target.recovery_timeline}"]
     get = pgbackrest.command(config, f"--pg1-path={data}", "archive-get", "%f", conf=conf)
-    words += [f'--recovery-option=restore_command={shlex.join(get)} "%p"']
+    words += [f'--recovery-option=restore_command={shlex.join(get)} "%p" || {OR_FAIL}']
     words += [] if archive else ["--archive-mode=off"]
     pgbackrest.pgbackrest(
         config, *words, "restore", what="The backup cannot be restored", conf=conf
@@ -59,9 +67,13 @@ def fetch(
 def is_all_there_is(error: BackupError, target: Target) -> bool:
     """Whether recovery failed because nothing was committed after the time that was asked for.
 
-    Then all that there is, is what the site had at that time: see `without_target`.
+    Then all that there is, is what the site had at that time: see `without_target`. Recovery ends
+    in the same way where it could not read a segment: so it has to have come to the last one.
     """
-    return TOO_EARLY in str(error) and target.kind == "time"
+    if TOO_EARLY not in str(error) or not target.end:
+        return False
+    replayed = REPLAYED.findall(error.detail)
+    return bool(replayed) and lsn(replayed[-1]) >= start(target.end)
 
 
 def without_target(data: Path) -> None:
@@ -119,20 +131,25 @@ def wait_until_promoted(
         except BackupError:
             pass  # it does not let in yet
         if not is_alive():
-            raise BackupError(f"PostgreSQL ended while it recovered: {reason(log, mark)}")
+            why = f"PostgreSQL ended while it recovered: {reason(log, mark)}"
+            raise BackupError(why, "\n".join(_written(log, mark)[-WORDS:]))
         time.sleep(0.3)
 
 
 def reason(log: Path, mark: int) -> str:
     """Return the last FATAL or PANIC that PostgreSQL wrote since a mark."""
+    lines = _written(log, mark)
+    bad = [line for line in lines if re.search(r"(FATAL|PANIC):  ", line)]
+    return (bad or lines or ["it wrote nothing"])[-1]
+
+
+def _written(log: Path, mark: int) -> list[str]:
+    """Return what PostgreSQL wrote since a mark, without its answers to who asks."""
     if not log.exists():
-        return "it wrote nothing"
+        return []
     with log.open(errors="replace") as stream:
         stream.seek(mark if mark <= log.stat().st_size else 0)
-        lines = stream.read().splitlines()
-    # Not what it answers to who asks whether it has recovered.
-    bad = [line for line in lines if re.search(r"(FATAL|PANIC):  (?!the database system)", line)]
-    return (bad or lines or ["it wrote nothing"])[-1]
+        return [line for line in stream.read().splitlines() if ASKED not in line]
 
 
 def size(log: Path) -> int:

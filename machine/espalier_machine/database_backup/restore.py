@@ -8,21 +8,31 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from espalier_machine.common import system
 from espalier_machine.common.data_directory import was_started
 from espalier_machine.common.owner import OWNER
-from espalier_machine.database_backup import archiving, recovery, repository, sql, state, target
+from espalier_machine.database_backup import (
+    archiving,
+    recovery,
+    repository,
+    sql,
+    state,
+    target,
+    verify,
+)
 from espalier_machine.database_backup.config import STATE, Config
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.pgbackrest import CONFIGURATION
 from espalier_machine.database_backup.repository import Backup, Repository
 from espalier_machine.database_backup.target import Target
-from espalier_machine.database_backup.verify import gaps_after, segments
+from espalier_machine.database_backup.timelines import parts
+from espalier_machine.database_backup.verify import segments
 
 ROOM = 1.1  # times the size of the database, and WAL that is replayed
 
@@ -58,22 +68,63 @@ def find(
     Raises:
         BackupError: it cannot be restored: no backup leads there, or WAL is missing.
     """
+    finished = ""
     is_running = system.is_active(config.unit)
     if is_running and sql.is_primary():
         # What was committed just now is to be found, too.
-        archiving.finish_segment(wait=30)
+        finished = archiving.finish_segment(wait=30)
     found = repository.read(config, conf)
     chosen = choose(config, found, wanted)
     backup = found.labelled(chosen.backup)
     until = math.inf if chosen.kind == "default" else chosen.time
-    archived = segments(config, found.archive, conf)
-    if gaps := gaps_after(archived, backup.stop_wal, until):
+    archived = {backup.stop_wal: float(backup.ended), **segments(config, found.archive, conf)}
+    of = parts(chosen.timeline, found.timelines)
+    names = verify.following(archived, backup.stop_wal, of)
+    if gaps := verify.gaps_until(names, archived, until):
         came = target.utc(archived[gaps[0][0]])
         raise BackupError(
             f"WAL is missing from {gaps[0][0]} to {gaps[0][1]}, after the backup that leads there. "
             f"What came before can be restored: --to '{came}', or earlier."
         )
+    if chosen.kind == "time":
+        chosen = _up_to_the_end(config, chosen, names, archived, finished)
     return chosen, backup
+
+
+def _up_to_the_end(
+    config: Config,
+    chosen: Target,
+    names: Sequence[str],
+    archived: Mapping[str, float],
+    finished: str,
+) -> Target:
+    """Return the target of a time with the segment at which WAL ends.
+
+    Args:
+        config: this machine's part.
+        chosen: the target.
+        names: the segments that lead on from its backup, oldest first.
+        archived: when each segment came to the archive (Unix seconds), by name.
+        finished: that which the primary, which runs here, has just ended; "" where none does.
+
+    Raises:
+        BackupError: WAL ends before that time, and nobody knows what was committed since then.
+    """
+    # A gap is another end of it; one before that time was refused already.
+    last = next((before for before, _ in verify.gaps(names)), names[-1])
+    # A site to which nobody writes makes no WAL: where this has come, nothing else was committed.
+    if finished in names and last >= finished:
+        return replace(chosen, end=last)
+    waits = archiving.look(config).oldest if finished else 0
+    end = min(archived[last], waits or math.inf)
+    if chosen.time <= end:
+        return replace(chosen, end=last)
+    here = "waits on this machine (`espalier backups` says why)" if finished else "is not there"
+    raise BackupError(
+        f"WAL at the destination ends at {target.utc(end)}: what was committed after that {here}. "
+        f"Instead of {target.utc(chosen.time)} write `latest`, for all that is there, or a moment "
+        f"until then: '{target.utc(end)}'."
+    )
 
 
 def plan(config: Config, wanted: dict[str, Any], conf: Path = CONFIGURATION) -> dict[str, Any]:

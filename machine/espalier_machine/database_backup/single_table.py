@@ -27,7 +27,7 @@ def plan(config: Config, said: Mapping[str, Any], live: str = sql.SOCKETS) -> di
 
     Args:
         config: of the primary.
-        said: `table` as a person writes it, and the moment as `restore.choose` takes it.
+        said: `table` as a person writes it, and the moment as `restore.find` takes it.
         live: the socket's directory of the live cluster.
 
     Returns: the `target`; `new`, the name that the table gets; `backup_ended`.

@@ -7,7 +7,15 @@ from dataclasses import asdict
 from typing import Any
 
 from espalier_machine.common import system
-from espalier_machine.database_backup import archiving, backup, look, repository, retry, state
+from espalier_machine.database_backup import (
+    archiving,
+    backup,
+    look,
+    repository,
+    retry,
+    state,
+    verify,
+)
 from espalier_machine.database_backup.config import Config
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.judge import Seen, colour, judge
@@ -54,6 +62,7 @@ def status(config: Config, destination: dict[str, Any] | None = None) -> dict[st
         overtaken=there["overtaken"],
         gap=bool(there.get("gap")),
         next_try=retry.next_try(),
+        damage=verify.failure() if config.makes_backups else "",
     )
     findings = judge(seen)
     return {

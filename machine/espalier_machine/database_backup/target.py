@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 from espalier_machine.database_backup import wal
 from espalier_machine.database_backup.config import Config
 from espalier_machine.database_backup.errors import BackupError
+from espalier_machine.database_backup.judge import CLOCK
 from espalier_machine.database_backup.repository import Backup, Repository
 from espalier_machine.database_backup.timelines import backup_for
 from espalier_machine.database_backup.verify import segments
@@ -39,6 +40,8 @@ class Target:
         backup: the label of the backup to begin with.
         time: the moment in Unix seconds.
         what: for people.
+        end: of a time, the segment with which WAL at the destination ends: where recovery has come
+            so far, nothing was committed after that time.
     """
 
     kind: str
@@ -49,6 +52,7 @@ class Target:
     backup: str
     time: float
     what: str
+    end: str = ""
 
     @property
     def recovery_timeline(self) -> str:
@@ -121,8 +125,8 @@ def before_statement(config: Config, repository: Repository, text: str) -> Targe
     lines = [line for path in logs if path.suffix != ".gz" for line in _lines(path)]
     moment, statement = find_statement(lines, text)
     archived = segments(config, repository.archive)
-    # A segment comes to the archive after its last transaction.
-    later = sorted(name for name, came in archived.items() if came >= moment - 1)
+    # A segment comes to the archive after its last transaction, in full seconds of its clock.
+    later = sorted(name for name, came in archived.items() if came >= moment - CLOCK - 1)
     with wal.folder() as folder:
         found: list[tuple[str, Commit]] = []
         for name in later:
@@ -133,8 +137,8 @@ def before_statement(config: Config, repository: Repository, text: str) -> Targe
     dropping = [pair for pair in found if pair[1].dropped] or found
     if not dropping:
         raise BackupError(
-            f"The statement `{statement}` began at {utc(moment)}, and WAL has no transaction from "
-            "then on. Was it rolled back?"
+            f"The statement `{statement}` began at {utc(moment)}, and WAL at the destination has "
+            "no transaction from then on. Was it rolled back? Does WAL wait (`espalier backups`)?"
         )
     name, commit = dropping[0]
     what = f"just before `{statement}` (transaction {commit.id}, {utc(commit.time)})"
@@ -149,19 +153,20 @@ def find_statement(lines: Iterable[str], text: str) -> tuple[float, str]:
 
     Args:
         lines: of PostgreSQL's log.
-        text: a part of the statement; upper and lower case are the same.
+        text: a part of the statement, in whole words, as a person writes it.
 
     Raises:
         BackupError: there is none.
     """
     found = []
-    for line in lines:
+    wanted = _pattern(text)
+    for line in _joined(lines):
         matched = LOG_LINE.match(line)
-        if matched and text.lower() in matched["statement"].lower():
+        if matched and wanted.search(_plain(matched["statement"])):
             form = "%Y-%m-%d %H:%M:%S.%f%z"
             logged = datetime.strptime(f"{matched['time']}+0000", form).timestamp()
             began = logged - float(matched["took"] or 0) / 1000
-            found.append((began, matched["statement"].strip()))
+            found.append((began, " ".join(matched["statement"].split())))
     if not found:
         raise BackupError(
             f"PostgreSQL's log on this machine has no statement with `{text}`. It has those that "
@@ -169,6 +174,31 @@ def find_statement(lines: Iterable[str], text: str) -> tuple[float, str]:
             "took long. Give the time instead: --to."
         )
     return max(found)
+
+
+def _plain(statement: str) -> str:
+    """Return SQL without what people leave out: quotes, `IF EXISTS`, the schema that is there."""
+    text = " ".join(statement.lower().replace('"', "").split())
+    return re.sub(r"\bpublic\.| if (?:not )?exists\b", "", text)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """Return what finds a text in plain SQL: each name in it may have a schema there."""
+    words = _plain(text).rstrip("; ").split(" ")
+    named = r"\s".join(rf"(?:[\w$]+\.)?{re.escape(word)}" for word in words)
+    return re.compile(rf"(?<!\w){named}(?!\w)")
+
+
+def _joined(lines: Iterable[str]) -> Iterator[str]:
+    """Join lines that PostgreSQL has continued: those begin with a tab."""
+    whole = ""
+    for line in lines:
+        if line.startswith("\t"):
+            whole += f" {line.strip()}"
+            continue
+        yield whole
+        whole = line
+    yield whole
 
 
 def _lines(path: Path) -> Sequence[str]:

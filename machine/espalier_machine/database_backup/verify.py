@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 
-from espalier_machine.database_backup import pgbackrest
+from espalier_machine.database_backup import pgbackrest, state
 from espalier_machine.database_backup.config import Config
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.pgbackrest import CONFIGURATION
+from espalier_machine.database_backup.timelines import start
 
 SEGMENT = re.compile(r"([0-9A-F]{24})(?:-|$)")
+SUBJECT = "verify"
 PER_FILE = 0x100  # segments of 16 MiB in what PostgreSQL calls a log file
 
 
@@ -20,8 +23,22 @@ def verify(config: Config) -> None:
     """Have pgBackRest read each file and compare it with its checksum.
 
     Raises:
-        BackupError: one differs, or is missing.
+        BackupError: one differs, or is missing. That is saved until it is well: see `failure`.
     """
+    try:
+        _verify(config)
+    except BackupError as error:
+        state.save(SUBJECT, {"failed": time.time(), "error": str(error)})
+        raise
+    state.save(SUBJECT, {"passed": time.time()})
+
+
+def failure() -> str:
+    """Return what the last `verify` found, "" for nothing."""
+    return str(state.load(SUBJECT).get("error", ""))
+
+
+def _verify(config: Config) -> None:
     what = "The repository cannot be checked"
     done = pgbackrest.pgbackrest(config, "--output=text", "verify", what=what)
     if problem := damage(done.stdout + done.stderr):
@@ -56,34 +73,67 @@ def _number(name: str) -> int:
     return int(name[8:16], 16) * PER_FILE + int(name[16:24], 16)
 
 
-def segments(config: Config, archive: str, conf: Path = CONFIGURATION) -> dict[str, float]:
+def segments(
+    config: Config, archive: str, conf: Path = CONFIGURATION, since: str = ""
+) -> dict[str, float]:
     """Return when each segment came to an archive, in Unix seconds, by name.
+
+    An archive has a directory for each 256 segments: hundreds of them, where much is written. Each
+    process of pgBackRest connects anew, so one lists them all.
 
     Args:
         config: whose repository.
         archive: its name, as `Repository` has that of the newest one.
         conf: pgBackRest's configuration.
+        since: a segment: only those of its timeline count, from its directory on. That asks for
+            little where it is a new one.
+
+    Raises:
+        BackupError: the archive cannot be read.
     """
     folder = f"archive/{config.stanza}/{archive}"
-    found = {}
-    for name in pgbackrest.listing(config, folder, conf):
-        if re.fullmatch(r"[0-9A-F]{16}", name):
-            for file, said in pgbackrest.listing(config, f"{folder}/{name}", conf).items():
-                if matched := SEGMENT.match(file):
-                    found[matched[1]] = float(said["time"])
-    return found
+    listed = pgbackrest.listing(config, folder, conf, recurse=not since)
+    if since:
+        newer = [
+            name
+            for name in listed
+            if re.fullmatch(rf"{since[:8]}[0-9A-F]{{8}}", name) and name >= since[:16]
+        ]
+        listed = {}
+        for name in newer:
+            listed |= pgbackrest.listing(config, f"{folder}/{name}", conf)
+    return {
+        matched[1]: float(said["time"])
+        for path, said in listed.items()
+        if (matched := SEGMENT.match(path.rpartition("/")[2]))
+    }
 
 
-def gaps_after(archived: Mapping[str, float], stop: str, until: float) -> list[tuple[str, str]]:
-    """Return the gaps of a timeline that lie between a backup and a moment.
+def following(archived: Iterable[str], stop: str, of: Mapping[int, float]) -> list[str]:
+    """Return the segments that lead on from a backup, oldest first.
 
     Args:
+        archived: names of segments.
+        stop: the segment up to which the backup needs WAL.
+        of: the timelines that count, and up to which position.
+    """
+    mine = [name for name in archived if start(name) < of.get(int(name[:8], 16), 0)]
+    # Of two with the same number that of the newer timeline: it has what the older one has.
+    by_number = {name[8:]: name for name in sorted(mine) if name[8:] >= stop[8:]}
+    return [by_number[number] for number in sorted(by_number)]
+
+
+def gaps_until(
+    names: Iterable[str], archived: Mapping[str, float], until: float
+) -> list[tuple[str, str]]:
+    """Return the gaps that lie before a moment.
+
+    Args:
+        names: of segments that should follow each other.
         archived: when each segment came to the archive (Unix seconds), by name.
-        stop: the segment up to which the backup needs WAL; its timeline counts.
         until: the moment, in Unix seconds.
     """
-    mine = [name for name in archived if name[:8] == stop[:8] and name >= stop]
-    return [pair for pair in gaps(mine) if archived[pair[0]] < until]
+    return [pair for pair in gaps(names) if archived[pair[0]] < until]
 
 
 def missing(config: Config, archive: str) -> list[tuple[str, str]]:

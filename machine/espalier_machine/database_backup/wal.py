@@ -13,6 +13,7 @@ from pathlib import Path
 from espalier_machine.common.owner import run
 from espalier_machine.database_backup import pgbackrest
 from espalier_machine.database_backup.config import STATE, Config
+from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.pgbackrest import CONFIGURATION
 from espalier_machine.database_backup.timelines import lsn
 
@@ -57,6 +58,17 @@ def parse(output: str) -> list[Commit]:
     return found
 
 
+def full_id(number: int, upcoming: int) -> int:
+    """Return the id of a transaction as PostgreSQL's functions want it: WAL has 32 bits of it.
+
+    Args:
+        number: those 32 bits.
+        upcoming: the full id that the cluster gives next.
+    """
+    full = upcoming - (upcoming - number) % 2**32
+    return full if full >= 0 else number  # it has not been there yet
+
+
 @contextmanager
 def folder() -> Iterator[Path]:
     """Make a directory for segments, PostgreSQL's own, and remove it at the end."""
@@ -77,13 +89,23 @@ def commits(
         into: a directory for it.
         options: of pgBackRest, such as --pg1-path.
         conf: its configuration.
+
+    Raises:
+        BackupError: the archive cannot be read, or pg_waldump does not run.
     """
     file = into / segment
     words = pgbackrest.command(config, *options, "archive-get", segment, str(file), conf=conf)
-    if run(*words, check=False).returncode:
+    got = run(*words, check=False)
+    if got.returncode == pgbackrest.NOT_FOUND:
         return []
+    if got.returncode:
+        output = f"{got.stdout}\n{got.stderr}"
+        why = pgbackrest.explain(output)
+        raise BackupError(f"WAL {segment} cannot be read: {why}", output.strip())
     # Its status is 1 where the last record goes on in the next segment, as nearly always.
     waldump = str(config.bin / "pg_waldump")
     dump = run("env", "TZ=UTC", waldump, "--rmgr=Transaction", str(file), check=False)
     file.unlink(missing_ok=True)
+    if dump.returncode > 1:
+        raise BackupError(f"WAL {segment} cannot be read: {dump.stderr.strip()}")
     return parse(dump.stdout)

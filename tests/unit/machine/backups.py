@@ -151,8 +151,8 @@ class Programs:
         return subprocess.CompletedProcess(command, status, out, errors)
 
     def _answer(self, command: tuple[str, ...]) -> tuple[int, str, str]:
-        if "repo-ls" in command:
-            return 0, json.dumps(self._listing(command[-1])), ""
+        if "repo-ls" in command and "repo-ls" not in self.answers:
+            return 0, json.dumps(self._listing(command[-1], "--recurse" in command)), ""
         for word in command:
             known = [one for one in self.answers if word.startswith(one)]
             if not known:
@@ -165,10 +165,13 @@ class Programs:
             return answer if isinstance(answer, tuple) else (0, answer, "")
         return 0, "", ""
 
-    def _listing(self, folder: str) -> dict[str, Any]:
+    def _listing(self, folder: str, recurse: bool) -> dict[str, Any]:
         found: dict[str, Any] = {".": {"type": "path"}}
         for name, time in self.folders.get(folder, {}).items():
             found[name] = {"type": "file", "size": 1, "time": time} if time else {"type": "path"}
+            if recurse and not time:
+                below = self._listing(f"{folder}/{name}", recurse)
+                found |= {f"{name}/{file}": said for file, said in below.items() if file != "."}
         return found
 
     def archive(self, **segments: float) -> None:

@@ -130,7 +130,7 @@ def test_each_action_is_somebody_s(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli.lifeline, "follow_input", lambda: followed.append(0))
     monkeypatch.setattr(cli.os, "nice", followed.append)
     chosen = {"kind": "default", "value": "", "inclusive": True, "timeline": 1, "is_current": True}
-    chosen |= {"backup": "x", "time": 5.0, "what": "all"}
+    chosen |= {"backup": "x", "time": 5.0, "what": "all", "end": ""}
     said = {"plan": {"latest": True}, "restore": chosen, "export": {"latest": True}}
     for action in cli.ACTIONS:
         line = f"{json.dumps(said.get(action, {}))}\nnot read\n"

@@ -62,6 +62,7 @@ class Played:
         }
         programs.archive(**dict.fromkeys(commits, 1796031600.0))
         programs.answers |= {"SELECT pg_xact_status": "committed\n"}
+        programs.answers |= {"SELECT pg_snapshot_xmax": "4294968300\n"}
         programs.answers |= {"SELECT timeline_id": "1\n", "\nSELECT n.nspname": ""}
         monkeypatch.setattr(throwaway, "directory", self.directory)
         monkeypatch.setattr(throwaway, "running", self.running)
@@ -159,7 +160,7 @@ def test_transaction_that_the_backup_has_already_is_not_waited_for(
         played.commits = {"000000010000000000000005": [Commit(700, position, 1.0, ())]}
         assert drill.drill(CONFIG)["transaction"] == 700
         assert ("recovery_target_xid" in played.settings) is waits
-    asked = [call for call in programs.calls if "pg_xact_status('700'::xid8)" in call[-1]]
+    asked = [call for call in programs.calls if "pg_xact_status('4294967996'::xid8)" in call[-1]]
     assert len(asked) == 2
 
 
@@ -418,7 +419,12 @@ def test_cluster_that_ends_while_it_recovers_says_its_last_words(
     assert str(failed.value) == "PostgreSQL ended while it recovered: it wrote nothing"
     log.write_text("old FATAL:  of before\n")
     mark = recovery.size(log)
-    log.write_text(log.read_text() + "a FATAL:  one\nb PANIC:  two\nc LOG:  shut down\n")
+    asked = "b FATAL:  the database system is starting up\n"
+    words = "a FATAL:  one\nb PANIC:  two\nc LOG:  shut down\n"
+    log.write_text(log.read_text() + words + asked)
+    with pytest.raises(BackupError) as failed:
+        recovery.wait_until_promoted(lambda: False, log, mark)
+    assert failed.value.detail == words.strip()
     assert recovery.reason(log, mark) == "b PANIC:  two"
     assert recovery.reason(log, 9999) == "b PANIC:  two"  # it was rotated meanwhile
     log.write_text("c LOG:  shut down\n")

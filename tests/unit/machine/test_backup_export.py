@@ -22,14 +22,12 @@ from espalier_machine.database_backup import (
     dump_file,
     export,
     recovery,
-    repository,
     restore,
     throwaway,
 )
 from espalier_machine.database_backup.catalog import Column, Table
 from espalier_machine.database_backup.config import Config
 from espalier_machine.database_backup.errors import BackupError
-from espalier_machine.database_backup.repository import Repository
 from espalier_machine.database_backup.target import Target
 
 from .backups import backup
@@ -50,13 +48,12 @@ class Machine:
         self.done: list[str] = []
         self.fails, self.folder, self.free = fails, tmp_path, 100 * GB
         self.target, self.newest = TARGET, "1795874580.25"
-        there = Repository((backup("full", 0, label=TARGET.backup, size=10 * GB),), "17-1", {})
+        there = backup("full", 0, label=TARGET.backup, size=10 * GB)
         tables = [Table("public", "auth_user", {"email": Column("email", "text")})]
         usage = SimpleNamespace(disk_usage=lambda path: SimpleNamespace(free=self.free))
         monkeypatch.setattr(export, "shutil", usage)
-        monkeypatch.setattr(restore, "choose", lambda config, found, said: self.target)
+        monkeypatch.setattr(restore, "find", lambda config, said: (self.target, there))
         monkeypatch.setattr(export.sql, "one", lambda *asked, host: self.newest)
-        monkeypatch.setattr(repository, "read", lambda config: there)
         monkeypatch.setattr(catalog, "tables", lambda *where: self.note("tables") or tables)
         monkeypatch.setattr(recovery, "fetch", self.fetch)
         monkeypatch.setattr(throwaway, "directory", self.directory)
@@ -244,14 +241,16 @@ def test_time_after_the_last_transaction_is_all_that_there_is(
     def running(config: Config, data: Path) -> Iterator[Path]:
         started.append("recovery_target_time" in (data / "postgresql.auto.conf").read_text())
         if started[-1]:
-            raise BackupError(f"PostgreSQL ended while it recovered: {recovery.TOO_EARLY}")
+            why = f"PostgreSQL ended while it recovered: {recovery.TOO_EARLY}"
+            raise BackupError(why, "LOG:  redo done at 0/7000110 system usage: CPU")
         yield data / "log"
 
     monkeypatch.setattr(throwaway, "running", running)
     (tmp_path / "postgresql.auto.conf").write_text(
         "restore_command = 'x'\nrecovery_target_time = '2026-11-28'\n"
     )
-    chosen = Target(kind, "", True, 1, True, "x", 0.0, "")
+    end = "000000010000000000000007" if kind == "time" else ""
+    chosen = Target(kind, "", True, 1, True, "x", 0.0, "", end)
     if kind == "time":
         with throwaway.recovered(config(), chosen, tmp_path) as log:
             assert (started, log) == ([True, False], tmp_path / "log")

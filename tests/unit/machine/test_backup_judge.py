@@ -56,6 +56,10 @@ def test_all_is_well() -> None:
 RED = [
     ({"unreadable": "The bucket is not there."}, "The bucket is not there."),
     ({"failed": "The backup failed: no"}, "the last backup failed: The backup failed: no"),
+    (
+        {"damage": "The repository is damaged (missing: 1)."},
+        "the last check of all backups failed: The repository is damaged (missing: 1).",
+    ),
     ({"backups": []}, "there is no backup yet"),
     ({"backups": [one("full", NOW - 26 * HOUR - 1)]}, "the newest backup is 26 hours old"),
     (

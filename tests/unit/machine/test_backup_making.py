@@ -9,11 +9,23 @@ from typing import Any
 
 import pytest
 
-from espalier_machine.database_backup import archiving, backup
+from espalier_machine.database_backup import archiving, backup, verify
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.repository import Backup
 
-from .backups import CONFIG, FIRST, SECOND, STARTED, THIRD, Programs, Systemd, here, info, missing
+from .backups import (
+    CONFIG,
+    FIRST,
+    SECOND,
+    STARTED,
+    THIRD,
+    Programs,
+    Systemd,
+    here,
+    info,
+    made,
+    missing,
+)
 from .backups import backup as one
 
 HOUR, DAY = 3600.0, 86400.0
@@ -154,6 +166,15 @@ def test_backup_begins_where_another_destination_had_its_turn(
     assert systemd.calls == STARTED
 
 
+def test_gap_is_looked_for_from_the_newest_backup_on(programs: Programs) -> None:
+    newest = made("20261130-093544F", 5, 6, "00000001000002000000000A", "200/A000050")
+    programs.answers = {"info": info(newest)}
+    for number in range(0x1F0, 0x201):
+        programs.archive(**{f"s00000001{number:08X}0000000A": 5})
+    assert not backup.has_gap(CONFIG, backup.repository.read(CONFIG))
+    assert len(programs.ran("repo-ls")) == 2
+
+
 def test_first_backup_that_is_being_made_begins_once(programs: Programs, systemd: Systemd) -> None:
     systemd.state = "activating"
     programs.answers = {"info": info()}
@@ -165,7 +186,21 @@ def test_destination_is_told_of_another_version(programs: Programs, systemd: Sys
     programs.answers = {"info": info(FIRST)}
     done = backup.begin(here(Path("/"), version="17"))
     assert done == {"changed": True, "did": "told it of PostgreSQL 17"}
-    assert words(programs) == ["stanza-create", "stanza-upgrade", "check"]
+    # With another version, stanza-create fails: the info files do not match the database.
+    assert words(programs) == ["stanza-upgrade", "check"]
+
+
+def test_older_version_than_the_destination_has_is_told_nothing(programs: Programs) -> None:
+    # A machine that was replaced came back.
+    programs.answers = {"info": info(FIRST)}
+    with pytest.raises(BackupError) as refused:
+        backup.begin(here(Path("/"), version="9"))
+    assert str(refused.value) == (
+        "The destination has the backups of a PostgreSQL 15, and this one is 9: it was upgraded on "
+        "another machine, or is another database. If this machine is the right one, give its "
+        "backups another `path` in hosts.yml."
+    )
+    assert words(programs) == []
 
 
 @pytest.mark.parametrize(
@@ -273,6 +308,41 @@ def test_backup_that_fails_is_remembered_until_one_is_made(
     programs.answers = known
     backup.make(CONFIG)
     assert "error" not in remembered(tmp_path)
+
+
+DAMAGED = "stanza: shop\nstatus: error\n  archiveId: 15-1\n    checksum invalid: 1\n"
+DAMAGE = "The repository is damaged (checksum invalid: 1)."
+
+
+@pytest.mark.parametrize("falls_back", [False, True])
+def test_damage_is_remembered_and_looked_for_each_night_until_it_is_gone(
+    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch, falls_back: bool
+) -> None:
+    now(monkeypatch, DAY)
+    programs.answers = {"info": info(FIRST, SECOND), "SELECT timeline_id": "1\n"}
+    programs.answers["verify"] = (0, DAMAGED, "")
+    mark = tmp_path / "dropped"
+    mark.touch()  # so a full one is made, with which all is read
+    with pytest.raises(BackupError, match="The repository is damaged"):
+        backup.make(CONFIG)
+    # The backup itself was made.
+    assert remembered(tmp_path)["kind"] == "full"
+    assert verify.failure() == DAMAGE
+    mark.unlink(missing_ok=True)
+    # The next night: a differential one, or none, and all is read again.
+    machine = here(tmp_path, falls_back=falls_back)
+    if falls_back:
+        now(monkeypatch, HOUR)
+    with pytest.raises(BackupError, match="The repository is damaged"):
+        backup.make(machine)
+    assert "error" not in remembered(tmp_path)
+    assert verify.failure() == DAMAGE
+    programs.answers["verify"] = ""
+    backup.make(machine)
+    assert verify.failure() == ""
+    programs.calls.clear()
+    backup.make(machine)
+    assert programs.ran("verify") == []
 
 
 def test_keeper_asks_the_primary_where_no_replica_answers(

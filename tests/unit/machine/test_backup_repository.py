@@ -133,17 +133,42 @@ def test_pgbackrest_is_told_which_stanza_and_by_which_configuration(programs: Pr
     ]
 
 
-def test_file_that_cannot_be_read_is_none(
-    programs: Programs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    programs.answers = {"repo-get": (55, "half", "ERROR: [055]: unable to open missing file")}
+def test_file_that_is_not_there_is_none(programs: Programs) -> None:
+    # As pgBackRest 2.45 and 2.55 answer.
+    programs.answers = {"repo-get": (1, "", "")}
     assert pgbackrest.content(CONFIG, "archive/a") == ""
+    programs.answers = {"repo-ls": '{".":{"type":"path"}}'}
+    assert pgbackrest.listing(CONFIG, "archive") == {".": {"type": "path"}}
 
-    def fail(*words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess(words, 49, "", "ERROR: [049]: unable to connect")
 
-    monkeypatch.setattr(pgbackrest, "run", fail)
-    assert pgbackrest.listing(CONFIG, "archive") == {}
+@pytest.mark.parametrize(
+    ("status", "errors", "sentence"),
+    [
+        (49, "ERROR: [049]: unable to connect to 'h'", "The destination does not answer."),
+        (
+            53,
+            "ERROR: [053]: unable to list file info for path '/x/archive/shop/15-1': [13] "
+            "Permission denied",
+            "unable to list file info for path '/x/archive/shop/15-1': [13] Permission denied",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_not_taken_for_nothing(
+    programs: Programs, status: int, errors: str, sentence: str
+) -> None:
+    for word, read in (("repo-get", pgbackrest.content), ("repo-ls", pgbackrest.listing)):
+        programs.answers = {word: (status, "half", errors)}
+        with pytest.raises(BackupError) as failed:
+            read(CONFIG, "archive/a")
+        assert str(failed.value) == f"The backups cannot be read: {sentence}"
+        assert failed.value.detail == f"half\n{errors}"
+
+
+def test_history_that_cannot_be_read_is_no_history_of_one_timeline(programs: Programs) -> None:
+    programs.answers = {"info": info(FIRST, SECOND, THIRD)}
+    programs.answers["repo-ls"] = (49, "", "ERROR: [049]: unable to connect to 'h'")
+    with pytest.raises(BackupError, match="does not answer"):
+        repository.read(CONFIG)
 
 
 def test_stanza_without_a_backup_is_no_error(programs: Programs) -> None:
@@ -160,6 +185,10 @@ PASSPHRASE = (
 EMPTIED = "The destination has no backups of this site any more: somebody has emptied it."
 REFUSED = "The object store refuses the key: it is revoked, or may not read and write there."
 AWAY = "The destination does not answer."
+OTHER = (
+    "The destination has backups of another database than this one. Give the backups of this one "
+    "another `path` in hosts.yml, or restore that one here (`espalier restore`)."
+)
 
 
 @pytest.mark.parametrize(
@@ -305,7 +334,13 @@ def test_why_a_backup_fails(code: str, why: str, sentence: str) -> None:
             "ERROR: [028]: backup and archive info files exist but do not match the database\n"
             "       HINT: is this the correct stanza?\n"
             "       HINT: did an error occur during stanza-upgrade?",
-            "The destination has backups of another database than this one.",
+            OTHER,
+        ),
+        (
+            "WARN: repo1: [ArchiveMismatchError] unable to retrieve the archive id for database "
+            "version '15' and system-id '7713945618501370095'\n"
+            "ERROR: [103]: unable to find a valid repository",
+            OTHER,
         ),
         (
             "WARN: unable to check pg1: [DbConnectError] unable to connect to 'dbname='postgres' "

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fcntl
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -22,12 +24,14 @@ from .backups import CONFIG, FIRST, SECOND, Programs, here, info
 MOMENT = 1796031400.0
 WHEN = "2026-11-30 09:36:40.000000+00"
 AT = Target("time", WHEN, True, 1, True, SECOND["label"], MOMENT, f"as it was at {WHEN}")
+LAST = "000000010000000000000007"
+ENDS = dataclasses.replace(AT, end=LAST)
 ALL = Target("default", "", True, 2, False, SECOND["label"], MOMENT, "all that there is")
 AFTER = Target("xid", "726", True, 1, True, SECOND["label"], MOMENT, "just after it")
 BEFORE = Target("xid", "726", False, 1, True, SECOND["label"], MOMENT, "just before it")
 GET = (
     "--recovery-option=restore_command=pgbackrest --config=/etc/pgbackrest/pgbackrest.conf "
-    '--stanza=shop --pg1-path=/var/main archive-get %f "%p"'
+    '--stanza=shop --pg1-path=/var/main archive-get %f "%p" || exit $(($? == 1 ? 1 : 255))'
 )
 BEGINNING = (
     "pgbackrest --config=/etc/pgbackrest/pgbackrest.conf --stanza=shop --pg1-path=/var/new "
@@ -56,6 +60,13 @@ def test_pgbackrest_is_told_the_moment_and_where_recovery_reads(
 ) -> None:
     recovery.fetch(CONFIG, chosen, Path("/var/new"), Path("/var/main"))
     assert programs.ran() == [f"{BEGINNING} {words} {GET} restore"]
+
+
+@pytest.mark.parametrize(("status", "told"), [(0, 0), (1, 1), (25, 255), (103, 255), (127, 255)])
+def test_segment_that_cannot_be_read_is_not_the_end_of_wal(status: int, told: int) -> None:
+    # As PostgreSQL runs it: above 125, recovery fails.
+    command = f"sh -c 'exit {status}' || {recovery.OR_FAIL}"
+    assert subprocess.run(["sh", "-c", command]).returncode == told
 
 
 def test_throwaway_cluster_must_not_archive(programs: Programs) -> None:
@@ -114,6 +125,9 @@ def machine(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch)
     programs.answers = {"info": info(FIRST, SECOND), "SELECT pg_is_in_recovery()": "f\n"}
     programs.answers["SELECT pg_walfile_name"] = "000000010000000000000007\n"
     programs.answers["SELECT coalesce(max("] = "000000010000000000000007\n"
+    programs.answers["\nSELECT coalesce(extract("] = "0\x1f0\x1f\x1fon\n"
+    earlier = {f"s00000001000000000000000{number}": MOMENT - 50 for number in range(1, 7)}
+    programs.archive(**earlier, s000000010000000000000007=MOMENT + 60)
     usage = shutil.disk_usage(tmp_path)
     found = SimpleNamespace(config=here(tmp_path), data=data, free=30_000_000, runs=True, units=[])
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=found.free))
@@ -129,7 +143,7 @@ def machine(tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch)
 
 def test_plan_says_what_it_costs(machine: Any, programs: Programs) -> None:
     assert restore.plan(machine.config, {"to": MOMENT}) == {
-        "target": AT.as_json(),
+        "target": {**AT.as_json(), "end": LAST},
         "bytes": 23074558,
         "stored": 2830864,
         "free": 30_000_000,
@@ -145,17 +159,87 @@ def test_plan_over_a_gap_is_refused_with_the_moment_before_it(
     machine: Any, programs: Programs
 ) -> None:
     # Another destination had its turn meanwhile.
-    programs.archive(s000000010000000000000006=MOMENT - 50, s000000010000000000000009=MOMENT + 20)
+    programs.archive(s000000010000000000000009=MOMENT + 80)
     with pytest.raises(BackupError) as refused:
         restore.plan(machine.config, {"latest": True})
     assert str(refused.value) == (
-        "WAL is missing from 000000010000000000000006 to 000000010000000000000009, after the "
+        "WAL is missing from 000000010000000000000007 to 000000010000000000000009, after the "
         "backup that leads there. What came before can be restored: --to "
-        f"'{target.utc(MOMENT - 50)}', or earlier."
+        f"'{target.utc(MOMENT + 60)}', or earlier."
     )
     assert restore.plan(machine.config, {"to": MOMENT - 54})["bytes"] == 22992637
+    assert restore.plan(machine.config, {"to": MOMENT + 60})["target"]["end"] == LAST
     with pytest.raises(BackupError, match="WAL is missing"):
-        restore.plan(machine.config, {"to": MOMENT})
+        restore.plan(machine.config, {"to": MOMENT + 61})
+
+
+def test_gap_of_the_history_that_a_restore_began_is_seen_too(
+    machine: Any, programs: Programs
+) -> None:
+    # A restore to 0/80000A8, and no backup since then; the abandoned history went on.
+    newest = "00000002000000000000000A"
+    programs.answers["info"] = info(FIRST, SECOND, newest=newest)
+    programs.answers["archive/shop/15-1/00000002.history"] = "1\t0/80000A8\tbefore\n\n"
+    programs.folders["archive/shop/15-1"]["00000002.history"] = MOMENT + 70
+    programs.archive(
+        s000000010000000000000008=MOMENT + 65,
+        s00000001000000000000000C=MOMENT + 69,
+        s000000020000000000000008=MOMENT + 75,
+        s000000020000000000000009=MOMENT + 80,
+        s00000002000000000000000A=MOMENT + 85,
+    )
+    machine.runs = False
+    assert restore.plan(machine.config, {"to": MOMENT + 84})["target"]["end"] == newest
+    del programs.folders["archive/shop/15-1/0000000200000000"]
+    programs.archive(s000000020000000000000008=MOMENT + 75, s00000002000000000000000A=MOMENT + 85)
+    with pytest.raises(BackupError, match="missing from 000000020000000000000008 to 0000000200"):
+        restore.plan(machine.config, {"to": MOMENT + 84})
+
+
+def test_time_after_the_end_of_wal_is_refused_where_nobody_knows_what_came_then(
+    machine: Any, programs: Programs
+) -> None:
+    machine.runs = False  # it is a new one
+    assert restore.plan(machine.config, {"to": MOMENT + 60})["target"]["end"] == LAST
+    with pytest.raises(BackupError) as refused:
+        restore.plan(machine.config, {"to": MOMENT + 61})
+    end = "2026-11-30 09:37:40.000000+00"
+    assert str(refused.value) == (
+        f"WAL at the destination ends at {end}: what was committed after that is not there. "
+        "Instead of 2026-11-30 09:37:41.000000+00 write `latest`, for all that is there, or a "
+        f"moment until then: '{end}'."
+    )
+    assert restore.plan(machine.config, {"latest": True})["target"]["end"] == ""
+
+
+def test_site_to_which_nobody_writes_has_no_wal_and_any_time_until_now(
+    machine: Any, programs: Programs
+) -> None:
+    # After the last segment, which the plan itself has ended; or which came meanwhile.
+    assert restore.plan(machine.config, {"to": MOMENT + 89})["target"]["end"] == LAST
+    programs.archive(s000000010000000000000008=MOMENT + 80)
+    assert restore.plan(machine.config, {"to": MOMENT + 89})["target"]["end"] == f"{LAST[:-1]}8"
+
+
+def test_time_since_which_wal_waits_for_the_destination_is_refused(
+    machine: Any, programs: Programs
+) -> None:
+    status = machine.data / "pg_wal/archive_status"
+    status.mkdir(parents=True)
+    for name, since in (("08", MOMENT + 30), ("09", MOMENT + 70)):
+        (status / f"0000000100000000000000{name}.ready").touch()
+        os.utime(status / f"0000000100000000000000{name}.ready", (since, since))
+    programs.answers["SELECT pg_walfile_name"] = "000000010000000000000009\n"
+    programs.answers["SELECT coalesce(max("] = "000000010000000000000009\n"  # it was dropped
+    assert restore.plan(machine.config, {"to": MOMENT + 30})["target"]["end"] == LAST
+    # Segment 7 came late: what waits now was written before it came.
+    with pytest.raises(BackupError) as refused:
+        restore.plan(machine.config, {"to": MOMENT + 31})
+    assert str(refused.value).startswith(
+        f"WAL at the destination ends at {target.utc(MOMENT + 30)}: what was committed after that "
+        "waits on this machine (`espalier backups` says why). Instead"
+    )
+    assert restore.plan(machine.config, {"latest": True})["aside"]
 
 
 def test_plan_of_all_that_there_is_loses_nothing(machine: Any) -> None:
@@ -218,7 +302,8 @@ class Systemd:
         assert (self.machine.data / "PG_VERSION").read_text() == "what came back"
         (self.machine.data / "postmaster.opts").touch()
         if self.failures:
-            raise BackupError(f"PostgreSQL ended while it recovered: {self.failures.pop(0)}")
+            why = f"PostgreSQL ended while it recovered: {self.failures.pop(0)}"
+            raise BackupError(why, REDONE.format("0/7000110"))
         self.did.append("recovered")
 
     def run(self, argv: list[str], **how: Any) -> Any:
@@ -296,17 +381,45 @@ def test_recovery_that_fails_brings_back_what_was_there(
 
 
 TOO_EARLY = "FATAL:  recovery ended before configured recovery target was reached"
+# Of PostgreSQL 15.
+REDONE = (
+    "LOG:  redo done at {} system usage: CPU: user: 0.00 s, system: 0.00 s, elapsed: 0.10 s\n"
+    "LOG:  last completed transaction was at log time 2026-11-30 09:35:46.802720+00\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "why", "written", "expected"),
+    [
+        (ENDS, TOO_EARLY, REDONE.format("0/7000110"), True),
+        (ENDS, TOO_EARLY, REDONE.format("0/7000000"), True),
+        # A segment could not be read: recovery has ended before the last one.
+        (ENDS, TOO_EARLY, REDONE.format("0/6FFFFD0"), False),
+        (ENDS, TOO_EARLY, REDONE.format("0/6FFFFD0") + REDONE.format("0/7000110"), True),
+        (ENDS, TOO_EARLY, "LOG:  redo is not required", False),
+        # Where WAL ends, nobody has looked.
+        (AT, TOO_EARLY, REDONE.format("0/7000110"), False),
+        (AFTER, TOO_EARLY, REDONE.format("0/7000110"), False),
+        (ENDS, "PANIC:  no", REDONE.format("0/7000110"), False),
+    ],
+)
+def test_recovery_that_ended_early_has_to_have_come_to_the_end_of_wal(
+    chosen: Target, why: str, written: str, expected: bool
+) -> None:
+    error = BackupError(f"PostgreSQL ended while it recovered: {why}", written)
+    assert recovery.is_all_there_is(error, chosen) is expected
 
 
 def test_time_after_the_last_commit_is_all_that_there_is(machine: Any, systemd: Systemd) -> None:
     systemd.failures = [TOO_EARLY]
-    restore.restore(machine.config, AT)
+    restore.restore(machine.config, ENDS)
     assert systemd.did.count("start") == 2
     assert (machine.data / "postgresql.auto.conf").read_text() == ""
 
 
 @pytest.mark.parametrize(
-    ("chosen", "failures"), [(AFTER, [TOO_EARLY]), (AT, [TOO_EARLY, TOO_EARLY])]
+    ("chosen", "failures"),
+    [(AFTER, [TOO_EARLY]), (AT, [TOO_EARLY]), (ENDS, [TOO_EARLY, TOO_EARLY])],
 )
 def test_transaction_that_recovery_does_not_come_to_is_a_failure(
     machine: Any, systemd: Systemd, chosen: Target, failures: list[str]

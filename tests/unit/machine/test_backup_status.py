@@ -96,6 +96,19 @@ def test_primary_that_does_not_answer_is_a_finding(tmp_path: Path, programs: Pro
     assert found["archiving"] is None
 
 
+@pytest.mark.parametrize("makes", [True, False])
+@pytest.mark.usefixtures("quiet")
+def test_damage_is_a_finding_of_the_machine_that_looks_for_it(
+    tmp_path: Path, programs: Programs, makes: bool
+) -> None:
+    state.save("backup", {"made": "x"})
+    state.save("verify", {"failed": 5.0, "error": "The repository is damaged (a)."})
+    machine = here(tmp_path, part="replica", makes_backups=makes)
+    told = [one["sentence"] for one in status.status(machine, THERE)["findings"]]
+    sentence = "the last check of all backups failed: The repository is damaged (a)."
+    assert (sentence in told) is makes
+
+
 @pytest.mark.usefixtures("quiet")
 def test_backup_that_failed_is_a_finding_until_one_is_made(
     tmp_path: Path, programs: Programs

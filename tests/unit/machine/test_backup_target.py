@@ -187,6 +187,47 @@ def test_statement_of_the_log(text: str, moment: float, statement: str) -> None:
     assert (found, what) == (pytest.approx(moment, abs=1e-6), statement)
 
 
+@pytest.mark.parametrize(
+    ("text", "statement", "is_found"),
+    [
+        # As Django writes it.
+        ("DROP TABLE shop_order", 'DROP TABLE "shop_order" CASCADE', True),
+        ('drop table "shop_order" cascade;', 'DROP TABLE "shop_order" CASCADE', True),
+        ("DROP TABLE  shop_order", "drop  table shop_order;", True),
+        ("DROP TABLE shop_order", 'DROP TABLE IF EXISTS "public"."shop_order"', True),
+        ("DROP TABLE public.shop_order", 'DROP TABLE "shop_order"', True),
+        ("DROP TABLE shop_order", "DROP TABLE depot.shop_order", True),
+        ("DROP TABLE depot.shop_order", "DROP TABLE shop_order", False),
+        ("DROP TABLE Old Trees", 'DROP TABLE "Old Trees"', True),
+        # Another table.
+        ("DROP TABLE shop_order", 'DROP TABLE "shop_order_item"', False),
+        ("TABLE order", 'DROP TABLE "shop_order"', False),
+        # It is no regular expression.
+        ("DROP TABLE shop.order", "DROP TABLE shop_order", False),
+        ("delete from a where b = (1)", "DELETE FROM a WHERE b = (1)", True),
+    ],
+)
+def test_statement_as_a_person_writes_it(text: str, statement: str, is_found: bool) -> None:
+    lines = [f"2026-11-30 09:35:46.764 UTC [1] a@b LOG:  statement: {statement}"]
+    if is_found:
+        assert find_statement(lines, text)[0] == pytest.approx(AT + 46.764)
+    else:
+        with pytest.raises(BackupError, match="has no statement"):
+            find_statement(lines, text)
+
+
+def test_statement_of_several_lines_is_one() -> None:
+    lines = [
+        "2026-11-30 09:35:46.764 UTC [1] a@b LOG:  statement: BEGIN;",
+        "\tDROP TABLE",
+        '\t  "shop_order"',
+        "\tCASCADE",
+        "2026-11-30 09:35:50.000 UTC [1] a@b LOG:  disconnection: session time: 0:00:00.1",
+    ]
+    found = find_statement(lines, "drop table shop_order cascade")
+    assert found == (pytest.approx(AT + 46.764), 'BEGIN; DROP TABLE "shop_order" CASCADE')
+
+
 @pytest.mark.parametrize("text", ["kept", "archive command", "duration", "DROP DATABASE"])
 def test_statement_that_is_not_in_the_log(text: str) -> None:
     with pytest.raises(BackupError) as refused:
@@ -224,7 +265,9 @@ def test_just_before_a_statement_is_before_the_transaction_that_removed_a_table(
 ) -> None:
     programs.answers = {"info": info()}
     programs.archive(
-        s000000010000000000000003=AT + 40,
+        # Of the destination's clock, which may be a minute behind.
+        s000000010000000000000002=AT + 46 - 62,
+        s000000010000000000000003=AT + 46 - 60,
         s000000010000000000000004=AT + 50,
         s000000010000000000000005=AT + 60,
         s000000010000000000000006=AT + 70,
@@ -249,7 +292,7 @@ def test_just_before_a_statement_is_before_the_transaction_that_removed_a_table(
         what="just before `DROP TABLE orders` (transaction 726, 2026-11-30 09:35:46.765921+00)",
     )
     # Neither what came before it, nor what came after it was found.
-    assert read == ["000000010000000000000004", "000000010000000000000005"]
+    assert read == [f"00000001000000000000000{number}" for number in "345"]
 
 
 @pytest.mark.usefixtures("logged")
@@ -279,8 +322,9 @@ def test_statement_that_was_rolled_back(
     with pytest.raises(BackupError) as refused:
         target.before_statement(CONFIG, SEEN, "DROP TABLE orders")
     assert str(refused.value) == (
-        "The statement `DROP TABLE orders` began at 2026-11-30 09:35:46.764000+00, and WAL has no "
-        "transaction from then on. Was it rolled back?"
+        "The statement `DROP TABLE orders` began at 2026-11-30 09:35:46.764000+00, and WAL at the "
+        "destination has no transaction from then on. Was it rolled back? Does WAL wait "
+        "(`espalier backups`)?"
     )
 
 

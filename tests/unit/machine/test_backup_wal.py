@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,41 @@ def test_segment_that_is_not_there_has_no_commits(programs: Programs, tmp_path: 
     assert wal.commits(CONFIG, "000000010000000000000004", tmp_path) == []
 
 
+@pytest.mark.parametrize(
+    ("answers", "why"),
+    [
+        (
+            {"archive-get": (103, "", "WARN: repo1: a\nERROR: [103]: unable to connect to 'h'")},
+            "The destination does not answer.",
+        ),
+        ({"env": (127, "", "env: pg_waldump: No such file\n")}, "env: pg_waldump: No such file"),
+    ],
+)
+def test_segment_that_cannot_be_read_is_not_taken_for_an_empty_one(
+    programs: Programs, tmp_path: Path, answers: dict[str, Any], why: str
+) -> None:
+    programs.answers = answers
+    with pytest.raises(BackupError) as failed:
+        wal.commits(CONFIG, "000000010000000000000004", tmp_path)
+    assert str(failed.value) == f"WAL 000000010000000000000004 cannot be read: {why}"
+
+
+@pytest.mark.parametrize(
+    ("number", "upcoming", "full"),
+    [
+        (700, 701, 700),
+        # PostgreSQL has begun to count anew in WAL: 32 bits were used up.
+        (700, 2**32 + 701, 2**32 + 700),
+        (2**32 - 1, 2**32 + 3, 2**32 - 1),
+        (3, 3 * 2**32 + 4, 3 * 2**32 + 3),
+        # One that is not there.
+        (702, 701, 702),
+    ],
+)
+def test_id_of_a_transaction_in_full(number: int, upcoming: int, full: int) -> None:
+    assert wal.full_id(number, upcoming) == full
+
+
 FIRST_FILE = [f"00000001000000000000{last:04X}" for last in range(0xFD, 0x100)]
 
 
@@ -127,6 +163,27 @@ def test_segments_are_whole_ones_of_the_archive(programs: Programs) -> None:
         "000000010000000000000004": 103.0,
         "000000020000000100000000": 200.0,
     }
+    # However many directories there are: each process connects to the destination anew.
+    assert [call[2:] for call in programs.calls] == [
+        ["--output=json", "--recurse", "repo-ls", "archive/shop/15-1"]
+    ]
+
+
+def test_segments_since_one_ask_for_no_older_directory(programs: Programs) -> None:
+    programs.archive(s000000010000000000000001=1, s0000000100000000000000FF=2)
+    programs.archive(s000000010000000100000000=3, s000000010000000100000001=4)
+    programs.archive(s00000001000000020000000A=5, s000000020000000200000000=6)
+    assert verify.segments(CONFIG, "15-1", since="000000010000000100000001") == {
+        "000000010000000100000000": 3.0,
+        "000000010000000100000001": 4.0,
+        "00000001000000020000000A": 5.0,
+    }
+    top = "archive/shop/15-1"
+    assert [call[2:] for call in programs.calls] == [
+        ["--output=json", "repo-ls", top],
+        ["--output=json", "repo-ls", f"{top}/0000000100000001"],
+        ["--output=json", "repo-ls", f"{top}/0000000100000002"],
+    ]
 
 
 def test_gap_is_told_for_each_timeline_by_itself(programs: Programs) -> None:

@@ -66,6 +66,44 @@ def test_time_that_is_none(text: str) -> None:
     assert refused.value.status == 2
 
 
+@pytest.mark.usefixtures("berlin")
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "2026-10-25 02:30",
+            "--to '2026-10-25 02:30' was twice, as clocks were put back. Write the time that you "
+            "mean with its offset: `2026-10-25 02:30:00+02:00` or `2026-10-25 02:30:00+01:00`.",
+        ),
+        (
+            "2026-03-29 02:30",
+            "--to '2026-03-29 02:30' never was: clocks were put forward. Write the time that you "
+            "mean with its offset: `2026-03-29 01:30:00+01:00` or `2026-03-29 03:30:00+02:00`.",
+        ),
+    ],
+)
+def test_time_that_clocks_had_twice_or_never(text: str, sentence: str) -> None:
+    with pytest.raises(SiteError) as refused:
+        wanted(text, None, "")
+    assert (str(refused.value), refused.value.status) == (sentence, 2)
+
+
+@pytest.mark.usefixtures("berlin")
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("2026-10-25 02:30+02:00", 1792888200),
+        ("2026-10-25 02:30+01:00", 1792891800),
+        ("2026-10-25 01:59:59", 1792886399),
+        ("2026-10-25 03:00", 1792893600),
+        ("2026-03-29 01:59:59", 1774745999),
+        ("2026-03-29 03:00", 1774746000),
+    ],
+)
+def test_time_around_a_change_of_clocks(text: str, seconds: float) -> None:
+    assert wanted(text, None, "") == {"to": seconds}
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
