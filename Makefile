@@ -147,9 +147,10 @@ screenshot: test-prerequisites  ## take the README's picture of the site of ENV
 	ESPALIER_SCREENSHOTS=docs/images pytest --ansible-inventory=$(INVENTORY) tests/infra/test_browser.py -k front_page
 
 .PHONY: bench
-bench: test-prerequisites  ## measure: the baseline against the usual set-up, and what each tier gains
+bench: test-prerequisites  ## measure: the baseline against the usual set-up, what each tier gains, backups
 	python bench/run.py
 	python bench/tiers.py
 	python bench/durations.py
 	python bench/before.py
 	python bench/visits.py
+	python bench/backups.py

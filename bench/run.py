@@ -93,10 +93,10 @@ def converge(side: str, project: dict[str, str], folder: Path) -> float:
     return time.monotonic() - began
 
 
-def front_page(address: str) -> bytes:
-    """Give the front page; OSError unless it answers with 200."""
+def front_page(address: str, timeout: float = 5) -> bytes:
+    """Give the front page; OSError unless it answers with 200 in so many seconds."""
     context = ssl._create_unverified_context()
-    with urllib.request.urlopen(f"https://{address}/", context=context, timeout=5) as page:
+    with urllib.request.urlopen(f"https://{address}/", context=context, timeout=timeout) as page:
         if page.status != 200:
             raise OSError(f"status {page.status}")
         return page.read()

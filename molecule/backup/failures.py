@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from destinations import BUCKET, OTHER_KEYS
 from lab import (
     LAB,
     STORE,
@@ -26,6 +25,7 @@ from lab import (
     visited,
 )
 
+from tests.s3_server import BUCKET, OTHER_KEYS
 from tests.steps import demand, soon
 
 

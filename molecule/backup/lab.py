@@ -13,19 +13,19 @@ from threading import Thread
 from typing import Any
 
 import yaml
-from destinations import BUCKET, HERE, KEYS, NAME, S3, S3_PORT
 
 from espalier.lab.process import podman
 from espalier.load.report import is_clean, sentence
 from espalier.load.site import read_site
 from espalier.load.visitors import MAX_REQUESTS, Load
+from tests.s3_server import KEYS, S3
 from tests.steps import SSH, Lab, Wrong
 
 LAB = Lab("backup")
 on, site = LAB.on, LAB.site
 VPS, NEW, SECOND, KEEPER, STAGING = (f"198.18.106.{last}" for last in range(11, 16))
-STORE = S3(LAB.home)
-TO_S3 = {"to": "s3", "bucket": BUCKET, "endpoint": f"{NAME}:{S3_PORT}"}
+STORE = S3(LAB.home, "198.18.106.1", size="600m")
+TO_S3 = STORE.place
 PROGRAM = "database-backup"
 
 
@@ -58,17 +58,6 @@ def set_hosts(*, tiers: list[str], db: list[str], backup: list[str]) -> None:
     file.write_text(yaml.safe_dump(said, sort_keys=False))  # the first machine is used first
 
 
-def trust_store(address: str) -> None:
-    """Have a machine trust the S3 server's certificate, as it trusts those of the internet."""
-    pem = STORE.certificate.read_text()
-    on(
-        address,
-        f"cat > /usr/local/share/ca-certificates/s3.crt <<'END'\n{pem}END\n"
-        "update-ca-certificates > /dev/null 2>&1\n"
-        f"echo '{HERE} {NAME}' >> /etc/hosts",
-    )
-
-
 def prepare() -> None:
     """Begin with an environment of its own, an empty bucket, and machines that trust it."""
     STORE.remove()
@@ -80,7 +69,7 @@ def prepare() -> None:
     for name, value in zip(("backup_access_key", "backup_secret_key"), KEYS, strict=True):
         (secrets / name).write_text(f"{value}\n")
     for address in (VPS, NEW, SECOND, KEEPER):
-        trust_store(address)
+        on(address, STORE.trust())
 
 
 def psql(address: str, statement: str, database: str = "orchard") -> str:

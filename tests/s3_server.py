@@ -1,4 +1,4 @@
-"""Where the copies of the lab go, with real parts: an S3 server with real files, OpenSSH's SFTP."""
+"""Where the copies of a lab go: an S3 server with real files, on this machine."""
 
 from __future__ import annotations
 
@@ -17,30 +17,49 @@ from pathlib import Path
 
 from tests.steps import Wrong
 
-HERE = "198.18.106.1"  # this machine, as those of the lab see it
 # pgBackRest of Debian 12 takes certificates for names alone.
 NAME, S3_PORT = "s3.lab", 9443
 KEYS = ("orchard-key", "orchard-secret")
 OTHER_KEYS = ("another-key", "another-secret")
 BUCKET = "copies"
-SIZE = "600m"
 
 
 class S3:
     """rclone's S3 server: its objects are files below `folder`."""
 
-    def __init__(self, home: Path) -> None:
-        """Nothing is started yet."""
-        self.home = home / "s3"
+    def __init__(self, home: Path, address: str, size: str = "") -> None:
+        """Nothing is started yet.
+
+        Args:
+            home: a directory of the lab.
+            address: of this machine, as those of the lab see it.
+            size: of a disk of its own in memory, as tmpfs takes it; "" for files below `home`.
+        """
+        self.home, self.address, self.size = home / "s3", address, size
         self.folder = self.home / "data"
         self.certificate, self.key = self.home / "s3.crt", self.home / "s3.key"
         self.pid = self.home / "pid"
 
+    @property
+    def place(self) -> dict[str, str]:
+        """What `backup` of hosts.yml says of it."""
+        return {"to": "s3", "bucket": BUCKET, "endpoint": f"{NAME}:{S3_PORT}"}
+
+    def trust(self) -> str:
+        """A script that has a machine know its name, and trust its certificate."""
+        pem = self.certificate.read_text()
+        return (
+            f"cat > /usr/local/share/ca-certificates/s3.crt <<'END'\n{pem}END\n"
+            "update-ca-certificates > /dev/null 2>&1\n"
+            f"grep -q {NAME} /etc/hosts || echo '{self.address} {NAME}' >> /etc/hosts"
+        )
+
     def prepare(self) -> None:
         """Make the bucket, and the certificate that machines are to trust."""
         self.folder.mkdir(parents=True)
-        mount = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "copies", str(self.folder)]
-        subprocess.run(mount, check=True)
+        if self.size:
+            mount = ["mount", "-t", "tmpfs", "-o", f"size={self.size}", "copies", str(self.folder)]
+            subprocess.run(mount, check=True)
         (self.folder / BUCKET).mkdir()
         request = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30"]
         request += ["-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}"]
@@ -54,9 +73,10 @@ class S3:
         """
         self.stop()
         program = Path(sys.executable).parent / "rclone"
-        words = [str(program), "serve", "s3", str(self.folder), "--addr", f"{HERE}:{S3_PORT}"]
-        words += ["--auth-key", ",".join(keys), "--cert", str(self.certificate)]
-        words += ["--key", str(self.key), "--config", "/dev/null", "--log-level", "NOTICE"]
+        words = [str(program), "serve", "s3", str(self.folder)]
+        words += ["--addr", f"{self.address}:{S3_PORT}", "--auth-key", ",".join(keys)]
+        words += ["--cert", str(self.certificate), "--key", str(self.key)]
+        words += ["--config", "/dev/null", "--log-level", "NOTICE"]
         with (self.home / "log").open("a") as log:
             job = subprocess.Popen(words, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         self.pid.write_text(str(job.pid))
@@ -64,7 +84,7 @@ class S3:
         until = time.monotonic() + 20
         while time.monotonic() < until:
             with contextlib.suppress(OSError):
-                with socket.create_connection((HERE, S3_PORT), 2) as plain:
+                with socket.create_connection((self.address, S3_PORT), 2) as plain:
                     context.wrap_socket(plain, server_hostname=NAME).close()
                 return
             time.sleep(0.1)
