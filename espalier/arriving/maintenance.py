@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from espalier.inventory.remote import Remote, explain
 from espalier.inventory.site import SiteError
 
+NOT_THERE = 127  # the shell's status for a command that is not there
+
 
 @contextmanager
 def closed(
@@ -22,7 +24,7 @@ def closed(
 
     Args:
         remote: how the machines are reached.
-        machines: those with nginx.
+        machines: those with nginx. One that no run has brought nginx yet serves nobody.
         note: takes a sentence about each that somebody had closed before.
         warn: takes a sentence about each that could not be opened again.
 
@@ -32,7 +34,9 @@ def closed(
     opening = []
     try:
         for machine in machines:
-            if _is_closed(remote, machine):
+            if (was_closed := _is_closed(remote, machine)) is None:
+                continue
+            if was_closed:
                 note(f"{machine} was closed before, and stays closed: espalier maintenance off")
             else:
                 # Before it is told: where its answer is lost, it may be closed.
@@ -46,14 +50,21 @@ def closed(
                 warn(f"{machine} is still closed ({explain(errors)}): `espalier maintenance off`.")
 
 
-def _is_closed(remote: Remote, machine: str) -> bool:
-    """Whether all of the site is closed there; parts of it have lines of their own."""
-    lines = _tell(remote, machine, "status").splitlines()
+def _is_closed(remote: Remote, machine: str) -> bool | None:
+    """Whether all of the site is closed there (parts have lines of their own); None without one."""
+    answer = remote.run(machine, ["maintenance", "status", "/"])
+    if answer[0] == NOT_THERE:
+        return None
+    lines = _answer(machine, answer).splitlines()
     return any(line.startswith("/ is closed") for line in lines)
 
 
 def _tell(remote: Remote, machine: str, state: str) -> str:
-    status, out, errors = remote.run(machine, ["maintenance", state, "/"])
+    return _answer(machine, remote.run(machine, ["maintenance", state, "/"]))
+
+
+def _answer(machine: str, answer: tuple[int, str, str]) -> str:
+    status, out, errors = answer
     if status:
         raise SiteError(
             f"{machine} cannot be closed for maintenance: {explain(errors)}. The database is left "

@@ -72,11 +72,9 @@ def command(
     one = ("--to", to) if to else ("--before", before) if before else ("--transaction", transaction)
     again = shlex.join(["restore", *map(str, one)])
     with reach(site) as remote:
-        is_new = False
         try:
             plan = ask(remote, machine, "plan", meant)
         except NotThere:
-            is_new = True
             click.echo(f"{machine} is new: it is prepared first.")
             if status := _play(environment, PREPARE, {}, again, verbose):
                 return status
@@ -87,8 +85,8 @@ def command(
         if not yes:
             confirm(site.name)
         variables = {"target": plan["target"], "uploads": of_uploads(plan["target"])}
-        # A machine that is new serves nobody yet.
-        open_ones = [] if is_new else site.machines("nginx")
+        # A machine that is new serves nobody yet; those that are left may.
+        open_ones = site.machines("nginx")
         with closed(remote, open_ones, click.echo, partial(click.echo, err=True)):
             status = _play(environment, PLAYBOOK, variables, again, verbose)
         if status:

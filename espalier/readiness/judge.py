@@ -25,6 +25,8 @@ SUBJECTS = {
     "Refuse a destination that the machine's pgBackRest cannot write to": "backup",
     "Refuse a machine for copies that runs another release of Debian": "debian",
     "Refuse a destination that does not keep what is given to it": "backup",
+    "Refuse a destination that is too small for a first backup": "backup",
+    "Refuse a passphrase that does not open the backups that are there": "backup",
     "Refuse to begin with an empty database where backups wait": "backup",
     PROJECT: "project",
 }

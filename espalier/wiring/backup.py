@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from espalier.inventory.machine_settings.backup import Backup
 from espalier.inventory.machine_settings.check import settings
@@ -55,3 +58,50 @@ def secret_names(backup: Mapping[str, Any]) -> list[str]:
         return []
     more = {"s3": ["access_key", "secret_key"], "sftp": ["ssh_key"], "machine": []}
     return ["passphrase", *more[backup["to"]]]
+
+
+def opens(passphrase: str, begins: str) -> bool:
+    """Return whether a passphrase opens backups that are at a destination.
+
+    Args:
+        passphrase: of the site.
+        begins: the first 32 bytes of pgBackRest's list of them, in base64: what `openssl enc
+            -aes-256-cbc -md sha1` writes. "" for no backups, which any passphrase may open.
+    """
+    content = base64.b64decode(begins)
+    if not content:
+        return True
+    magic, salt, block = content[:8], content[8:16], content[16:32]
+    if magic != b"Salted__" or len(block) < 16:
+        return False
+    # As OpenSSL's EVP_BytesToKey makes it, which is no choice of ours.
+    made = digest = b""
+    while len(made) < 48:
+        digest = hashlib.sha1(
+            digest + passphrase.strip().encode() + salt, usedforsecurity=False
+        ).digest()
+        made += digest
+    decryptor = Cipher(algorithms.AES(made[:32]), modes.CBC(made[32:48])).decryptor()
+    text = decryptor.update(block)
+    return text.startswith(b"[") and text.replace(b"\n", b"").decode("latin-1").isprintable()
+
+
+def room_refusal(free: int | None, database: str, uploads: str) -> str:
+    """Return why a destination has no room for a first backup, "" where it has.
+
+    A fifth more than what is copied has to be free: for WAL, and for what changes until old backups
+    go. That it is compressed makes up for a second full one.
+
+    Args:
+        free: bytes that are free there; None where nobody says.
+        database: the sum of the databases' bytes, as PostgreSQL says it; "" for none yet.
+        uploads: what `du` says of their directory, in bytes; "" for none yet.
+    """
+    size = int(database.strip() or 0) + int((uploads.split() or ["0"])[0])
+    if free is None or free >= size * 1.2:
+        return ""
+    return (
+        f"The destination of `backup` in hosts.yml has {free / 1e9:.1f} GB free. The database and "
+        f"the uploads take {size / 1e9:.1f} GB, and a fifth more than that has to be free. Make "
+        "room there, or write another destination."
+    )

@@ -98,6 +98,20 @@ def record_during_run(planned: Record, recorded: Record) -> Record:
     return found
 
 
+def record_without_database(during_run: Record, recorded: Record) -> Record:
+    """Return what is recorded until a restore has brought the database: that there is none.
+
+    So a restore that is planned and not made, or is cut off, is not taken for a site whose empty
+    database may be used.
+
+    Args:
+        during_run: what would be recorded.
+        recorded: the machine's record.
+    """
+    came = {"postgresql_primary"} - set(recorded.get("services", ()))
+    return {**during_run, "services": [one for one in during_run["services"] if one not in came]}
+
+
 def new_replicas(machines: Iterable[str], services: Iterable[Sequence[str]]) -> list[str]:
     """Return the machines of replicas that had none after the last run.
 

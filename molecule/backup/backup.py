@@ -18,6 +18,7 @@ from failures import away, drills, full, red, still_changed, under_load
 from lab import LAB, STORE, prepare
 from setting_up import begun, refused, switched_on, without
 from single import single
+from survivors import primary_lost, replica_lost
 from tiers import keeper, sftp
 from uploads import uploads
 
@@ -38,7 +39,9 @@ STEPS = (
     sftp,
     keeper,
     single,
+    replica_lost,
     killed,
+    primary_lost,
 )
 # What CI runs on every commit.
 SMOKE = (begun, dropped_table, drills, clone)

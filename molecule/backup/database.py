@@ -79,7 +79,8 @@ def named_transaction() -> None:
 
 def killed() -> None:
     """PostgreSQL is killed, then the machine: what was acknowledged and is missing elsewhere."""
-    set_hosts(tiers=[], db=["vps1"], backup=[])
+    # One is left that knows where the database was.
+    set_hosts(tiers=[], db=["vps1"], backup=[], spare=["db2"])
     set_variables(backup={**TO_S3, "path": "/orchard/killed"})
     site()
     demand(soon(lambda: bool(backups()["machines"]["vps1"]["backups"]), 90), "no first backup")
@@ -116,3 +117,9 @@ def killed() -> None:
     time.sleep(3)
     said = on(VPS, "systemctl start espalier-backup.service || journalctl -u espalier-backup -n 5")
     demand("restored on another machine" in said, said)
+    psql(VPS, "SELECT pg_create_restore_point('old'); SELECT pg_switch_wal()")
+    time.sleep(3)
+    archived = psql(
+        VPS, "SELECT last_archived_time > pg_postmaster_start_time() FROM pg_stat_archiver"
+    )
+    demand(archived != "t", "the old machine pushes WAL beside the new one")

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from alarms import ALARMS
 from lab import (
     LAB,
     STORE,
@@ -46,11 +47,13 @@ def drills() -> None:
     figures = {key: report[key] for key in ("seconds", "rto_seconds", "rows", "peak_mb")}
     LAB.say(f"drill: {figures}")
     demand("a restore was proven" in LAB.espalier("status", status=None), "status says nothing")
+    ALARMS.forget(VPS)
     files = (STORE.folder / BUCKET).rglob("bundle/*")
     newest = max((path for path in files if path.is_file()), key=lambda path: path.stat().st_mtime)
     flip(newest)
     demand(not drill(VPS), "a spoilt backup passed the drill")
     demand(any("drill failed" in one for one in findings("red")), findings())
+    ALARMS.demand("espalier-drill.service fails")
     flip(newest)
     demand(drill(VPS), f"the drill failed: {findings()}")
     with inverted("uploads/data/*/*"):
@@ -90,30 +93,44 @@ def told() -> list[str]:
     return findings("red") if "failed" in state else []
 
 
+def alarm(words: str) -> None:
+    """Demand that the backups are red for a reason, and that somebody elsewhere hears of it."""
+    demand(any(words in one for one in told()), findings())
+    ALARMS.demand(words)
+
+
 def red() -> None:
-    """Whatever stops the copies turns the state red, and its unit fails, by which it is told."""
+    """Whatever stops the copies turns the state red, and somebody outside is told."""
     demand(not told(), f"it is red before: {findings()}")
+    ALARMS.forget(VPS)
     look = "rm -f /var/lib/espalier/database-backup/destination.json"
     # The key is revoked.
     STORE.start(OTHER_KEYS)
     on(VPS, look)
-    demand(any("refuses the key" in one for one in told()), findings())
+    alarm("refuses the key")
     STORE.start()
     # The bucket is emptied.
     aside = STORE.empty()
     on(VPS, look)
-    demand(any("no backups of this site any more" in one for one in told()), findings())
+    alarm("no backups of this site any more")
     STORE.fill(aside)
     # The timer is stopped.
     on(VPS, "systemctl stop espalier-backup.timer")
-    demand(any("espalier-backup.timer does not run" in one for one in told()), findings())
+    alarm("espalier-backup.timer does not run")
     on(VPS, "systemctl start espalier-backup.timer")
     # The passphrase is another one.
     conf = "/etc/pgbackrest/pgbackrest.conf"
     on(VPS, f"cp -p {conf} /root/ && sed -i 's/^repo1-cipher-pass=.*/repo1-cipher-pass=x/' {conf}")
     on(VPS, look)
-    demand(any("passphrase" in one for one in told()), findings())
+    alarm("with this passphrase")
     on(VPS, f"cp -p /root/pgbackrest.conf {conf}")
+    # And so for uploads, of which one has changed.
+    conf = "/etc/espalier/uploads_backup.passphrase"
+    copy = "systemctl start espalier-uploads-backup.service"
+    on(VPS, f"cp -p {conf} /root/; echo another > {conf}; date > /srv/orchard/media/told.txt")
+    on(VPS, f"{copy} || true")
+    ALARMS.demand("espalier-uploads-backup.service fails")
+    on(VPS, f"cp -p /root/uploads_backup.passphrase {conf}; {copy}")
     # The destination's clock is another one.
     psql(VPS, "SELECT pg_create_restore_point('clock'); SELECT pg_switch_wal()")
     time.sleep(3)
@@ -122,15 +139,22 @@ def red() -> None:
     os.utime(segment, (time.time() + 900, time.time() + 900))
     STORE.start()
     on(VPS, look)
-    demand(any("clock" in one for one in told()), findings())
+    alarm("clock is")
     os.utime(segment)
     STORE.start()
     on(VPS, look)
     demand(not told(), f"it stays red: {findings()}")
+    # Nothing copies any more, nor does anything see that.
+    timers = "espalier-backup-watch.timer espalier-uploads-backup.timer"
+    on(VPS, f"systemctl disable --now {timers}")
+    for timer in timers.split():
+        ALARMS.demand(f"{timer} fails since", 300)
+    on(VPS, f"systemctl enable --now {timers}")
 
 
 def full() -> None:
     """The destination is full: WAL waits, and somebody is told before the bound is reached."""
+    ALARMS.forget(VPS)
     with STORE.filled():
         psql(VPS, "SELECT pg_create_restore_point('full'); SELECT pg_switch_wal()")
         demand(soon(lambda: waiting() > 0, 60), "WAL does not wait")
@@ -139,7 +163,7 @@ def full() -> None:
             "find /var/lib/postgresql/*/main/pg_wal/archive_status -name '*.ready' "
             "-exec touch -d '-10 minutes' {} +",
         )
-        demand(any("WAL waits since" in one for one in told()), findings())
+        alarm("WAL waits since")
     demand(soon(lambda: waiting() == 0, 120), "WAL still waits")
 
 

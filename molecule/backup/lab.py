@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Thread
 from typing import Any
@@ -35,12 +35,14 @@ def set_variables(**values: Any) -> None:
     file.write_text(json.dumps(values))
 
 
-def set_hosts(*, tiers: list[str], db: list[str], backup: list[str]) -> None:
-    """Have hosts.yml say this: Django is on vps1."""
+def set_hosts(
+    *, tiers: list[str], db: list[str], backup: list[str], spare: Sequence[str] = ()
+) -> None:
+    """Have hosts.yml say this: Django is on vps1, and nothing on spare machines."""
     file = LAB.site_directory / "hosts.yml"
     said = yaml.safe_load(file.read_text())
     addresses = {"vps1": VPS, "db2": SECOND, "backup1": KEEPER}
-    names = dict.fromkeys(["vps1", *db, *backup])
+    names = dict.fromkeys(["vps1", *db, *backup, *spare])
     said["all"]["vars"]["tiers"] = tiers
     said["all"]["hosts"] = {
         name: {

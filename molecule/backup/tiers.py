@@ -36,7 +36,10 @@ OTHER_HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QER
 
 
 def sftp() -> None:
-    """OpenSSH's SFTP: the run says which line the account needs, and then it is as any other."""
+    """OpenSSH's SFTP: the run says which line the account needs, and then it is as any other.
+
+    Debian 12 has none for it, and a run says so.
+    """
     on(
         KEEPER,
         "id copies > /dev/null 2>&1 || useradd --create-home copies; mkdir -p ~copies/.ssh; "
@@ -46,6 +49,9 @@ def sftp() -> None:
     place = {"to": "sftp", "host": KEEPER, "user": "copies", "path": "/home/copies/shop"}
     set_variables(backup={**place, "host_key": OTHER_HOST_KEY})
     said = site(status=2)
+    if on(VPS, "cut -d. -f1 /etc/debian_version").strip() == "12":
+        demand("whose pgBackRest has no SFTP" in " ".join(said.split()), said)
+        return
     demand(key in " ".join(said.split()), f"the run does not show the server's key: {said}")
     set_variables(backup={**place, "host_key": key})
     said = " ".join(site(status=2).split())

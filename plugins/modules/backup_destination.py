@@ -45,12 +45,18 @@ problem:
 clock_skew:
   description:
     - Seconds that the destination's clock is ahead of the machine's. Null where that is unknown, as
-      it always is but for C(s3).
+      for C(machine).
   type: float
   returned: always
 has_backups:
   description: Whether there are backups of this site already. False where that is unknown.
   type: bool
+  returned: always
+info_begins:
+  description:
+    - The first 32 bytes of pgBackRest's list of them, encrypted as they are, in base64; "" for
+      none. By them it is seen whether a passphrase opens the backups.
+  type: str
   returned: always
 free_bytes:
   description: What is free there, in bytes. Null where nobody says, as for C(s3).
@@ -79,7 +85,8 @@ def main() -> None:
     }
     module = AnsibleModule(arguments, supports_check_mode=True)
     settings, secrets = module.params["settings"], module.params["secrets"]
-    seen: dict[str, Any] = {"clock_skew": None, "has_backups": False, "free_bytes": None}
+    seen: dict[str, Any] = {"clock_skew": None, "free_bytes": None}
+    seen |= {"has_backups": False, "info_begins": ""}
     problem = ""
     try:
         TRIALS[settings["to"]](settings, secrets, module.params["stanza"], seen)

@@ -319,3 +319,14 @@ def test_primary_allows_replicas_and_its_own_pool_to_look_passwords_up(grown: Pa
 def test_replica_allows_no_fewer_processes_than_its_primary(grown: Path) -> None:
     assert int(value(grown, "app1", "postgresql_max_worker_processes")) == 32
     assert int(value(grown, "db1", "postgresql_max_worker_processes")) == 32
+
+
+def test_restore_records_no_database_before_it_has_brought_it(tmp_path: Path) -> None:
+    hosts = deepcopy(HOSTS)
+    everything = hosts["all"]
+    everything["hosts"]["db1"] |= {"recorded": {}, "restore": {}}
+    inventory = write(tmp_path, hosts)
+    assert "postgresql_primary" in value(inventory, "db1", "record_during_run.services")
+    assert "postgresql_primary" not in value(inventory, "db1", "base_record.services")
+    del everything["hosts"]["db1"]["restore"]
+    assert "postgresql_primary" in value(write(tmp_path, hosts), "db1", "base_record.services")

@@ -44,13 +44,15 @@ def main() -> int:
 
 def status() -> dict[str, Any]:
     """What fails now, whom it is told, and what waits, as plain data."""
-    from espalier_machine.alerts import config, ends, look, units, updates
+    from espalier_machine.alerts import config, ends, findings, look, units, updates
 
     settings, state = config.load(), look.load()
-    seen, now = units.read_units(state.running), time.time()
+    timers, now = units.own_timers(), time.time()
+    seen = units.read_units([*state.running, *timers])
     counts = units.restarts(seen, state.restarts, now)
-    ran = units.running(seen, state.running, settings.site, now)
+    ran = units.running(seen, state.running, settings.site, now, timers)
     failing = units.problems(seen, counts, ran, settings.ignore, now)
+    failing = findings.explained(failing, seen)
     day = ends.ending()
     return {
         "ok": True,

@@ -1,7 +1,8 @@
 """What is new: which units began to fail since the last look, and for which it is over.
 
 A unit that comes and goes is told a bounded number of times: the more often it began lately, the
-longer it has to be well before that is told, and until then it is not told anew.
+longer it has to be well before that is told, and until then it is not told anew. One that stays
+failed is told anew where its program finds something else.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from espalier_machine.alerts.units import Problem
 LATELY = 6 * 3600  # seconds
 # By how often a unit began to fail lately: seconds that it has to be well.
 WELL_FOR = (0, 600, 3600)
+# So often lately is told that a unit, which still fails, has found something else.
+ANEW = 10
 
 
 @dataclass
@@ -24,6 +27,7 @@ class Open:
     what: str
     since: float
     well_since: float = 0.0  # 0 while it fails
+    findings: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -84,9 +88,16 @@ def decide(
     begun, over = {}, {}
     for unit, problem in problems.items():
         if unit in state.open:
-            state.open[unit].well_since = 0.0
-            continue
-        begun[unit] = state.open[unit] = Open(problem.what, problem.since)
+            known = state.open[unit]
+            known.well_since = 0.0
+            is_new = not set(problem.findings) <= set(known.findings)
+            if not is_new or len(state.begun.get(unit, ())) >= ANEW:
+                if problem.findings:  # one that is over is news when it comes again
+                    known.findings = [one for one in known.findings if one in problem.findings]
+                continue
+        begun[unit] = state.open[unit] = Open(
+            problem.what, problem.since, findings=list(problem.findings)
+        )
         state.begun.setdefault(unit, []).append(now)
     for unit in [unit for unit in state.open if unit not in problems and unit not in undecided]:
         one = state.open[unit]

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 
-from espalier_machine.alerts import channels, outbox, units
+from espalier_machine.alerts import channels, findings, outbox, units
 from espalier_machine.alerts.channels import ChannelError
 from espalier_machine.alerts.config import Config
 from espalier_machine.alerts.decide import State, decide
@@ -27,10 +27,12 @@ def look(config: Config, directory: Path = DIRECTORY) -> list[str]:
     """Look once; gives lines for the journal."""
     now = time.time()
     with kept(directory) as state:
-        seen = units.read_units(state.running)
+        timers = units.own_timers()
+        seen = units.read_units([*state.running, *timers])
         state.restarts = units.restarts(seen, state.restarts, now)
-        state.running = units.running(seen, state.running, config.site, now)
+        state.running = units.running(seen, state.running, config.site, now, timers)
         failing = units.problems(seen, state.restarts, state.running, config.ignore, now)
+        failing = findings.explained(failing, seen)
         for unit in [unit for unit in state.open if units.matches(unit, config.ignore)]:
             del state.open[unit]  # since the last look
         undecided = [unit["Id"] for unit in seen if units.is_undecided(unit)]

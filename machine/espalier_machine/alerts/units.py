@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from espalier_machine.common import system
 
@@ -12,16 +13,29 @@ SETTLE = 5  # seconds that a failure lasts before it counts: who caused it may m
 WINDOW = 600  # seconds in which a daemon may be started again
 RESTARTS = 3  # so often at most
 STILL = 100  # seconds since a look saw a unit run: another look has seen that it does not
+SWITCHED_ON = 1800  # seconds that a run of the site may take from writing a timer to starting it
+HANGS = 2 * 3600  # seconds that one of the kit's own may take, which are `oneshot`
+# These copy or read all that there is. A project's own jobs may take as long as they want.
+LONG = ("espalier-backup.service", "espalier-drill.service", "espalier-uploads-forget.service")
+HANGS_LONG = 12 * 3600
 PROPERTIES = (
     "Id",
     "ActiveState",
     "SubState",
     "Result",
+    "InvocationID",
     "ExecMainStatus",
     "NRestarts",
     "Transient",
     "UnitFileState",
     "StateChangeTimestamp",
+)
+# Of backups, and of these messages. The kit removes the file of one that has no work on a machine:
+# one that is there has to run.
+UNITS = Path("/etc/systemd/system")
+TIMERS = (
+    *("espalier-alerts.timer", "espalier-backup*.timer", "espalier-drill.timer"),
+    *("espalier-row-count.timer", "espalier-uploads-*.timer"),
 )
 # Not told: what a person started and sees end, and the sessions of people.
 NEVER = ("user@*.service", "user-runtime-dir@*.service")
@@ -35,6 +49,7 @@ EXPECTED = (
     "redis-server*.service",
     "espalier-*.service",
 )
+SWITCHED_OFF = "somebody has switched it off, and what it starts does not take place by itself"
 WORDS = {
     "exit-code": "it ended with status {status}",
     "signal": "it was killed by signal {status}",
@@ -49,10 +64,23 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a unit, in a few words, and since when (Unix seconds)."""
+    """What is wrong with a unit.
+
+    Attributes:
+        what: in a few words.
+        since: Unix seconds.
+        findings: what its program said, as it is compared with what was told; () where that is not
+            known.
+    """
 
     what: str
     since: float
+    findings: tuple[str, ...] = ()
+
+
+def own_timers(folder: Path = UNITS) -> list[str]:
+    """Return the timers that have to run on this machine, whatever systemd says of them."""
+    return sorted(path.name for path in folder.glob("*.timer") if matches(path.name, TIMERS))
 
 
 def read_units(known: Iterable[str]) -> list[dict[str, str]]:
@@ -76,9 +104,16 @@ def parse(text: str) -> list[dict[str, str]]:
 
 
 def running(
-    units: Iterable[Mapping[str, str]], before: Mapping[str, float], site: str, now: float
+    units: Iterable[Mapping[str, str]],
+    before: Mapping[str, float],
+    site: str,
+    now: float,
+    timers: Collection[str] = (),
 ) -> dict[str, float]:
-    """When each unit that is expected to run was last seen to; those that are enabled only."""
+    """When each unit that is expected to run was last seen to.
+
+    Those that are enabled only, and the kit's own `timers`, as `own_timers` gives them.
+    """
     found = {}
     for unit in units:
         name = unit["Id"]
@@ -86,8 +121,10 @@ def running(
             continue
         if unit.get("ActiveState") not in ("inactive", "failed"):
             found[name] = now
-        elif name in before and unit.get("UnitFileState", "").startswith("enabled"):
+        elif name in before and (is_enabled(unit) or name in timers):
             found[name] = before[name]
+        elif name in timers:
+            found[name] = now + SWITCHED_ON
     return found
 
 
@@ -145,8 +182,24 @@ def problems(
                 rows[0][0],
             )
         elif unit.get("ActiveState") == "inactive" and now - seen_running.get(name, now) >= STILL:
-            found[name] = Problem("it is enabled, and does not run", seen_running[name])
+            what = "it is enabled, and does not run" if is_enabled(unit) else SWITCHED_OFF
+            found[name] = Problem(what, seen_running[name])
+        elif since and hangs(unit, now - since):
+            what = f"it began {(now - since) / 3600:.0f} hours ago, and has not ended"
+            found[name] = Problem(what, since)
     return found
+
+
+def is_enabled(unit: Mapping[str, str]) -> bool:
+    """Whether systemd starts a unit after a boot."""
+    return unit.get("UnitFileState", "").startswith("enabled")
+
+
+def hangs(unit: Mapping[str, str], seconds: float) -> bool:
+    """Whether a unit that has been starting for so long takes longer than its work does."""
+    bound = HANGS_LONG if unit["Id"] in LONG else HANGS
+    own = matches(unit["Id"], ("espalier-*.service",))
+    return own and unit.get("ActiveState") == "activating" and seconds >= bound
 
 
 def is_undecided(unit: Mapping[str, str]) -> bool:

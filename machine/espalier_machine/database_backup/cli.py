@@ -6,6 +6,7 @@
     database-backup drill                 restore the newest into a cluster that is thrown away
     database-backup verify                compare each file of the repository with its checksum
     database-backup watch                 what the timer runs each minute; status 1 where it is red
+    database-backup look                  see at the destination whether this database is the site's
     database-backup status                what is there, and what is wrong
     database-backup report                what the last drill has proven, and the 90 before it
     database-backup plan                  what a restore would do; the moment as JSON on stdin
@@ -36,8 +37,8 @@ from espalier_machine.database_backup.errors import BackupError
 NAME = "database-backup"
 NICE = 10  # of what a person begins, and takes long: who visits the site goes first
 ACTIONS = (
-    *("begin", "make", "count", "drill", "report", "verify", "watch", "status", "find", "plan"),
-    *("restore", "plan-table", "restore-table", "export"),
+    *("begin", "make", "count", "drill", "report", "verify", "watch", "look", "status"),
+    *("find", "plan", "restore", "plan-table", "restore-table", "export"),
 )
 
 
@@ -109,6 +110,10 @@ def act(action: str, config: Config) -> dict[str, Any]:
         from espalier_machine.database_backup import state
 
         return {"drill": state.load("drill"), **state.load("drills")}
+    if action == "look":
+        from espalier_machine.database_backup import look
+
+        return look.look(config)
     if action == "verify":
         from espalier_machine.database_backup import verify
 

@@ -6,10 +6,13 @@ import time
 from typing import Any
 
 from espalier_machine.database_backup import backup, pgbackrest, repository, sql, state
-from espalier_machine.database_backup.config import Config
+from espalier_machine.database_backup.config import STATE, Config
 from espalier_machine.database_backup.errors import BackupError
 
 SUBJECT = "destination"
+# Is there while another machine's database is the site's: the script that PostgreSQL calls pushes
+# nothing then.
+OVERTAKEN = "overtaken"
 KEPT = 3600  # seconds for which a good look is good enough for who looks each minute
 
 
@@ -31,10 +34,26 @@ def fresh(config: Config) -> dict[str, Any]:
         found["gap"] = config.makes_backups and backup.has_gap(config, there)
         mine = backup.live_timeline(config)
         found["overtaken"] = backup.overtaken(mine, there.newest_timeline)
+        if found["overtaken"]:
+            (STATE / OVERTAKEN).touch()
+        else:
+            (STATE / OVERTAKEN).unlink(missing_ok=True)
     except BackupError as error:
         found["unreadable"] = str(error)
     state.save(SUBJECT, found)
     return found
+
+
+def look(config: Config) -> dict[str, Any]:
+    """Look now, for the script that PostgreSQL calls; gives why this database is not the site's.
+
+    Raises:
+        BackupError: the destination cannot be read.
+    """
+    found = fresh(config)
+    if found["unreadable"]:
+        raise BackupError(found["unreadable"])
+    return {"overtaken": found["overtaken"]}
 
 
 def sparing(config: Config) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .problem import Problem
-from .trial import CONTENT, info_file, trial_name
+from .trial import CONTENT, beginning, info_file, trial_name
 
 MIN_FREE = 10**9  # bytes that a machine needs for its first backup
 
@@ -22,6 +22,9 @@ def try_machine(
     while not os.path.isdir(parent):
         parent = os.path.dirname(parent)
     seen["has_backups"] = os.path.isfile(info_file(path, stanza))
+    if seen["has_backups"]:
+        with open(info_file(path, stanza), "rb") as stream:
+            seen["info_begins"] = beginning(stream.read())
     seen["free_bytes"] = free = shutil.disk_usage(parent).free
     other = "or put another machine into the group `backup` of hosts.yml"
     if free < MIN_FREE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+MAX_SKEW = 60  # seconds that a clock may differ
 # What Python or ssh says where no connection comes about, and the sentence about it.
 UNREACHABLE = (
     ("Connection refused", "Nothing listens at {server}. {check}."),
@@ -51,6 +52,25 @@ def problem_of(table: Iterable[tuple[str, str]], found: str, **names: str) -> Pr
     """Return the first sentence of a table whose pattern is in what was found."""
     text = next(text for pattern, text in table if re.search(pattern, found))
     return Problem(text.format(**names))
+
+
+def clock_problem(skew: float | None, server: str, more: str = "") -> Problem:
+    """Return the problem of clocks that differ.
+
+    Args:
+        skew: seconds that the server's clock is ahead; None where that is unknown.
+        server: its name.
+        more: what follows from it.
+    """
+    how = "differs from"
+    if skew is not None and abs(skew) > MAX_SKEW:
+        how = f"is {abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'}"
+    return Problem(
+        f"The clock of this machine {how} that of {server}. "
+        f"{more or 'A restore finds its moment by both.'} "
+        "Let the machine take the time from the network: `apt install systemd-timesyncd` and "
+        "`timedatectl set-ntp true` there."
+    )
 
 
 def one_line(text: str) -> str:

@@ -15,10 +15,9 @@ import urllib.parse
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .problem import UNREACHABLE, Problem, one_line, problem_of
-from .trial import CONTENT, TIMEOUT, info_file, trial_name
+from .problem import MAX_SKEW, UNREACHABLE, Problem, clock_problem, one_line, problem_of
+from .trial import CONTENT, TIMEOUT, beginning, info_file, trial_name
 
-MAX_SKEW = 60  # seconds
 MAX_SKEW_OF_S3 = 900  # seconds; from there on it takes no signature
 MAX_ANSWER = 65536  # bytes of an answer that are read
 
@@ -225,14 +224,8 @@ class Bucket:
 
     def clock_problem(self) -> Problem:
         """Return the problem of clocks that differ."""
-        how = "differs from"
-        if self.skew is not None and abs(self.skew) > MAX_SKEW:
-            how = f"is {abs(self.skew):.0f} s {'behind' if self.skew > 0 else 'ahead of'}"
-        return Problem(
-            f"The clock of this machine {how} that of {self.endpoint}. From 15 minutes on, S3 "
-            "refuses every request (RequestTimeTooSkewed). Let the machine take the time from the "
-            "network: `apt install systemd-timesyncd` and `timedatectl set-ntp true` there."
-        )
+        more = "From 15 minutes on, S3 refuses every request (RequestTimeTooSkewed)."
+        return clock_problem(self.skew, self.endpoint, more)
 
     def remove(self, name: str, written: Answer | None) -> None:
         """Delete an object, and the versions of it that a bucket with versions keeps.
@@ -286,6 +279,8 @@ def try_s3(
     # First of all, as it leaves nothing there.
     known = bucket.send("HEAD", info_file(bucket.path, stanza))
     seen["clock_skew"], seen["has_backups"] = bucket.skew, known.status == 200
+    if known.status == 200:
+        seen["info_begins"] = beginning(bucket.ask("GET", info_file(bucket.path, stanza)).body)
     name = trial_name(bucket.path)
     written = None
     try:

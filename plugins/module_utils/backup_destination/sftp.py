@@ -8,11 +8,12 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from typing import Any
 
-from .problem import UNREACHABLE, Problem, one_line, problem_of
-from .trial import CONTENT, TIMEOUT, info_file, trial_name
+from .problem import MAX_SKEW, UNREACHABLE, Problem, clock_problem, one_line, problem_of
+from .trial import CONTENT, TIMEOUT, beginning, info_file, trial_name
 
 SFTP_TIMEOUT = 90  # seconds for everything that one run of `sftp` does
 # Kinds of host keys as the libssh2 of pgBackRest prefers them: it compares the first one that a
@@ -145,6 +146,19 @@ def parents(path: str) -> list[str]:
     return ["/" + "/".join(parts[: count + 1]) for count in range(len(parts))]
 
 
+def clock_skew(came: float, began: float, ended: float) -> float | None:
+    """Return how many seconds the server's clock is ahead; None where it says no time.
+
+    Args:
+        came: when a file came there, by its clock, in whole seconds.
+        began: the earliest moment at which it can have come, by this machine's.
+        ended: the latest.
+    """
+    if came < 1e9:  # long ago: a server without times
+        return None
+    return round(min(came + 1 - began, 0.0) or max(came - ended, 0.0), 1) + 0.0
+
+
 def try_sftp(
     settings: Mapping[str, Any], secrets: Mapping[str, str], stanza: str, seen: dict[str, Any]
 ) -> None:
@@ -158,21 +172,27 @@ def try_sftp(
     name, info = trial_name(path), info_file(path, stanza)
     with tempfile.TemporaryDirectory() as directory:
         account = Account(settings, secrets.get("ssh_key") or "", directory)
-        sent, received = f"{directory}/sent", f"{directory}/received"
-        for file, content in ((sent, CONTENT), (received, b"")):
+        sent, received, found = (f"{directory}/{one}" for one in ("sent", "received", "found"))
+        for file, content in ((sent, CONTENT), (received, b""), (found, b"")):
             with open(file, "wb") as stream:
                 stream.write(content)
         making = {f'mkdir "{one}"': one for one in parents(path)}
-        put, get, remove = f'put "{sent}" "{name}"', f'get "{name}" "{received}"', f'rm "{name}"'
+        put, remove = f'put "{sent}" "{name}"', f'rm "{name}"'
+        get = f'get -p "{name}" "{received}"'  # with the time at which its server says it came
         left, known, free = f'ls -1 "{name}"', f'ls -1 "{info}"', f'df "{path}"'
-        said = account.sftp(["pwd", *making, put, get, remove, left, known, free])
+        look = f'get "{info}" "{found}"'
+        began = time.time()
+        said = account.sftp(["pwd", *making, put, get, remove, left, known, look, free])
+        ended = time.time()
         # Most commands say something only where they fail.
         made = [one for command, one in making.items() if said.get(command) == ""]
         if made or left not in said:
             with contextlib.suppress(Problem):
                 account.sftp([remove, *(f'rmdir "{one}"' for one in reversed(made))])
         with open(received, "rb") as stream:
-            read = stream.read()
+            read, came = stream.read(), os.stat(received).st_mtime
+        with open(found, "rb") as stream:
+            seen["info_begins"] = beginning(stream.read())
     seen["has_backups"] = said.get(known) == info
     if numbers := re.search(r"(?m)^ *\d+ +\d+ +(\d+) +\d+ +\d+%", said.get(free, "")):
         seen["free_bytes"] = int(numbers[1]) * 1024
@@ -187,8 +207,11 @@ def try_sftp(
             "Write a `path` into `backup` in hosts.yml where that user may write (a login begins "
             f"in {home}), or let the user write there, and see that the disk is not full."
         )
+    seen["clock_skew"] = clock_skew(came, began, ended)
     if said.get(left) == name:
         raise Problem(
             f"The user {account.user} cannot delete in {path} at {account.server}, so that old "
             f"backups would stay for ever. Let the user delete there; and delete {name} yourself."
         )
+    if abs(seen["clock_skew"] or 0) > MAX_SKEW:
+        raise clock_problem(seen["clock_skew"], account.server)

@@ -19,7 +19,7 @@ OPEN, CLOSED = "", "/ is closed, come back after 600 s\n"
 class Remote:
     """Machines with the command `maintenance`; those of `fails` do not answer to some word."""
 
-    def __init__(self, *fails: str, **states: str) -> None:
+    def __init__(self, *fails: str, **states: str | None) -> None:
         """Take what is closed on each, and what fails, such as `web1 on`."""
         self.fails, self.states = fails, states
         self.told: list[str] = []
@@ -28,9 +28,11 @@ class Remote:
         """Run the command."""
         assert (words[0], words[2]) == ("maintenance", "/")
         self.told.append(f"{machine} {words[1]}")
+        if self.states[machine] is None:
+            return 127, "", "sh: maintenance: not found\n"
         if self.told[-1] in self.fails:
             return 255, "", "ssh: no route\n"
-        return 0, self.states[machine] if words[1] == "status" else "", ""
+        return 0, (self.states[machine] or "") if words[1] == "status" else "", ""
 
 
 class Said:
@@ -54,6 +56,13 @@ def test_open_machines_are_closed_and_open_again() -> None:
         assert said.remote.told == ["web1 status", "web1 on", "web2 status", "web2 on"]
     assert said.remote.told[4:] == ["web1 off", "web2 off"]
     assert (said.notes, said.warnings) == ([], [])
+
+
+def test_machine_that_no_run_has_brought_nginx_is_passed_over() -> None:
+    said = Said(Remote(web1=None, web2=OPEN))
+    with said.closed():
+        assert said.remote.told == ["web1 status", "web2 status", "web2 on"]
+    assert (said.remote.told[3:], said.warnings) == (["web2 off"], [])
 
 
 @pytest.mark.parametrize("state", [CLOSED, f"/shop/ is closed, come back after 60 s\n{CLOSED}"])

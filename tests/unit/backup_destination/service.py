@@ -102,7 +102,7 @@ def attempt(
     settings: dict[str, Any], secrets: dict[str, str] = SECRETS, scheme: str = "http"
 ) -> tuple[str, dict[str, Any]]:
     """Try a destination; gives the problem and what else was seen."""
-    seen = {"clock_skew": None, "has_backups": False, "free_bytes": None}
+    seen = {"clock_skew": None, "has_backups": False, "info_begins": "", "free_bytes": None}
     more = {"scheme": scheme} if settings["to"] == "s3" else {}
     try:
         TRIALS[settings["to"]](settings, secrets, "shop", seen, **more)

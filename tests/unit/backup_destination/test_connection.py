@@ -16,7 +16,7 @@ def test_nothing_listens() -> None:
     settings = {"to": "s3", "bucket": "b", "region": "r", "path": "/s", "endpoint": endpoint}
     assert attempt(settings, scheme="https") == (
         f"Nothing listens at {endpoint}. Check `endpoint` of `backup` in hosts.yml.",
-        {"clock_skew": None, "has_backups": False, "free_bytes": None},
+        {"clock_skew": None, "has_backups": False, "info_begins": "", "free_bytes": None},
     )
 
 

@@ -19,8 +19,9 @@ def test_a_machine_that_keeps_the_backups_itself(tmp_path: Path) -> None:
     assert seen["has_backups"] is False
     assert list(tmp_path.iterdir()) == []
     (kept / "database/backup/shop").mkdir(parents=True)
-    (kept / "database/backup/shop/backup.info").touch()
-    assert attempt({"to": "machine", "path": str(kept)})[1]["has_backups"] is True
+    (kept / "database/backup/shop/backup.info").write_bytes(b"x" * 40)
+    seen = attempt({"to": "machine", "path": str(kept)})[1]
+    assert (seen["has_backups"], seen["info_begins"]) == (True, "eHh4" * 10 + "eHg=")
 
 
 def test_a_machine_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,7 +31,7 @@ def test_a_machine_without_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         f"This machine is to keep the backups in {tmp_path}/shop, and has 0.4 GB free in "
         f"{tmp_path}. Make room for at least 1 GB, or put another machine into the group `backup` "
         "of hosts.yml.",
-        {"clock_skew": None, "has_backups": False, "free_bytes": 400_000_000},
+        {"clock_skew": None, "has_backups": False, "info_begins": "", "free_bytes": 400_000_000},
     )
 
 

@@ -38,6 +38,7 @@ def test_secrets_are_hidden_in_what_is_returned(tmp_path: Path) -> None:
         "`endpoint` of `backup` in hosts.yml.",
         "clock_skew": None,
         "has_backups": False,
+        "info_begins": "",
         "free_bytes": None,
     }
 

@@ -71,12 +71,13 @@ def test_a_bucket_that_works_is_left_as_it_was(service: Service) -> None:
     ]
     assert service.objects == {}
     assert abs(seen.pop("clock_skew")) < 2
-    assert seen == {"has_backups": False, "free_bytes": None}
+    assert seen == {"has_backups": False, "info_begins": "", "free_bytes": None}
 
 
 def test_backups_of_the_site_are_found(service: Service) -> None:
     service.objects["/shop-backups/shop/live/database/backup/shop/backup.info"] = b"[backup]"
-    assert attempt(service.settings())[1]["has_backups"] is True
+    seen = attempt(service.settings())[1]
+    assert (seen["has_backups"], seen["info_begins"]) == (True, "W2JhY2t1cF0=")
     assert attempt(service.settings(path="/shop/test"))[1]["has_backups"] is False
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ class SftpServer:
         self.directories, self.may_delete = set(directories), True
         self.files: dict[str, bytes] = {}
         self.refused = ""
+        self.ahead: float | None = 0  # seconds, of its clock
         self.df = (
             "        Size         Used        Avail       (root)    %Capacity\n"
             "   264212084     27656904     78734008    236555180          10%\n"
@@ -39,6 +42,8 @@ class SftpServer:
 
     def reply(self, command: str, *words: str) -> str:
         """Do what one line of a batch says."""
+        if words and words[0] == "-p":
+            words = words[1:]
         name = words[-1].strip('"') if words else ""
         parent = name.rpartition("/")[0]
         match command:
@@ -56,6 +61,8 @@ class SftpServer:
                 return f"File {words[0]} not found.\n"
             case "get":
                 Path(name).write_bytes(self.files[words[0].strip('"')])
+                came = int(time.time() + self.ahead) if self.ahead is not None else 0
+                os.utime(name, (came, came))
             case "rm" if not self.may_delete:
                 return f'remote delete "{name}": Permission denied\n'
             case "rm":
@@ -83,7 +90,7 @@ def test_an_sftp_server_that_works_is_left_as_it_was(monkeypatch: pytest.MonkeyP
     server = SftpServer("/a")
     assert server.attempt(monkeypatch) == (
         "",
-        {"clock_skew": None, "has_backups": False, "free_bytes": 80623624192},
+        {"clock_skew": 0.0, "has_backups": False, "info_begins": "", "free_bytes": 80623624192},
     )
     assert server.directories == {"/a"}
     assert server.files == {}
@@ -95,7 +102,12 @@ def test_a_directory_that_was_there_stays(monkeypatch: pytest.MonkeyPatch) -> No
     server.df = "Server does not support statvfs@openssh.com extension\n"
     assert server.attempt(monkeypatch) == (
         "",
-        {"clock_skew": None, "has_backups": True, "free_bytes": None},
+        {
+            "clock_skew": 0.0,
+            "has_backups": True,
+            "info_begins": "W2JhY2t1cF0=",
+            "free_bytes": None,
+        },
     )
     assert server.directories == {"/a", "/a/b", "/a/b/c"}
 
@@ -106,6 +118,26 @@ def test_an_sftp_server_where_one_cannot_write(monkeypatch: pytest.MonkeyPatch) 
         "into `backup` in hosts.yml where that user may write (a login begins in /home/u1), or let "
         "the user write there, and see that the disk is not full."
     )
+
+
+@pytest.mark.parametrize(
+    ("ahead", "skew", "sentence"),
+    [
+        (30, 30, ""),
+        (300, 300, "The clock of this machine is 300 s behind that of h:23. A restore"),
+        (-300, -299, "The clock of this machine is 299 s ahead of that of h:23. A restore"),
+        (None, None, ""),  # it tells no time
+    ],
+)
+def test_an_sftp_server_s_clock_is_compared(
+    monkeypatch: pytest.MonkeyPatch, ahead: float | None, skew: float | None, sentence: str
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1_795_976_497.0)
+    server = SftpServer("/a")
+    server.ahead = ahead
+    problem, seen = server.attempt(monkeypatch)
+    assert (seen["clock_skew"], problem.partition(" finds")[0]) == (skew, sentence)
+    assert server.files == {}
 
 
 def test_an_sftp_server_where_one_cannot_delete(monkeypatch: pytest.MonkeyPatch) -> None:

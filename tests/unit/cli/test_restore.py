@@ -191,12 +191,16 @@ def test_site_without_backups(machines: Machines) -> None:
     )
 
 
-def test_new_machine_is_prepared_first_and_closes_nothing(machines: Machines) -> None:
+def test_new_machine_is_prepared_first_and_those_that_are_left_are_closed(
+    machines: Machines,
+) -> None:
     machines.is_new, machines.restored = True, {"aside": ""}
     done = machines.type("--to", "latest", "--yes", "shop")
     assert done.exit_code == 0
-    assert done.stdout.splitlines() == ["db1 is new: it is prepared first.", *SAID]
-    assert machines.told == ["prepare_restore.yml", "restore.yml"]
+    said = ["db1 is new: it is prepared first.", *SAID, CLOSED_BEFORE]
+    assert done.stdout.splitlines() == said
+    states = ["web1 status", "web1 on", "web2 status"]
+    assert machines.told == ["prepare_restore.yml", *states, "restore.yml", "web1 off"]
     assert json.loads(machines.played[0].arguments[-1]) == {"restore": {}}
 
 

@@ -11,6 +11,7 @@ from espalier_machine.common import system
 from espalier_machine.database_backup import (
     archiving,
     drill,
+    look,
     pgbackrest,
     recovery,
     restore,
@@ -55,7 +56,7 @@ def programs(tmp_path, monkeypatch):
     played = Programs()
     for module in (drill, pgbackrest, recovery, rows, sql, throwaway, wal):
         monkeypatch.setattr(module, "run", played)
-    for module in (archiving, database_backup, drill, restore, rows, wal, watch):
+    for module in (archiving, database_backup, drill, look, restore, rows, wal, watch):
         monkeypatch.setattr(module, "STATE", tmp_path)
     for name in ("load", "save"):
         remembered = functools.partial(getattr(state, name), folder=tmp_path)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from espalier_machine.alerts import channels, cli, ends, look, outbox, units, updates
+from espalier_machine.alerts import channels, cli, ends, findings, look, outbox, units, updates
 from espalier_machine.alerts.channels import ChannelError
 from espalier_machine.alerts.config import Config, load
 from espalier_machine.alerts.decide import News, Open, State, decide
@@ -108,6 +108,50 @@ def test_an_enabled_unit_that_ran_and_stands_still_fails(
     assert failing(now) == {}  # one that never ran, as in a container that cannot have it
 
 
+TIMER = "espalier-uploads-backup.timer"
+OFF = {"ActiveState": "inactive", "UnitFileState": "disabled", "StateChangeTimestamp": ""}
+
+
+def test_the_kit_s_own_timers_are_those_whose_file_is_there(tmp_path: Path) -> None:
+    for name in (TIMER, "espalier-drill.timer", "espalier-drill.service", "shop-drill.timer"):
+        (tmp_path / name).touch()
+    assert units.own_timers(tmp_path) == ["espalier-drill.timer", TIMER]
+
+
+def test_a_timer_of_the_kit_that_somebody_has_switched_off_fails() -> None:
+    ran = units.running([unit(TIMER)], {}, "shop", NOW - 120, [TIMER])
+    off = unit(TIMER, **OFF)
+    found = failing(off, ran=units.running([off], ran, "shop", NOW, [TIMER]))
+    assert found == {TIMER: Problem(units.SWITCHED_OFF, NOW - 120)}
+    # It has left the machine.
+    assert failing(off, ran=units.running([off], ran, "shop", NOW, [])) == {}
+
+
+def test_a_timer_that_nobody_ever_started_fails_after_half_an_hour() -> None:
+    off, ran = unit(TIMER, **OFF), {}
+    for minute in range(33):
+        now = NOW + minute * 60
+        ran = units.running([off], ran, "shop", now, [TIMER])
+        assert bool(units.problems([off], {}, ran, (), now)) is (minute == 32)
+
+
+@pytest.mark.parametrize(
+    ("name", "hours", "fails"),
+    [
+        ("espalier-uploads-backup.service", 1.9, False),
+        ("espalier-uploads-backup.service", 3, True),
+        ("espalier-backup.service", 11, False),
+        ("espalier-backup.service", 13, True),
+        ("shop-schedule@report.service", 13, False),  # the project's own business
+    ],
+)
+def test_a_unit_that_begins_and_does_not_end_fails(name: str, hours: float, fails: bool) -> None:
+    began = f"@{NOW - hours * 3600:.0f}"
+    found = failing(unit(name, ActiveState="activating", StateChangeTimestamp=began))
+    what = f"it began {hours} hours ago, and has not ended"
+    assert found == ({name: Problem(what, NOW - hours * 3600)} if fails else {})
+
+
 @pytest.mark.parametrize(
     ("one", "undecided"),
     [
@@ -144,6 +188,58 @@ def test_a_unit_that_comes_and_goes_is_told_a_bounded_number_of_times() -> None:
     for minute in range(6 * 60, 6 * 60 + 12):
         told += len(decide(state, {}, [], NOW + minute * 60).over)
     assert (told, state.open) == (4, {})
+
+
+def found_by(*keys: str) -> dict[str, Problem]:
+    return {"w.service": Problem("; ".join(keys), NOW, keys)}
+
+
+def test_a_unit_that_stays_failed_is_told_anew_where_it_finds_something_else() -> None:
+    state = State()
+    assert list(decide(state, found_by("WAL waits"), [], NOW).begun) == ["w.service"]
+    assert decide(state, found_by("WAL waits"), [], NOW + 60) == News({}, {})
+    told = decide(state, found_by("WAL waits", "emptied"), [], NOW + 120).begun["w.service"]
+    assert told.what == "WAL waits; emptied"
+    # What is over is none, nor is a run that says nothing; but it is when it comes again.
+    assert decide(state, found_by(), [], NOW + 180) == News({}, {})
+    assert decide(state, found_by("WAL waits"), [], NOW + 240) == News({}, {})
+    assert decide(state, found_by("emptied"), [], NOW + 300).begun
+    assert list(decide(state, {}, [], NOW + 3000).over) == []  # it was told three times
+
+
+def test_findings_that_come_and_go_are_told_a_bounded_number_of_times() -> None:
+    state, told = State(), 0
+    for minute in range(60):
+        again = ("emptied",) if minute % 2 else ()
+        told += len(decide(state, found_by("waits", *again), [], NOW + minute * 60).begun)
+    assert told == 10
+
+
+def test_findings_are_the_red_lines_of_the_last_run_without_figures() -> None:
+    red = "red: WAL waits since 5 minutes: 16 MB of 500 MB"
+    assert findings.parse([red, "amber: no drill", "red: no"]) == [red.removeprefix("red: "), "no"]
+    assert findings.parse(["The backup failed: no."]) == ["The backup failed: no."]
+    assert findings.without_figures(red) == findings.without_figures(
+        "red: WAL waits since 3 hours: 2.5 GB of 500 MB"
+    )
+    assert findings.without_figures("a 1") != findings.without_figures("b 1")
+
+
+def test_what_a_program_of_the_backups_said_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def run(*argv: str) -> Any:
+        asked.append(argv)
+        return type("Done", (), {"stdout": "red: The bucket is not there.\nred: SECRET=x\n"})
+
+    monkeypatch.setattr(system, "run", run)
+    watch = unit("espalier-backup-watch.service", **FAILED, InvocationID="6f0c")
+    others = [unit(**FAILED, InvocationID="7a1d"), unit("espalier-drill.service", **FAILED)]
+    seen = [watch, *others]
+    found = findings.explained(failing(*seen), seen)
+    assert found["espalier-backup-watch.service"].what == "The bucket is not there; SECRET=***"
+    assert found["nginx.service"].what == "it ended with status 3"
+    assert [argv[1] for argv in asked] == ["_SYSTEMD_INVOCATION_ID=6f0c"]
 
 
 def test_the_state_is_the_same_after_it_was_kept(tmp_path: Path) -> None:

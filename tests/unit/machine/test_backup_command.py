@@ -14,6 +14,7 @@ from espalier_machine.database_backup import (
     cli,
     drill,
     export,
+    look,
     restore,
     rows,
     single_table,
@@ -119,6 +120,7 @@ def test_each_action_is_somebody_s(monkeypatch: pytest.MonkeyPatch) -> None:
         *((backup, "begin"), (backup, "make"), (restore, "plan"), (restore, "restore")),
         *((drill, "drill"), (verify, "verify"), (status, "status"), (watch, "watch")),
         (export, "export"),
+        (look, "look"),
     ):
         monkeypatch.setattr(module, name, told(name))
     monkeypatch.setattr(single_table, "plan", told("plan-table"))

@@ -12,6 +12,7 @@ import pytest
 from espalier_machine.common import system
 from espalier_machine.database_backup import backup, config, look, state, status
 from espalier_machine.database_backup.config import Config
+from espalier_machine.database_backup.errors import BackupError
 
 from .backups import CONFIG, FIRST, SECOND, Programs, here, info, missing
 
@@ -171,9 +172,11 @@ def test_look_that_fails_says_why(tmp_path: Path, programs: Programs) -> None:
         "somebody has emptied it."
     )
     assert found["info"] == {}
+    with pytest.raises(BackupError, match="somebody has emptied it"):
+        look.look(CONFIG)
 
 
-def test_look_sees_a_database_that_was_overtaken(programs: Programs) -> None:
+def test_look_sees_a_database_that_was_overtaken(tmp_path: Path, programs: Programs) -> None:
     programs.answers = {"info": info(FIRST, newest="000000020000000000000008")}
     programs.answers |= {ARCHIVER: "\x1f\n", "SELECT timeline_id": "1\n"}
     programs.answers["archive/shop/15-1/00000002.history"] = "1\t0/80000A8\tbefore\n"
@@ -181,6 +184,11 @@ def test_look_sees_a_database_that_was_overtaken(programs: Programs) -> None:
     assert look.fresh(CONFIG)["overtaken"].startswith(
         "The destination has a newer history (timeline 2) than this database (timeline 1)"
     )
+    # What pushes WAL sees it by this, until the database is the site's again.
+    assert (tmp_path / "overtaken").exists()
+    programs.answers["SELECT timeline_id"] = "3\n"
+    assert look.fresh(CONFIG)["overtaken"] == ""
+    assert not (tmp_path / "overtaken").exists()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from espalier.inventory.errors import InventoryError
-from espalier.wiring.backup import backup_settings, destination, fingerprint, secret_names
+from espalier.wiring.backup import (
+    backup_settings,
+    destination,
+    fingerprint,
+    opens,
+    room_refusal,
+    secret_names,
+)
 from espalier.wiring.backup_key import generate_ssh_key, public_line, ssh_key_secret
 
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGtra2tra2tra2tra2tra2tra2tra2tra2tra2tra2tr"
@@ -157,3 +164,42 @@ def test_ssh_key_is_made_once_and_is_a_person_s_own(tmp_path: Path) -> None:
     assert ssh_key_secret(tmp_path / ".secrets") == private
     (tmp_path / ".secrets/backup_ssh_key").write_text("mine\n")
     assert ssh_key_secret(tmp_path / ".secrets") == "mine"
+
+
+@pytest.mark.parametrize(
+    ("begins", "passphrase", "expected"),
+    [
+        ("", "any", True),
+        # Of pgBackRest's own list, encrypted with `secret`.
+        ("U2FsdGVkX1+DTSAddFegivn+7G/uea6MSbcMFk1HdDI=", "secret", True),
+        ("U2FsdGVkX1+DTSAddFegivn+7G/uea6MSbcMFk1HdDI=", "secret\n", True),
+        ("U2FsdGVkX1+DTSAddFegivn+7G/uea6MSbcMFk1HdDI=", "another", False),
+        ("W2JhY2t1cF0=", "secret", False),  # not encrypted: another program's
+    ],
+)
+def test_passphrase_opens_what_it_has_encrypted(
+    begins: str, passphrase: str, expected: bool
+) -> None:
+    assert opens(passphrase, begins) is expected
+
+
+@pytest.mark.parametrize(
+    ("free", "database", "uploads", "refusal"),
+    [
+        (None, "5000000000", "5000000000\t/srv/shop/media", ""),
+        (12_000_000_000, "5000000000\n", "5000000000\t/srv/shop/media", ""),
+        (0, "", "", ""),
+        (
+            11_000_000_000,
+            "5000000000",
+            "5000000000\t/srv/shop/media",
+            "The destination of `backup` in hosts.yml has 11.0 GB free. The database and the "
+            "uploads take 10.0 GB, and a fifth more than that has to be free. Make room there, or "
+            "write another destination.",
+        ),
+    ],
+)
+def test_first_backup_needs_room_for_all_and_a_fifth_more(
+    free: int | None, database: str, uploads: str, refusal: str
+) -> None:
+    assert room_refusal(free, database, uploads) == refusal

@@ -7,6 +7,7 @@ from espalier.wiring.record import (
     allowed_clients,
     new_replicas,
     record_during_run,
+    record_without_database,
     role,
     roles_losing_clients,
     services_leaving,
@@ -120,3 +121,9 @@ def test_machine_of_a_version_without_tunnels_is_known_until_the_end_of_the_run(
 def test_replica_is_new_where_none_was_recorded() -> None:
     recorded = [["postgresql_replica"], ["django"], []]
     assert new_replicas(["db1", "db2", "db3"], recorded) == ["db2", "db3"]
+
+
+def test_a_database_that_a_restore_is_to_bring_is_not_recorded_before_it_is_there() -> None:
+    during: Record = {"services": ["nginx", "postgresql_primary"], "primary": ""}
+    assert record_without_database(during, {}) == {"services": ["nginx"], "primary": ""}
+    assert record_without_database(during, {"services": ["postgresql_primary"]}) == during
