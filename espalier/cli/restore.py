@@ -19,10 +19,11 @@ from espalier.inventory.remote import reach
 from espalier.inventory.site import SiteError
 from espalier.progress.report import REFUSED
 from espalier.progress.watch import watch
-from espalier.restoring import drills
+from espalier.restoring import drills, uploads_plan
 from espalier.restoring import plan as planned
 from espalier.restoring.ask import NotThere, ask
 from espalier.restoring.moment import FORMS, of_uploads, wanted
+from espalier.restoring.pause import paused
 
 PLAYBOOK = paths.PLAYBOOKS / "restore.yml"
 PREPARE = paths.PLAYBOOKS / "prepare_restore.yml"
@@ -34,6 +35,7 @@ PREPARE = paths.PLAYBOOKS / "prepare_restore.yml"
 @click.option("--before", default="", metavar="STATEMENT", help="Just before it: 'DROP TABLE'.")
 @click.option("--table", metavar="NAME", help="This table alone, beside the live one.")
 @click.option("--upload", metavar="PATH", help="This upload alone, beside the live one.")
+@click.option("--without-uploads", is_flag=True, help="The database alone; uploads stay.")
 @click.option("--plan", "only_plan", is_flag=True, help="Say what would be done, and end.")
 @click.option("--yes", default="", metavar="SITE", help="The site's name: do it without asking.")
 @verbose_option
@@ -44,6 +46,7 @@ def command(
     before: str,
     table: str | None,
     upload: str | None,
+    without_uploads: bool,
     only_plan: bool,
     yes: str,
     verbose: int,
@@ -70,7 +73,9 @@ def command(
         return restore_single(environment, site, meant, table, upload, only_plan)
     machine = site.machines("postgresql_primary")[0]
     one = ("--to", to) if to else ("--before", before) if before else ("--transaction", transaction)
-    again = shlex.join(["restore", *map(str, one)])
+    again = shlex.join(
+        ["restore", *map(str, one), *["--without-uploads"] * without_uploads],
+    )
     with reach(site) as remote:
         try:
             plan = ask(remote, machine, "plan", meant)
@@ -79,15 +84,19 @@ def command(
             if status := _play(environment, PREPARE, {}, again, verbose):
                 return status
             plan = ask(remote, machine, "plan", meant)
-        click.echo("\n".join(planned.lines(site.name, machine, plan, drills.last(remote, site))))
+        uploads = "" if without_uploads else of_uploads(plan["target"])
+        files = uploads_plan.plan(remote, site, uploads) if uploads else ()
+        lines = planned.lines(site.name, machine, plan, drills.last(remote, site))
+        click.echo("\n".join([*lines, *files]))
         if only_plan:
             return 0
         if not yes:
             confirm(site.name)
-        variables = {"target": plan["target"], "uploads": of_uploads(plan["target"])}
+        variables = {"target": plan["target"], "uploads": uploads}
         # A machine that is new serves nobody yet; those that are left may.
         open_ones = site.machines("nginx")
-        with closed(remote, open_ones, click.echo, partial(click.echo, err=True)):
+        warn = partial(click.echo, err=True)
+        with closed(remote, open_ones, click.echo, warn), paused(remote, site, warn):
             status = _play(environment, PLAYBOOK, variables, again, verbose)
         if status:
             return status

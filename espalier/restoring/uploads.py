@@ -52,6 +52,8 @@ def _findings(answer: Mapping[str, Any]) -> Iterator[Finding]:
     for timer, runs in answer["timers"].items():
         if not runs:
             yield _red(f"{timer} does not run: nothing is done by itself")
+    if warning := answer.get("warning"):
+        yield {"colour": "amber", "sentence": warning}
     if not answer["uploads"] or answer["uploads"] == "s3" or not is_copied:
         return
     if not answer["snapshot"]:

@@ -123,3 +123,8 @@ def killed() -> None:
         VPS, "SELECT last_archived_time > pg_postmaster_start_time() FROM pg_stat_archiver"
     )
     demand(archived != "t", "the old machine pushes WAL beside the new one")
+    on(NEW, "systemctl start espalier-uploads-backup.service")
+    on(VPS, "touch /srv/orchard/media/stray")
+    unit = "espalier-uploads-backup"
+    said = on(VPS, f"systemctl start {unit}.service || journalctl -u {unit} -n 5")
+    demand("restored on another machine" in said, said)

@@ -22,7 +22,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from espalier_machine.common import installed, lifeline
@@ -31,7 +31,14 @@ from espalier_machine.uploads_backup.config import Config
 from espalier_machine.uploads_backup.errors import BackupError
 
 NAME = "uploads-backup"
-LOCKED = ("run", "forget", "restore", "restore-file")
+# What works alone, and how many seconds it waits for another one: people wait for a restore.
+SOON = 600.0
+LOCKED = {
+    "run": state.PATIENCE,
+    "forget": state.PATIENCE,
+    "restore": SOON,
+    "restore-file": SOON,
+}
 NICE = 10  # of an export, which takes long: who visits the site goes first
 
 
@@ -44,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         settings = config.load()
-        with state.locked() if arguments.action in LOCKED else nullcontext():
+        with alone(arguments):
             answer = act(settings, arguments)
         if arguments.action in ("run", "forget"):
             installed.remove_unused(NAME)
@@ -87,6 +94,13 @@ def parser() -> argparse.ArgumentParser:
         "count", type=int, nargs="?", default=0, metavar="N", help="how many files"
     )
     return made
+
+
+def alone(arguments: argparse.Namespace) -> AbstractContextManager[None]:
+    """The lock, where what is asked for changes something."""
+    if arguments.action not in LOCKED or getattr(arguments, "plan", False):
+        return nullcontext()
+    return state.locked(arguments.action, LOCKED[arguments.action])
 
 
 def act(settings: Config, arguments: argparse.Namespace) -> dict[str, Any]:

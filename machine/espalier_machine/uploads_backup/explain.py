@@ -10,6 +10,7 @@ from espalier_machine.uploads_backup.errors import BackupError, MissingRepositor
 WIDTH = 300  # characters of restic's own words
 
 LOCKED = re.compile(r"repository is already locked", re.I)
+SINCE = "lock was created at"
 MISSING = re.compile(
     r"unable to open config file: .*(does not exist|no such file|NoSuchKey|404)", re.I
 )
@@ -100,9 +101,9 @@ def explain(output: str) -> BackupError:
     if MISSING.search(text):
         return MissingRepository("There are no backups at the destination yet.")
     if LOCKED.search(text):
+        who = [line for line in lines if LOCKED.search(line) or line.startswith(SINCE)]
         return BackupError(
-            "Something else works with the backups for hours: "
-            f"{next(line for line in lines if LOCKED.search(line))[:WIDTH]}"
+            f"Something else works with the backups of uploads: {', '.join(who)[:WIDTH]}"
         )
     said = [line for line in lines if line.startswith("Fatal")] or lines[-1:] or ["no word"]
     return BackupError(f"restic failed: {said[-1].removeprefix('Fatal: ')[:WIDTH]}")

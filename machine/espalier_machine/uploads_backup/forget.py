@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
-from espalier_machine.uploads_backup import state
+from espalier_machine.uploads_backup import generation, save, state
 from espalier_machine.uploads_backup.config import Config
 from espalier_machine.uploads_backup.errors import BackupError, MissingRepository
 from espalier_machine.uploads_backup.restic import Restic
-from espalier_machine.uploads_backup.snapshots import SECOND, TAG, Snapshot, of_site, words
+from espalier_machine.uploads_backup.snapshots import (
+    SECOND,
+    TAG,
+    Snapshot,
+    all_of_site,
+    of_site,
+    words,
+)
 
-# Within it, every snapshot; before it, one a day.
-ALL_WITHIN = "2d"
-# An upload is kept longer than the rows that refer to it.
+# An upload is kept longer than the rows that refer to it: every snapshot, as any of them may be the
+# only one with a file that was replaced or deleted since.
 MORE_DAYS = 2
 # Of what is stored, so much is read each night, here and there.
 READ = "200M"
@@ -32,12 +39,15 @@ def forget(config: Config) -> dict[str, Any]:
             if not config.s3
             else "The object store with the uploads removes old versions itself, by its own rules."
         )
-    now = time.time()
-    known: dict[str, Any] = {"time": now, "snapshots": 0, "bytes": 0, "error": ""}
+    now, before = time.time(), state.load(config.repository)
+    known: dict[str, Any] = {"snapshots": 0, "bytes": 0, **before.forgot, "time": now, "error": ""}
     try:
-        known |= _forget(Restic(config), now)
-    except MissingRepository:
-        pass  # nobody has saved anything yet
+        found: dict[str, Any] = {"snapshots": 0, "bytes": 0}
+        with suppress(MissingRepository):
+            found = _forget(Restic(config), now)
+        if not found["snapshots"] and before.has_saved:
+            raise BackupError(save.gone(before))
+        known |= found
     except (BackupError, OSError) as error:
         known["error"] = str(error)
         raise
@@ -51,12 +61,14 @@ def forget(config: Config) -> dict[str, Any]:
 
 def _forget(restic: Restic, now: float) -> dict[str, Any]:
     config = restic.config
-    check_clock(of_site(restic), now)
+    found = all_of_site(restic)
+    check_clock(found, now)
+    if config.media:
+        generation.check(config.repository, found)
     restic.run(
         *("forget", "--prune", "--host", config.site, "--tag", TAG),
         # By the site alone: a directory that has moved does not keep its old snapshots for ever.
-        *("--group-by", "host", "--keep-within", ALL_WITHIN),
-        *("--keep-daily", str(config.keep_days + MORE_DAYS)),
+        *("--group-by", "host", "--keep-within", f"{config.keep_days + MORE_DAYS}d"),
     )
     restic.run("check", "--read-data-subset", READ)
     size = restic.json("stats", "--mode", "raw-data")["total_size"]

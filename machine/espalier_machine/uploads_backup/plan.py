@@ -13,7 +13,7 @@ from espalier_machine.uploads_backup.choose import AFTER, BEFORE, Chosen, choose
 from espalier_machine.uploads_backup.config import Config
 from espalier_machine.uploads_backup.errors import BackupError
 from espalier_machine.uploads_backup.restic import Restic
-from espalier_machine.uploads_backup.snapshots import Snapshot, around, of_site, words
+from espalier_machine.uploads_backup.snapshots import SECOND, Snapshot, around, of_site, words
 from espalier_machine.uploads_backup.tree import DIRECTORY, Entry, Listing
 
 # What a disk needs beside the files themselves: their last blocks, directories, and air.
@@ -45,6 +45,21 @@ class Plan:
         """Whether the disk has all of it and nothing else."""
         files = [one for one in self.chosen.values() if one.entry.kind != DIRECTORY]
         return len(files) == len(self.linked) == self.on_disk
+
+    @property
+    def behind(self) -> int:
+        """By how many seconds the newest snapshot is older than the moment: what came since lacks.
+
+        0 where a later one, or the disk, has that.
+        """
+        last = self.snapshots.get(BEFORE)
+        return (self.moment - last.time) // SECOND if last and AFTER not in self.listings else 0
+
+    @property
+    def ahead(self) -> int:
+        """By how many seconds the oldest snapshot is younger than the moment; 0 where it is not."""
+        first = self.snapshots.get(AFTER)
+        return (first.time - self.moment) // SECOND if first and BEFORE not in self.listings else 0
 
     @property
     def entries(self) -> dict[str, Entry]:
@@ -84,9 +99,16 @@ class Plan:
             "linked": len(self.linked),
             "fetched": sum(len(self.fetched(where)) for where in self.listings),
             "fetched_bytes": self.bytes_to_fetch(),
+            "aside": self.on_disk - len(self.linked),
+            "behind": self.behind,
+            "ahead": self.ahead,
             "uncertain": len(uncertain(two.get(BEFORE, {}), two.get(AFTER, {}), self.moment)),
             "unreadable_names": sum(found.unreadable for found in self.listings.values()),
         }
+
+
+# Somebody waits for a restore, and the site is closed.
+PATIENCE = 600.0  # seconds
 
 
 def make(
@@ -105,7 +127,7 @@ def make(
     Raises:
         BackupError: there is nothing to restore, or the snapshots cannot be read.
     """
-    restic = Restic(config)
+    restic = Restic(config, PATIENCE)
     pair = dict(zip((BEFORE, AFTER), around(of_site(restic), moment, latest), strict=True))
     snapshots = {where: one for where, one in pair.items() if one}
     listings = {where: tree.of_snapshot(restic, one) for where, one in snapshots.items()}

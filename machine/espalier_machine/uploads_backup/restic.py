@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -44,9 +44,15 @@ class Done:
 
 @dataclass(frozen=True)
 class Restic:
-    """restic, with a repository."""
+    """restic, with a repository.
+
+    Attributes:
+        config: the settings.
+        patience: seconds to wait for whoever has locked it.
+    """
 
     config: Config
+    patience: float = field(default_factory=lambda: PATIENCE)
 
     def argv(self, *arguments: str) -> list[str]:
         """The command line. It holds no secret."""
@@ -108,7 +114,7 @@ class Restic:
             done = self.once(*arguments, timeout=timeout)
             if done.status in ok:
                 return done
-            if not is_locked(done.err) or time.monotonic() - begun > PATIENCE:
+            if not is_locked(done.err) or time.monotonic() - begun > self.patience:
                 raise explain(done.err or done.out)
             self.unlock(tries)
             tries += 1
@@ -153,7 +159,7 @@ class Restic:
                 said.seek(0)
                 err = said.read()
             # It is locked before it gives its first piece.
-            if not is_locked(err) or time.monotonic() - begun > PATIENCE:
+            if not is_locked(err) or time.monotonic() - begun > self.patience:
                 raise explain(err)
             self.unlock(tries)
             tries += 1
@@ -163,13 +169,13 @@ class Restic:
         self.once("unlock")
         time.sleep(PAUSE if tries else 0)
 
-    def json(self, *arguments: str) -> Any:
-        """Run it with `--json`; gives what it answers, as data.
+    def json(self, *arguments: str, timeout: float | None = None) -> Any:
+        """Run it with `--json`; gives what it answers, as data. The arguments are those of `run`.
 
         Raises:
             BackupError: it has failed.
         """
-        out = self.run(*arguments, "--json").out
+        out = self.run(*arguments, "--json", timeout=timeout).out
         # Before its answer restic 0.14 says that it has read the passphrase.
         return json.loads(next(line for line in out.splitlines() if line[:1] in ("[", "{")))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import os
 import time
@@ -13,17 +14,18 @@ from espalier_machine.uploads_backup.config import Config
 from espalier_machine.uploads_backup.errors import BackupError
 from espalier_machine.uploads_backup.held import held
 from espalier_machine.uploads_backup.place import free, place, workshop
-from espalier_machine.uploads_backup.plan import Plan
+from espalier_machine.uploads_backup.plan import PATIENCE, Plan
 from espalier_machine.uploads_backup.restic import Restic
 from espalier_machine.uploads_backup.snapshots import LATEST, moment
 from espalier_machine.uploads_backup.tree import of_disk
 
 
 def show(config: Config, to: str, into: str = "") -> dict[str, Any]:
-    """What a restore would do; nothing is changed.
+    """What a restore would do; nothing is changed, and nobody waited for.
 
     Args and Raises are those of `restore`.
     """
+    config = dataclasses.replace(config, options=(*config.options, "--no-lock"))
     live = target(config, into)
     asked = moment(to, time.time_ns())
     made = plan.make(config, asked, live, latest=to == LATEST)
@@ -54,7 +56,7 @@ def restore(config: Config, to: str, into: str = "") -> dict[str, Any]:
     swap.check(live)
     replaced = Path(f"{place(live).replaced}{datetime.datetime.now():%Y%m%d-%H%M%S}")
     with workshop(live) as path, held(live) as old:
-        linked = fill(Restic(config), made, path, old)
+        linked = fill(Restic(config, PATIENCE), made, path, old)
         os.sync()
         replaced.mkdir(mode=0o700)
         with held(replaced) as aside:

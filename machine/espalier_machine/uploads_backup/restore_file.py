@@ -54,7 +54,7 @@ def restore_file(config: Config, given: str, to: str) -> dict[str, Any]:
     Raises:
         BackupError: no backup of that moment has it.
     """
-    directory, restic = config.directory, Restic(config)
+    directory, restic = config.directory, Restic(config, plan.PATIENCE)
     path, asked = relative(given, config.media, str(directory)), moment(to, time.time_ns())
     seen, now = of_site(restic), on_disk(directory / path)
     found = at_moment(restic, seen, path, asked, now, latest=to == LATEST)

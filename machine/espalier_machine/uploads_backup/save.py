@@ -8,23 +8,33 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from espalier_machine.uploads_backup import changes, patterns, state, tree, versioning
+from espalier_machine.uploads_backup import changes, generation, patterns, state, tree, versioning
 from espalier_machine.uploads_backup.config import Config
 from espalier_machine.uploads_backup.errors import BackupError, MissingRepository
-from espalier_machine.uploads_backup.restic import PARTIAL, Restic
+from espalier_machine.uploads_backup.restic import ENDED, PARTIAL, Restic
 from espalier_machine.uploads_backup.snapshots import ASIDE, TAG, newest, of_site, words
 from espalier_machine.uploads_backup.state import State
 
 # Somebody waits for `begin`: restic itself tries for a quarter of an hour.
 ANSWER = 60.0  # seconds
+# A new machine fetches each of thousands of snapshots first.
+LISTING = 600.0  # seconds
 MAKING = 300.0  # seconds
 MOST = 20  # paths that are remembered
 # A destination that nobody writes to may be gone for weeks.
 AT_LEAST = 24 * 3600.0  # seconds
+# Or somebody may have emptied it.
+LOOK = 3600.0  # seconds
+# A restic that hangs does not fail by itself, so nobody would be told.
+LONGEST = 3600.0  # seconds
+# The site is closed meanwhile.
+WAIT = 60.0  # seconds
 
 
 def begin(config: Config) -> dict[str, Any]:
     """Make the repository where there is none, and see that this machine can open it.
+
+    A machine with uploads takes over from the one that has made the newest snapshot.
 
     Raises:
         BackupError: it cannot.
@@ -35,6 +45,10 @@ def begin(config: Config) -> dict[str, Any]:
     try:
         # Without a lock: it would wait for whoever removes old snapshots.
         restic.run("cat", "config", "--no-lock", timeout=ANSWER)
+        if config.media:
+            found = of_site(restic, "--no-lock", timeout=LISTING)
+            generation.take_over(config.repository, found)
+        forgive(config)
         return {"ok": True, "made": False}
     except MissingRepository:
         if not config.prunes:
@@ -45,7 +59,18 @@ def begin(config: Config) -> dict[str, Any]:
     restic.run("init", timeout=MAKING)
     restic.run("cat", "config", "--no-lock", timeout=ANSWER)
     state.file().unlink(missing_ok=True)  # what is known is of one that was there before
+    if config.media:
+        generation.take_over(config.repository, [])
     return {"ok": True, "made": True}
+
+
+def forgive(config: Config) -> None:
+    """Tell no more of backups that are gone: who runs the site was told."""
+    if state.load(config.repository).lost:
+        with state.locked("begin", ANSWER):
+            known = state.load(config.repository)
+            known.lost, known.snapshot = "", {}
+            state.save(known)
 
 
 def remove_unfinished(repository: str) -> None:
@@ -75,22 +100,54 @@ def run(config: Config, *, accept_fewer: bool = False) -> dict[str, Any]:
     try:
         if config.s3:
             answer = versioning.check(config)
+            known.warning = answer["warning"]
         else:
             answer = {"snapshot": None}
             # Or never, to this destination.
             is_old = now - known.snapshot.get("time", 0) >= AT_LEAST
-            if is_old or accept_fewer or changes.is_changed(config.directory):
+            is_due = is_old or accept_fewer or changes.is_changed(config.directory)
+            if is_due or now - known.looked >= LOOK:
+                known.lost, known.looked = look(config, known), now
+            if is_due:
                 known.snapshot = snapshot(config, known, accept_fewer)
                 answer = {"snapshot": shown(known.snapshot)}
             check_whole(known.snapshot)
+            if known.lost:
+                raise BackupError(known.lost)
     except (BackupError, OSError) as error:
+        if isinstance(error, MissingRepository) and known.has_saved:
+            error = BackupError(gone(known))
         known.fails(str(error), now)
         state.save(known)
-        raise
-    if answer != {"snapshot": None} or known.error:
+        raise error from None
+    if answer != {"snapshot": None} or known.error or known.looked == now:
         known.succeeds()
         state.save(known)
     return {"ok": True, **answer}
+
+
+def look(config: Config, known: State) -> str:
+    """See that the destination has what this machine gave it; gives what is wrong, "" for nothing.
+
+    What is lost there is told until a run of the site (`begin`); copies are made all the same.
+
+    Raises:
+        BackupError: it does not answer, or another machine has taken over.
+    """
+    found = of_site(Restic(config), "--no-lock", timeout=LISTING)
+    generation.check(config.repository, found)
+    ids = {one.id[:8] for one in found}
+    return gone(known) if known.snapshot and known.snapshot["id"] not in ids else known.lost
+
+
+def gone(known: State) -> str:
+    """What a person is told whose backups were deleted."""
+    at = known.snapshot.get("time") or known.forgot["time"]
+    return (
+        f"The backups of uploads that were at the destination at {state.words(at)} are gone: were "
+        "they deleted there? What is on the disk is all that there is. New ones begin with "
+        "`espalier site`, which ends this message, too."
+    )
 
 
 def check_whole(known: Mapping[str, Any]) -> None:
@@ -107,7 +164,8 @@ def snapshot(config: Config, known: State, accept_fewer: bool) -> dict[str, Any]
     if not accept_fewer:
         check_fewer(config, known)
     stamp = changes.begin()
-    made = _snapshot(config, TAG)
+    # The first one may take as long as its unit lets it, and one after a failure, which was told.
+    made = _snapshot(Restic(config), TAG, LONGEST if known.snapshot and not known.error else None)
     stamp.rename(changes.stamp())
     return made
 
@@ -118,17 +176,27 @@ def aside(config: Config) -> None:
     Raises:
         BackupError: it could not be saved.
     """
-    _snapshot(config, f"{TAG},{ASIDE}")
+    _snapshot(Restic(config, WAIT), f"{TAG},{ASIDE}", LONGEST)
 
 
-def _snapshot(config: Config, tags: str) -> dict[str, Any]:
-    directory, began = config.directory, time.time()
-    done = Restic(config).run(
+def _snapshot(restic: Restic, tags: str, longest: float | None) -> dict[str, Any]:
+    config, began = restic.config, time.time()
+    directory = config.directory
+    if number := generation.mine(config.repository):
+        tags += f",generation-{number}"
+    done = restic.run(
         *("backup", "--json", "--tag", tags, "--host", config.site),
         *(word for name in excluded(directory) for word in ("--exclude", name)),
         str(directory),
-        ok=(0, PARTIAL),
+        ok=(0, PARTIAL, ENDED),
+        timeout=longest,
     )
+    if done.status == ENDED:
+        raise BackupError(
+            f"A backup took longer than {(longest or 0) / 60:.0f} minutes, and was ended. Does the "
+            "destination still take data? The next one may take 12 hours: where much was uploaded "
+            "at once, all is well when that one has ended."
+        )
     messages = done.messages()
     summary = next(one for one in messages if one.get("message_type") == "summary")
     return {

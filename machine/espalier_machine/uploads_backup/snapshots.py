@@ -14,38 +14,71 @@ from espalier_machine.uploads_backup.restic import Restic
 TAG = "uploads"
 # What a restore has saved before it replaces it: of a disk that may have lost most of its uploads.
 ASIDE = "before-restore"
+# Which machine has made it: see `generation`.
+GENERATION = re.compile(r"generation-(\d+)")
 SECOND = 10**9
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A snapshot: its id, when it was begun (ns since 1970), of what, and whether it is ASIDE."""
+    """A snapshot.
+
+    Attributes:
+        id: its id.
+        time: when it was begun, in ns since 1970.
+        root: the directory that it has.
+        is_aside: whether it is ASIDE.
+        generation: of the machine that has made it; 0 where that had none yet.
+    """
 
     id: str
     time: int
     root: str
     is_aside: bool = False
+    generation: int = 0
 
     def to_data(self) -> dict[str, str]:
         """As an answer has it."""
         return {"id": self.id[:8], "time": words(self.time)}
 
 
-def of_site(restic: Restic) -> list[Snapshot]:
-    """The snapshots of the site, the oldest first, whichever machine has made them."""
-    answer = restic.json("snapshots", "--host", restic.config.site, "--tag", TAG)
-    return parse(answer)
+def of_site(restic: Restic, *options: str, timeout: float | None = None) -> list[Snapshot]:
+    """The snapshots of the site, the oldest first, whichever machine has made them.
+
+    Args:
+        restic: with the repository.
+        options: more of restic's.
+        timeout: seconds that it may take.
+    """
+    return history(all_of_site(restic, *options, timeout=timeout))
+
+
+def all_of_site(restic: Restic, *options: str, timeout: float | None = None) -> list[Snapshot]:
+    """With those that a machine has added which was replaced before. The rest is of `of_site`."""
+    words = ["snapshots", "--host", restic.config.site, "--tag", TAG, *options]
+    return parse(restic.json(*words, timeout=timeout))
+
+
+def history(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
+    """Those of snapshots, the oldest first, that no machine has added which was replaced before."""
+    found, newest = [], 0
+    for one in snapshots:
+        if one.generation >= newest:
+            found.append(one)
+            newest = one.generation
+    return found
 
 
 def parse(answer: Iterable[Mapping[str, Any]]) -> list[Snapshot]:
     """Read what `restic snapshots --json` answers."""
-    found = [
-        Snapshot(
-            one["id"], nanoseconds(one["time"]), one["paths"][0], ASIDE in (one.get("tags") or ())
-        )
-        for one in answer
-    ]
+    found = [_snapshot(one, one.get("tags") or ()) for one in answer]
     return sorted(found, key=lambda one: one.time)
+
+
+def _snapshot(one: Mapping[str, Any], tags: Sequence[str]) -> Snapshot:
+    numbers = [int(found[1]) for tag in tags if (found := GENERATION.fullmatch(tag))]
+    time, root = nanoseconds(one["time"]), one["paths"][0]
+    return Snapshot(one["id"], time, root, ASIDE in tags, max(numbers, default=0))
 
 
 def newest(snapshots: Iterable[Snapshot]) -> Snapshot | None:
@@ -111,7 +144,7 @@ def moment(text: str, now: int) -> int:
     whole = int(found.replace(microsecond=0).timestamp())
     found_ns = whole * SECOND + found.microsecond * 1000
     if found_ns > now:
-        raise BackupError(f"{text} is in the future.")
+        raise BackupError(f"{text} is in the future: the clock here says {words(now)}.")
     return found_ns
 
 

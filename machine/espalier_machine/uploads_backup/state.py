@@ -7,13 +7,18 @@ import datetime
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from espalier_machine.uploads_backup import config
+from espalier_machine.uploads_backup.errors import BackupError
+
+PATIENCE = 3 * 3600.0  # seconds: a night of removing and checking takes that long at most
+PAUSE = 0.5  # seconds between two tries
 
 
 @dataclass
@@ -27,6 +32,9 @@ class State:
         failed: when it failed first, of the tries since one that went well.
         forgot: the last night: time, snapshots, bytes, error; {} for none.
         sampled: the last sample that was compared with the disk, as `sample` has it; {} for none.
+        looked: when the destination was last seen to have what was given to it.
+        lost: that it has not, as a sentence; "" where it has.
+        warning: what is not wrong, and not well either; "" for nothing.
     """
 
     repository: str = ""
@@ -35,6 +43,14 @@ class State:
     failed: float = 0
     forgot: dict[str, Any] = dataclasses.field(default_factory=dict)
     sampled: dict[str, Any] = dataclasses.field(default_factory=dict)
+    looked: float = 0
+    lost: str = ""
+    warning: str = ""
+
+    @property
+    def has_saved(self) -> bool:
+        """Whether the destination has had something."""
+        return bool(self.snapshot or self.forgot.get("snapshots"))
 
     def fails(self, sentence: str, now: float) -> None:
         """Note that a try to save has failed."""
@@ -76,11 +92,45 @@ def home() -> Path:
 
 
 @contextmanager
-def locked() -> Iterator[None]:
-    """Hold the lock of this program; waits for whoever holds it."""
-    with (home() / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def locked(what: str = "", patience: float = PATIENCE) -> Iterator[None]:
+    """Hold the lock of this program.
+
+    Args:
+        what: is done meanwhile, for whoever waits for it.
+        patience: seconds to wait for whoever holds it.
+
+    Raises:
+        BackupError: it is held for longer.
+    """
+    with (home() / "lock").open("a+") as file:
+        until = time.monotonic() + patience
+        while not _is_taken(file.fileno()):
+            if time.monotonic() >= until:
+                raise BackupError(f"{_holder(file)} works with the backups of uploads.")
+            time.sleep(PAUSE)
+        file.truncate(0)
+        file.write(json.dumps({"what": what, "pid": os.getpid(), "since": time.time()}))
+        file.flush()
         yield
+
+
+def _is_taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(file: TextIO) -> str:
+    """Who holds the lock, and since when."""
+    file.seek(0)
+    try:
+        found = json.loads(file.read())
+        command = f"uploads-backup {found['what']}".rstrip()
+        return f"`{command}` (process {found['pid']}, since {words(found['since'])})"
+    except (ValueError, KeyError, TypeError):
+        return "Another `uploads-backup`"
 
 
 def words(seconds: float) -> str | None:

@@ -42,6 +42,7 @@ def status(config: Config) -> dict[str, Any]:
         "unsaved": 0,
         "timers": timers,
         "error": known.error or known.forgot.get("error", ""),
+        "warning": known.warning,
         "failing_since": state.words(known.failed),
         "forgot": forget.shown(known.forgot) if known.forgot else None,
         "samples": config.samples,
@@ -78,5 +79,6 @@ def lines(answer: dict[str, Any]) -> list[str]:
         found.append(f"sample      {one['time']}: {size}, {one['compared']} compared with the disk")
         found += [f"problem     {one['error']}"] if one["error"] else []
     found += [f"stopped     {name}" for name, runs in answer["timers"].items() if not runs]
+    found += [f"warning     {answer['warning']}"] if answer.get("warning") else []
     found += [f"problem     {answer['error']}"] if answer["error"] else []
     return found or ["Nothing is saved yet."]

@@ -31,6 +31,20 @@ PLAN = {
     "aside": True,
     "backup_ended": AT - 34200,
 }
+UPLOADS = {
+    "ok": True,
+    "files": 1200,
+    "fetched": 2,
+    "fetched_bytes": 9_000_000,
+    "free": 20_000_000_000,
+    "enough": True,
+    "aside": 3,
+    "before": {"id": "a1b2c3d4", "time": "2026-11-30T12:02:00+00:00"},
+    "after": {"id": "e5f60718", "time": "2026-11-30T12:04:00+00:00"},
+    "behind": 0,
+    "ahead": 0,
+    "uncertain": 0,
+}
 ASIDE = "/var/lib/postgresql/17/replaced-20261130-120500"
 
 
@@ -42,6 +56,7 @@ class Machines:
         self.folder = folder
         names = ["web1", "web2"]
         services = {"pgbackrest": ["db1"], "postgresql_primary": ["db1"], "nginx": names}
+        services |= {"restic": ["web1"], "restic_repository": ["keeper"]}
         services["pgbackrest_repository"] = ["keeper"]
         self.site = Site(folder, "shop", {"services": services}, {}, {}, {})
         self.closed = {"web1": False, "web2": True}
@@ -52,6 +67,7 @@ class Machines:
         self.is_new = False
         self.silent: set[str] = set()
         self.restored = {"aside": ASIDE}
+        self.uploads: dict[str, Any] = UPLOADS
         monkeypatch.setattr(command, "read", lambda *given, **more: self.site)
         monkeypatch.setattr(restore, "reach", lambda site: nullcontext(self))
         self.drills: dict[str, dict[str, Any]] = {}
@@ -61,7 +77,14 @@ class Machines:
         monkeypatch.setattr(remove, "is_terminal", lambda: True)
 
     def run(self, machine: str, words: list[str]) -> tuple[int, str, str]:
-        """Open or close a web machine."""
+        """Open or close a web machine, stop or start its copies of uploads."""
+        if words[0] == "uploads-backup":
+            self.asked.append((machine, "uploads", words[-1]))
+            return 127 * self.is_new, json.dumps(self.uploads), ""
+        if words[0] == "sh":
+            action = "stop" if "systemctl stop" in words[-1] else "start"
+            self.told.append(f"{machine} {action} copies")
+            return (255, "", "ssh: no route\n") if action in self.silent else (0, "", "")
         self.told.append(f"{machine} {words[1]}")
         if words[1] in self.silent:
             return 255, "", "ssh: no route\n"
@@ -117,6 +140,9 @@ SAID = [
     "  from    the backup of 2026-11-30 02:33:00 UTC (20261130-023000F), and the WAL since then",
     "  space   23 MB of the 30000 MB that are free",
     "  kept    the database that is there now, under another name beside it",
+    "  uploads 1200 files on web1: 2 come back (9 MB of the 20000 MB that are free), 3 that are "
+    "there are set aside",
+    "          by the copies of 2026-11-30 12:02:00 UTC and 2026-11-30 12:04:00 UTC",
 ]
 TO = ("--to", "2026-11-30 12:03")
 CLOSED_BEFORE = "web2 was closed before, and stays closed: espalier maintenance off"
@@ -130,9 +156,16 @@ def test_moment_comes_back_while_the_site_is_closed(machines: Machines) -> None:
     done = machines.type(*TO, "--yes", "shop")
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [*SAID, CLOSED_BEFORE, KEPT]
-    assert machines.asked == [("db1", "plan", {"to": AT}), ("db1", "status", {})]
+    uploads = ("web1", "uploads", "2026-11-30T12:03:00+00:00")
+    assert machines.asked == [("db1", "plan", {"to": AT}), uploads, ("db1", "status", {})]
     # The one that somebody has closed before stays closed.
-    assert machines.told == ["web1 status", "web1 on", "web2 status", "restore.yml", "web1 off"]
+    assert machines.told == [
+        *("web1 status", "web1 on", "web2 status"),
+        # A first copy of uploads may work for hours.
+        *("web1 stop copies", "keeper stop copies"),
+        "restore.yml",
+        *("web1 start copies", "keeper start copies", "web1 off"),
+    ]
     (playbook,) = machines.played
     assert json.loads(playbook.arguments[-1]) == {
         "restore": {"target": TARGET, "uploads": "2026-11-30T12:03:00+00:00"}
@@ -143,7 +176,8 @@ def test_moment_comes_back_while_the_site_is_closed(machines: Machines) -> None:
 def test_plan_changes_nothing(machines: Machines) -> None:
     done = machines.type("--to", "latest", "--plan")
     assert (done.exit_code, done.stdout.splitlines()) == (0, SAID)
-    assert (machines.told, machines.asked) == ([], [("db1", "plan", {"latest": True})])
+    assert machines.told == []
+    assert [action for _, action, _ in machines.asked] == ["plan", "uploads"]
 
 
 def test_plan_says_how_long_the_last_drill_took_wherever_it_was(machines: Machines) -> None:
@@ -153,7 +187,7 @@ def test_plan_says_how_long_the_last_drill_took_wherever_it_was(machines: Machin
         "  time    the last drill took 2 minutes for 23 MB, on keeper; migrations and uploads come"
     )
     done = machines.type("--to", "latest", "--plan")
-    assert done.stdout.splitlines() == [*SAID, f"{said} in addition"]
+    assert done.stdout.splitlines() == [*SAID[:-2], f"{said} in addition", *SAID[-2:]]
     # One that failed says nothing of it, and one that there never was neither.
     machines.drills = {"keeper": {**drill, "ok": False}, "db1": {}}
     assert machines.type("--to", "latest", "--plan").stdout.splitlines() == SAID
@@ -200,8 +234,40 @@ def test_new_machine_is_prepared_first_and_those_that_are_left_are_closed(
     said = ["db1 is new: it is prepared first.", *SAID, CLOSED_BEFORE]
     assert done.stdout.splitlines() == said
     states = ["web1 status", "web1 on", "web2 status"]
-    assert machines.told == ["prepare_restore.yml", *states, "restore.yml", "web1 off"]
+    told = [one for one in machines.told if "copies" not in one]
+    assert told == ["prepare_restore.yml", *states, "restore.yml", "web1 off"]
     assert json.loads(machines.played[0].arguments[-1]) == {"restore": {}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (
+            {"ok": False, "error": "There is no backup of the uploads of shop yet."},
+            "The uploads on web1 cannot be brought back: There is no backup of the uploads of shop "
+            "yet. ",
+        ),
+        (
+            {**UPLOADS, "enough": False, "free": 5_000_000},
+            "The disk of the uploads on web1 has 5 MB free, and 9 MB come back beside what is there"
+            ", which is kept. Make room, or give it a larger disk. ",
+        ),
+    ],
+)
+def test_uploads_that_cannot_come_back_are_told_before_anything_is_done(
+    machines: Machines, answer: dict[str, Any], sentence: str
+) -> None:
+    machines.uploads = answer
+    done = machines.type(*TO, "--yes", "shop")
+    alone = "`--without-uploads` brings back the database alone. Nothing was changed."
+    assert (done.exit_code, done.stderr) == (2, f"restore: {sentence}{alone}\n")
+    assert (machines.told, machines.played) == ([], [])
+    # Who wants the database all the same says so.
+    done = machines.type(*TO, "--without-uploads", "--yes", "shop")
+    assert (done.exit_code, done.stdout.splitlines()[: len(SAID) - 2]) == (0, SAID[:-2])
+    (playbook,) = machines.played
+    assert json.loads(playbook.arguments[-1])["restore"]["uploads"] == ""
+    assert "--to '2026-11-30 12:03' --without-uploads" in playbook.again
 
 
 def test_new_machine_that_cannot_be_prepared(machines: Machines) -> None:
@@ -215,7 +281,9 @@ def test_site_opens_again_where_the_restore_fails(machines: Machines) -> None:
     machines.statuses["restore.yml"] = 4
     done = machines.type(*TO, "--yes", "shop")
     assert done.exit_code == 4
-    assert machines.told[-2:] == ["restore.yml", "web1 off"]
+    assert machines.told[-4:] == [
+        *("restore.yml", "web1 start copies", "keeper start copies", "web1 off")
+    ]
     assert KEPT not in done.output
 
 
@@ -235,6 +303,25 @@ def test_web_machine_that_does_not_answer_stops_it(machines: Machines) -> None:
         "is.\nssh: no route\n",
     )
     assert machines.played == []
+
+
+def test_copies_that_cannot_be_stopped_stop_it(machines: Machines) -> None:
+    machines.silent = {"stop"}
+    done = machines.type(*TO, "--yes", "shop")
+    assert (done.exit_code, machines.played) == (1, [])
+    assert done.stderr.startswith(
+        "restore: web1: copies of uploads cannot be stopped: ssh: no route. The database is left"
+    )
+    assert machines.told[-1] == "web1 off"
+
+
+def test_copies_that_stand_still_are_told(machines: Machines) -> None:
+    machines.silent = {"start"}
+    done = machines.type(*TO, "--yes", "shop")
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (
+        0,
+        "keeper: copies of uploads may stand still (ssh: no route): `espalier site` starts them.",
+    )
 
 
 def test_web_machine_that_stays_closed_is_told(machines: Machines) -> None:

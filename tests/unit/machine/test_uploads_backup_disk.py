@@ -189,8 +189,12 @@ def test_whoever_has_locked_the_backups_is_waited_for(fake: Path, tmp_path: Path
 def test_patience_has_an_end(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(restic, "PATIENCE", 0)
     runs = called(fake, "echo 'Fatal: repository is already locked by PID 1' >&2; exit 1")
-    with pytest.raises(BackupError, match="works with the backups for hours"):
+    with pytest.raises(BackupError, match="works with the backups of uploads"):
         runs.run("backup")
+    # Who waits for a restore has less.
+    monkeypatch.setattr(restic, "PATIENCE", 3600)
+    with pytest.raises(BackupError, match="works with the backups of uploads"):
+        list(restic.Restic(runs.config, patience=0).lines("ls", "a"))
 
 
 def test_no_answer_is_told_by_what_was_tried(fake: Path) -> None:

@@ -109,7 +109,10 @@ def test_a_lock_is_told_from_other_failures() -> None:
     locked = "unable to create lock in backend: repository is already locked exclusively by PID 1"
     assert explain.is_locked(locked)
     assert not explain.is_locked(MISSING_14)
-    assert "works with the backups for hours" in str(explain.explain(locked))
+    since = "lock was created at 2026-11-30 03:30:02 (1h2m ago)"
+    assert str(explain.explain(f"{locked}\n{since}\nstorage ID 4f5e")) == (
+        f"Something else works with the backups of uploads: {locked}, {since}"
+    )
 
 
 def test_what_could_not_be_read_is_found_in_either_output() -> None:

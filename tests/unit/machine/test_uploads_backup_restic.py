@@ -140,6 +140,7 @@ def test_a_snapshot_is_made_when_something_has_changed(media: Path, run: Run) ->
             "espalier-uploads-sample.timer": True,
         },
         "error": "",
+        "warning": "",
         "failing_since": None,
         "forgot": None,
         "samples": True,

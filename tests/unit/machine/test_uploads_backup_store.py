@@ -6,11 +6,14 @@ import datetime
 import http.server
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
-from espalier_machine.uploads_backup import save, signing, versioning
+from espalier_machine.common import system
+from espalier_machine.uploads_backup import config as settings
+from espalier_machine.uploads_backup import save, signing, status, versioning
 from espalier_machine.uploads_backup.config import Config
 from espalier_machine.uploads_backup.errors import BackupError
 
@@ -43,11 +46,13 @@ STORE = {"bucket": "photos", "endpoint": "", "region": "", "access_key": "k", "s
 def test_a_bucket_with_versions_is_a_backup(monkeypatch: pytest.MonkeyPatch) -> None:
     config = Config("shop", s3=STORE)
     monkeypatch.setattr(versioning, "status", lambda *_, **__: "Enabled")
+    monkeypatch.setattr(versioning, "removed_after", lambda *_, **__: None)
     assert save.begin(config) == {
         "ok": True,
         "made": False,
         "bucket": "photos",
         "versioning": "Enabled",
+        "warning": "",
     }
     monkeypatch.setattr(versioning, "status", lambda *_, **__: "Suspended")
     with pytest.raises(BackupError, match="The bucket photos has the uploads and keeps no earlier"):
@@ -118,3 +123,59 @@ def test_an_object_store_that_does_not_say_it_is_told(
         assert f"the bucket photos keeps versions: {why}" in str(refused.value)
     with pytest.raises(BackupError, match=r"store at http://127\.0\.0\.1:1 cannot be reached: "):
         versioning.status("photos", endpoint="http://127.0.0.1:1", **keys)
+
+
+def rule(days: int, status: str = "Enabled", name: str = "<ID>old</ID>") -> str:
+    return (
+        f"<Rule>{name}<Filter/><Status>{status}</Status><Expiration><Days>1</Days></Expiration>"
+        f"<NoncurrentVersionExpiration><NoncurrentDays>{days}</NoncurrentDays>"
+        "</NoncurrentVersionExpiration></Rule>"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ((200, rule(30) + rule(3, name="<ID>tidy up</ID>")), (3, "tidy up")),
+        ((200, rule(30) + rule(3, "Disabled")), (30, "old")),
+        ((200, rule(3, name="")), (3, "")),
+        (
+            (200, "<Rule><Status>Enabled</Status><Expiration><Days>1</Days></Expiration></Rule>"),
+            None,
+        ),
+        ((404, "<Error><Code>NoSuchLifecycleConfiguration</Code></Error>"), None),
+        ((403, "<Error><Code>AccessDenied</Code></Error>"), None),
+    ],
+)
+def test_rules_that_remove_old_versions_are_read_where_the_keys_may(
+    store: str, monkeypatch: pytest.MonkeyPatch, answer: tuple[int, str], found: object
+) -> None:
+    monkeypatch.setattr(Store, "answer", answer)
+    monkeypatch.setattr(Store, "asked", [])
+    keys = {"endpoint": store, "region": "", "access_key": "k", "secret_key": "s"}
+    assert versioning.removed_after("photos", **keys) == found
+    assert Store.asked == ["/photos?lifecycle="]
+
+
+def test_versions_that_end_before_the_rows_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentence = (
+        "The bucket photos removes old versions of uploads 3 days after they were deleted or "
+        "overwritten (rule old of its lifecycle), and rows can be brought back for 14 days: raise "
+        "NoncurrentDays of that rule to 16."
+    )
+    assert versioning.short_lived("photos", (3, "old"), 14) == sentence
+    assert versioning.short_lived("photos", (14, "old"), 14) == ""
+    assert versioning.short_lived("photos", None, 14) == ""
+    monkeypatch.setattr(settings, "HOME", tmp_path)
+    monkeypatch.setattr(system, "is_active", lambda _: True)
+    monkeypatch.setattr(versioning, "status", lambda *_, **__: "Enabled")
+    monkeypatch.setattr(versioning, "removed_after", lambda *_, **__: (3, "old"))
+    config = Config("shop", s3=STORE)
+    assert save.run(config)["ok"]
+    known = status.status(config)
+    assert (known["ok"], known["warning"]) == (True, sentence)
+    monkeypatch.setattr(versioning, "removed_after", lambda *_, **__: None)
+    save.run(config)
+    assert status.status(config)["warning"] == ""

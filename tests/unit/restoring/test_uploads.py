@@ -187,6 +187,12 @@ def test_object_store_whose_versions_cannot_be_seen_is_red() -> None:
     ]
 
 
+def test_object_store_that_removes_old_versions_too_soon_is_amber() -> None:
+    answer = judged({**S3, "warning": "The bucket photos removes old versions."})
+    finding = {"colour": "amber", "sentence": "The bucket photos removes old versions."}
+    assert (answer["colour"], answer["findings"]) == ("amber", [finding])
+
+
 def test_machine_that_does_not_answer_is_red() -> None:
     silent = {"ok": False, "error": "no route"}
     assert judged(silent) == {**silent, "colour": "red", "findings": []}
