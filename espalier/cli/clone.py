@@ -27,6 +27,7 @@ from espalier.progress import logs
 from espalier.progress.report import INTERRUPTED, REFUSED, counted
 from espalier.project.schema import check
 from espalier.restoring import moment
+from espalier.restoring import uploads as copies
 from espalier.restoring.moment import FORMS, LATEST
 from espalier.rollout.display import Display
 
@@ -89,8 +90,9 @@ def command(
         with _unchanged():
             answer = source.bring(remote, source.machine(ours.site), said, dump, display, notes)
             if not left_out:
-                name = uploading.machine(ours.site)
-                offered = uploading.offered(remote, name, answer["moment"], display, notes)
+                offered = uploading.offered(
+                    remote, copies.machine(ours.site), answer["moment"], display, notes
+                )
                 media = stack.enter_context(offered)
         display.line(f"To {theirs.name}:")
         request = Request(dump=read_dump(dump), media=media, replace=True)
@@ -125,7 +127,7 @@ def announcement(
     if left_out:
         yield f"  left    uploads: {left_out}"
     else:
-        yield f"  uploads of the same moment, read on {uploading.machine(ours.site)}, as they are"
+        yield f"  uploads of the same moment, read on {copies.machine(ours.site)}, as they are"
     yield f"  kept    the database of {theirs.name} that is there now, under another name"
     if not left_out:
         yield f"          and uploads of {theirs.name}; those that others replace, beside them"

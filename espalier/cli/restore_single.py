@@ -14,7 +14,7 @@ from espalier.inventory.remote import Remote, reach
 from espalier.inventory.site import Site, SiteError
 from espalier.progress import logs
 from espalier.progress.report import REFUSED, counted
-from espalier.restoring import single
+from espalier.restoring import single, uploads
 from espalier.restoring.ask import ask, ask_long
 from espalier.restoring.moment import of_uploads
 from espalier.rollout.display import Display
@@ -73,7 +73,7 @@ def _table(
 
 
 def _upload(remote: Remote, meant: Mapping[str, Any], path: str, only_plan: bool) -> int:
-    machine = remote.site.machines("restic")[0]
+    machine = uploads.machine(remote.site)
     if "to" in meant:
         target = {"kind": "time", "time": meant["to"]}
     elif "latest" in meant:

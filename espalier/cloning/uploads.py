@@ -14,19 +14,14 @@ from espalier.arriving.job import Job, chunks, started
 from espalier.arriving.uploads import Uploads
 from espalier.cloning.refusals import Side
 from espalier.inventory.remote import Remote, explain
-from espalier.inventory.site import Site, SiteError
+from espalier.inventory.site import SiteError
 from espalier.progress.report import REFUSED, counted
-from espalier.restoring.ask import NOT_THERE
+from espalier.restoring.ask import NOT_THERE, REFUSES
 from espalier.restoring.uploads import PROGRAM
 from espalier.rollout.display import Display
 from espalier_machine.common.forms import WRAPPERS
 
 WITHOUT = "--no-uploads leaves uploads out."
-
-
-def machine(site: Site) -> str:
-    """The machine that has the uploads of a site, and reads their backups."""
-    return site.machines("restic")[0]
 
 
 def left_out(source: Side, destination: Side, *, wanted: bool | None, anonymise: bool) -> str:
@@ -97,7 +92,7 @@ def _rest(job: Job, name: str) -> Iterator[bytes]:
 
 
 def _failure(name: str, status: int, errors: str) -> SiteError:
-    if status == NOT_THERE or "invalid choice" in errors:
+    if status == NOT_THERE or REFUSES in errors:
         return SiteError(
             f"{name} has no {PROGRAM}, or one of an earlier version: run `espalier site` there "
             f"first. Nothing was changed. {WITHOUT}",

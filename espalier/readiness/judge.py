@@ -23,6 +23,7 @@ SUBJECTS = {
     "Refuse a disk that is too small for a replica": "disk",
     "Refuse an object store without its keys": "backup",
     "Refuse a destination that the machine's pgBackRest cannot write to": "backup",
+    "Refuse an address where the machine's pgBackRest knows certificates by name alone": "backup",
     "Refuse a machine for copies that runs another release of Debian": "debian",
     "Refuse a destination that does not keep what is given to it": "backup",
     "Refuse a destination that is too small for a first backup": "backup",

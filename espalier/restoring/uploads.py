@@ -6,12 +6,18 @@ import datetime
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from espalier.inventory.site import Site
 from espalier.restoring.moment import shown, span
 
 PROGRAM = "uploads-backup"
 LATE = 600  # seconds that a change may wait for its copy before somebody is told
 NIGHT = 26 * 3600  # seconds that the last sample may be old, as a drill of the database
 Finding = dict[str, str]
+
+
+def machine(site: Site) -> str:
+    """The machine that has the uploads of a site with backups, and reads those of them."""
+    return site.machines("restic")[0]
 
 
 def judged(answer: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import Any
 from espalier.inventory.remote import Remote, explain
 from espalier.inventory.site import Site, SiteError
 from espalier.progress.report import REFUSED
+from espalier.restoring import uploads
 from espalier.restoring.ask import NOT_THERE
 from espalier.restoring.moment import shown, span
-from espalier.restoring.uploads import PROGRAM
 
 ALONE = "`--without-uploads` brings back the database alone. Nothing was changed."
 
@@ -31,8 +31,8 @@ def plan(remote: Remote, site: Site, moment: str) -> Iterator[str]:
     if store := site.project.get("media_s3"):
         yield from in_store(store["bucket"])
         return
-    machine = site.machines("nginx")[0]
-    words = [PROGRAM, "restore", "--plan", "--json", "--to", moment]
+    machine = uploads.machine(site)
+    words = [uploads.PROGRAM, "restore", "--plan", "--json", "--to", moment]
     status, out, errors = remote.run(machine, words)
     if status == NOT_THERE:
         yield f"  uploads {machine} is new: what comes back is known when it is prepared"

@@ -16,7 +16,10 @@ STILL = 100  # seconds since a look saw a unit run: another look has seen that i
 SWITCHED_ON = 1800  # seconds that a run of the site may take from writing a timer to starting it
 HANGS = 2 * 3600  # seconds that one of the kit's own may take, which are `oneshot`
 # These copy or read all that there is. A project's own jobs may take as long as they want.
-LONG = ("espalier-backup.service", "espalier-drill.service", "espalier-uploads-forget.service")
+LONG = (
+    *("espalier-backup.service", "espalier-drill.service"),
+    *("espalier-uploads-backup.service", "espalier-uploads-forget.service"),
+)
 HANGS_LONG = 12 * 3600
 PROPERTIES = (
     "Id",

@@ -49,14 +49,18 @@ def forget(config: Config) -> dict[str, Any]:
             raise BackupError(save.gone(before))
         known |= found
     except (BackupError, OSError) as error:
-        known["error"] = str(error)
+        _remember(config, {**known, "error": str(error)})
         raise
-    finally:
-        # Meanwhile nobody else has written it: they wait for the lock.
-        new = state.load(config.repository)
-        new.forgot = known
-        state.save(new)
+    # Not where it was ended, for a restore or a shutdown: nothing was checked.
+    _remember(config, known)
     return {"ok": True, **shown(known)}
+
+
+def _remember(config: Config, known: dict[str, Any]) -> None:
+    """Keep what came of a night; nobody else has written meanwhile, as they wait for the lock."""
+    new = state.load(config.repository)
+    new.forgot = known
+    state.save(new)
 
 
 def _forget(restic: Restic, now: float) -> dict[str, Any]:

@@ -48,15 +48,20 @@ def verify_sample(config: Config, count: int = USUAL) -> dict[str, Any]:
         known |= _verify(config, count)
         known["error"] = sentence(known)
     except (BackupError, OSError) as error:
-        known["error"] = str(error)
+        _remember(config, {**known, "error": str(error)})
         raise
-    finally:
-        known["seconds"] = round(time.time() - known["time"], 1)
-        with state.locked():
-            new = state.load(config.repository)
-            new.sampled = known
-            state.save(new)
-    return {"ok": not known["error"], **shown(known)}
+    # Not where it was ended, for a restore or a shutdown: that proves nothing.
+    return {"ok": not known["error"], **shown(_remember(config, known))}
+
+
+def _remember(config: Config, known: dict[str, Any]) -> dict[str, Any]:
+    """Keep a sample, with the seconds that it took; gives both."""
+    found = {**known, "seconds": round(time.time() - known["time"], 1)}
+    with state.locked():
+        new = state.load(config.repository)
+        new.sampled = found
+        state.save(new)
+    return found
 
 
 def shown(known: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,14 @@ from espalier_machine.uploads_backup import changes, generation, patterns, state
 from espalier_machine.uploads_backup.config import Config
 from espalier_machine.uploads_backup.errors import BackupError, MissingRepository
 from espalier_machine.uploads_backup.restic import ENDED, PARTIAL, Restic
-from espalier_machine.uploads_backup.snapshots import ASIDE, TAG, newest, of_site, words
+from espalier_machine.uploads_backup.snapshots import (
+    ASIDE,
+    TAG,
+    all_of_site,
+    newest,
+    of_site,
+    words,
+)
 from espalier_machine.uploads_backup.state import State
 
 # Somebody waits for `begin`: restic itself tries for a quarter of an hour.
@@ -58,7 +65,8 @@ def begin(config: Config) -> dict[str, Any]:
     remove_unfinished(config.repository)
     restic.run("init", timeout=MAKING)
     restic.run("cat", "config", "--no-lock", timeout=ANSWER)
-    state.file().unlink(missing_ok=True)  # what is known is of one that was there before
+    for known in (state.file(), changes.stamp()):  # of one that was there before
+        known.unlink(missing_ok=True)
     if config.media:
         generation.take_over(config.repository, [])
     return {"ok": True, "made": True}
@@ -69,7 +77,7 @@ def forgive(config: Config) -> None:
     if state.load(config.repository).lost:
         with state.locked("begin", ANSWER):
             known = state.load(config.repository)
-            known.lost, known.snapshot = "", {}
+            known.lost, known.snapshot, known.forgot = "", {}, {}
             state.save(known)
 
 
@@ -134,7 +142,8 @@ def look(config: Config, known: State) -> str:
     Raises:
         BackupError: it does not answer, or another machine has taken over.
     """
-    found = of_site(Restic(config), "--no-lock", timeout=LISTING)
+    # Also what this machine added while another one had taken over: that is not gone.
+    found = all_of_site(Restic(config), "--no-lock", timeout=LISTING)
     generation.check(config.repository, found)
     ids = {one.id[:8] for one in found}
     return gone(known) if known.snapshot and known.snapshot["id"] not in ids else known.lost

@@ -138,8 +138,10 @@ def test_a_timer_that_nobody_ever_started_fails_after_half_an_hour() -> None:
 @pytest.mark.parametrize(
     ("name", "hours", "fails"),
     [
-        ("espalier-uploads-backup.service", 1.9, False),
-        ("espalier-uploads-backup.service", 3, True),
+        ("espalier-uploads-sample.service", 1.9, False),
+        ("espalier-uploads-sample.service", 3, True),
+        ("espalier-uploads-backup.service", 11, False),  # the first one may take so long
+        ("espalier-uploads-backup.service", 13, True),
         ("espalier-backup.service", 11, False),
         ("espalier-backup.service", 13, True),
         ("shop-schedule@report.service", 13, False),  # the project's own business

@@ -60,6 +60,7 @@ def test_snapshots_that_are_gone_are_told_until_a_run_of_the_site(media: Path, r
     assert run("restore", "--to", "latest", "--plan")["files"] == 2
     run("begin")
     run("run")
+    assert run("status")["ok"]
     run("forget")
     assert run("status")["ok"]
 

@@ -25,6 +25,7 @@ from espalier_machine.common import lifeline, system
 from espalier_machine.uploads_backup import cli, config, export, save, state
 from espalier_machine.uploads_backup.config import Config
 from espalier_machine.uploads_backup.errors import BackupError
+from espalier_machine.uploads_backup.restic import Restic
 
 pytestmark = pytest.mark.skipif(
     not shutil.which("restic"), reason="restic is not installed: apt-get install restic"
@@ -109,6 +110,19 @@ def test_the_repository_is_made_once_and_opened_by_its_passphrase(media: Path, r
     # As one that was cut off while it was made: its key would open nothing.
     (media.parent.parent / "repository/config").unlink()
     assert run("begin") == {"ok": True, "made": True}
+
+
+def test_a_new_destination_has_no_copy_until_one_is_made(media: Path, run: Run) -> None:
+    upload(media, "a.txt", "a")
+    run("run")
+    first = config.HOME / "begun"  # the nights' units have it as their condition
+    assert first.exists()
+    shutil.rmtree(media.parent.parent / "repository")
+    assert run("begin")["made"]
+    assert not first.exists()
+    assert run("status")["snapshot"] is None
+    run("run")
+    assert first.exists()
 
 
 def test_who_may_delete_nothing_makes_no_repository(media: Path, run: Run) -> None:
@@ -392,6 +406,7 @@ WAITING = """
 import sys, time
 from espalier_machine.uploads_backup import cli, config, export
 from espalier_machine.uploads_backup.errors import BackupError
+from espalier_machine.uploads_backup.restic import Restic
 config.load = lambda: None
 def slow(settings, to, out):
     if to == "never":
@@ -516,6 +531,23 @@ def test_a_sample_without_a_copy_has_failed(media: Path, run: Run) -> None:
     known = json.loads(config.FILE.read_text())
     config.FILE.write_text(json.dumps(known | {"samples": False}))
     assert (run("status")["samples"], run("status")["sample"]) == (False, None)
+
+
+@pytest.mark.parametrize("action", ["verify-sample", "forget"])
+def test_what_is_ended_for_a_restore_has_proven_nothing(
+    media: Path, run: Run, monkeypatch: pytest.MonkeyPatch, action: str
+) -> None:
+    upload(media, "a.txt", "a")
+    run("run")
+    before = (config.HOME / "state.json").read_text()
+
+    def ended(*_: object, **__: object) -> None:
+        sys.exit(128 + signal.SIGTERM)
+
+    monkeypatch.setattr(Restic, "json", ended)
+    with pytest.raises(SystemExit):
+        cli.main([action, "--json"])
+    assert (config.HOME / "state.json").read_text() == before
 
 
 def test_uploads_that_have_gone_since_come_back_all_the_same(media: Path, run: Run) -> None:

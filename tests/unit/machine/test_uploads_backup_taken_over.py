@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from espalier_machine.uploads_backup import config, snapshots
+from espalier_machine.uploads_backup import config, save, snapshots
 from espalier_machine.uploads_backup.restic import Restic
 from espalier_machine.uploads_backup.snapshots import Snapshot
 
@@ -93,6 +93,20 @@ def test_what_it_added_before_is_not_the_site_s(machines: tuple[Machine, Machine
     Restic(config.load()).run("backup", "--tag", "uploads", "--host", "shop", str(old.media))
     new.run("restore", "--to", "latest")
     assert set(content(new.media)) == {"a.txt", "new.txt"}
+
+
+@with_restic
+def test_a_machine_that_takes_over_again_misses_nothing_that_it_added_meanwhile(
+    machines: tuple[Machine, Machine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, _ = machines
+    upload(old.media, "stray.txt", "stray")
+    with monkeypatch.context() as patch:  # in the moment between its look and its copy
+        patch.setattr(save, "look", lambda *_: "")
+        old.run("run")
+    old.run("begin")
+    upload(old.media, "more.txt", "more")
+    assert old.run("run", "--accept-fewer")["ok"]
 
 
 def test_generations_are_read_and_older_ones_after_newer_ones_do_not_count() -> None:

@@ -54,7 +54,7 @@ class Machine:
 
 
 def said(machine: Machine, **project: Any) -> list[str]:
-    site = Site(Path("/i"), "shop", {"services": {"nginx": ["web1"]}}, project, {}, {})
+    site = Site(Path("/i"), "shop", {"services": {"restic": ["web1"]}}, project, {}, {})
     return list(uploads_plan.plan(machine, site, "latest"))  # type: ignore[arg-type]
 
 
