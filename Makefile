@@ -94,8 +94,9 @@ diagrams: .venv/.installed  ## draw those of the docs anew
 #   heavy           5 to 20  one of HEAVY, chosen by the count of commits: reach, front_door and frontend 5, lockout 9, internet 13, taken_over 20, pgbouncer 7, queue, redis and replicas 11, app_servers
 #                            and wagtail 13, integrations and requirements 10, debian12 14, climb 18, release 20 (with another scenario beside); large 17, small 20
 PARTS := lint unit default short-release smoke backup-smoke heavy
-# Scenario@Debian. Over so many commits as there are entries, CI runs each of them.
-HEAVY := backup@debian-13 backup@debian-12 climb@debian-13 replicas@debian-12 release@debian-13 pgbouncer@debian-12 queue@debian-13 redis@debian-12 \
+# Scenario@Debian; of `backup`, a group of its steps. Over so many commits as there are entries, CI runs each of them.
+HEAVY := backup.data@debian-13 backup.failures@debian-12 backup.machines@debian-13 backup.data@debian-12 backup.failures@debian-13 \
+  backup.machines@debian-12 climb@debian-13 replicas@debian-12 release@debian-13 pgbouncer@debian-12 queue@debian-13 redis@debian-12 \
   app_servers@debian-13 front_door@debian-13 frontend@debian-13 debian12@debian-12 wagtail@debian-13 reach@debian-13 replicas@debian-13 \
   pgbouncer@debian-13 taken_over@debian-13 app_servers@debian-12 redis@debian-13 integrations@debian-13 requirements@debian-13 \
   internet@debian-13 internet@debian-12 lockout@debian-13 lockout@debian-12
@@ -113,7 +114,8 @@ test-all:  ## lint, units and every scenario, those of the tiers on both release
 	@$(MAKE) --no-print-directory test PARTS="lint unit default smoke $(HEAVY) large@debian-13 small@debian-13"
 .PHONY: $(HEAVY) large@debian-13 small@debian-13
 $(HEAVY) large@debian-13 small@debian-13: test-prerequisites
-	LAB_IMAGE=$(lastword $(subst @, ,$@)) molecule test --scenario-name $(firstword $(subst @, ,$@))
+	LAB_IMAGE=$(lastword $(subst @, ,$@)) BACKUP_STEPS=$(word 2,$(subst ., ,$(firstword $(subst @, ,$@)))) \
+	  molecule test --scenario-name $(firstword $(subst ., ,$(firstword $(subst @, ,$@))))
 
 .PHONY: lint
 lint: .venv/.installed  ## ansible-lint, yamllint, ruff, mypy, and the contract between the rooms of the package

@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
 """What is lost, and what comes back: backups, restores, drills, and each way in which they fail.
 
-    backup.py                       as CI does; the lab of molecule/backup/inventory must be up
-    backup.py smoke                 what CI runs on every commit
-    backup.py dropped_table drills  some steps alone
+    backup.py data                  a group of steps; the lab of inventory/ must be up, and empty
+    backup.py dropped_table drills  some steps alone, where such a group has left the machines
 
 What each command wrote is in .lab/backup/commands.log.
 """
@@ -11,6 +10,8 @@ What each command wrote is in .lab/backup/commands.log.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from itertools import chain
 
 from cloning import clone
 from database import dropped_table, killed, named_transaction
@@ -22,40 +23,40 @@ from survivors import primary_lost, replica_lost
 from tiers import keeper, sftp
 from uploads import uploads
 
-STEPS = (
-    without,
-    refused,
-    switched_on,
-    dropped_table,
-    named_transaction,
-    uploads,
-    drills,
-    clone,
-    red,
-    full,
-    still_changed,
-    away,
-    under_load,
-    sftp,
-    keeper,
-    single,
-    replica_lost,
-    killed,
-    primary_lost,
-)
-# What CI runs on every commit.
-SMOKE = (begun, dropped_table, drills, clone)
+# Each begins with machines on which nothing is yet, in a lab of its own.
+GROUPS: dict[str, tuple[Callable[[], None], ...]] = {
+    # What CI runs on every commit.
+    "smoke": (begun, dropped_table, drills, clone),
+    "data": (
+        without,
+        refused,
+        switched_on,
+        dropped_table,
+        named_transaction,
+        uploads,
+        drills,
+        clone,
+        under_load,
+    ),
+    "failures": (begun, red, full, still_changed, away, sftp),
+    "machines": (begun, keeper, single, replica_lost, killed, primary_lost),
+}
+
+
+def main() -> int:
+    """Take a group of steps, or those that are named; gives the exit status."""
+    named = sys.argv[1:]
+    if not named:
+        print(f"name a group of steps: {', '.join(GROUPS)}")
+        return 2
+    if len(named) != 1 or named[0] not in GROUPS:
+        return LAB.take(tuple(dict.fromkeys(chain(*GROUPS.values()))), prepare)
+    del sys.argv[1:]
+    try:
+        return LAB.take(GROUPS[named[0]], prepare)
+    finally:
+        STORE.remove()
 
 
 if __name__ == "__main__":
-    named = sys.argv[1:]
-    steps = STEPS if not named else tuple(dict.fromkeys((*STEPS, *SMOKE)))
-    if named == ["smoke"]:
-        steps, named = SMOKE, []
-        del sys.argv[1:]
-    try:
-        status = LAB.take(steps, prepare)
-    finally:
-        if not named:
-            STORE.remove()
-    sys.exit(status)
+    sys.exit(main())

@@ -199,6 +199,7 @@ def power_off(address: str) -> None:
 def power_on(address: str) -> None:
     """Give it back."""
     podman("start", container(address))
+    podman("exec", container(address), "sh", "-c", STORE.know())
 
 
 def move_to(address: str) -> None:

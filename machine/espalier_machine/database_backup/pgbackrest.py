@@ -75,7 +75,11 @@ def restoring(config: Config) -> Path:
 
 
 def command(config: Config, *words: str, conf: Path = CONFIGURATION) -> list[str]:
-    """Return a command line of pgBackRest."""
+    """Return a command line of pgBackRest.
+
+    With the stanza also where the command could do without: a machine that keeps copies answers
+    others about their own alone.
+    """
     return ["pgbackrest", f"--config={conf}", f"--stanza={config.stanza}", *words]
 
 
@@ -169,7 +173,7 @@ def listing(
         BackupError: it cannot be read. That is not the same as nothing.
     """
     words = ["--output=json", *["--recurse"] * recurse, "repo-ls", path]
-    done = run("pgbackrest", f"--config={conf}", *words, check=False)
+    done = run(*command(config, *words, conf=conf), check=False)
     if done.returncode:
         raise _unreadable(done)
     found: dict[str, dict[str, Any]] = json.loads(done.stdout)
@@ -182,7 +186,8 @@ def content(config: Config, path: str, conf: Path = CONFIGURATION) -> str:
     Raises:
         BackupError: it cannot be read.
     """
-    done = run("pgbackrest", f"--config={conf}", "--ignore-missing", "repo-get", path, check=False)
+    words = ["--ignore-missing", "repo-get", path]
+    done = run(*command(config, *words, conf=conf), check=False)
     if done.returncode == NOT_FOUND:
         return ""
     if done.returncode:

@@ -129,7 +129,7 @@ def test_pgbackrest_is_told_which_stanza_and_by_which_configuration(programs: Pr
     assert programs.ran() == [
         "timeout 30 pgbackrest --config=/etc/pgbackrest/pgbackrest.conf --stanza=shop "
         "--output=json info",
-        "pgbackrest --config=/tmp/c --ignore-missing repo-get archive/a",
+        "pgbackrest --config=/tmp/c --stanza=shop --ignore-missing repo-get archive/a",
     ]
 
 

@@ -165,7 +165,7 @@ def test_segments_are_whole_ones_of_the_archive(programs: Programs) -> None:
     }
     # However many directories there are: each process connects to the destination anew.
     assert [call[2:] for call in programs.calls] == [
-        ["--output=json", "--recurse", "repo-ls", "archive/shop/15-1"]
+        ["--stanza=shop", "--output=json", "--recurse", "repo-ls", "archive/shop/15-1"]
     ]
 
 
@@ -180,9 +180,9 @@ def test_segments_since_one_ask_for_no_older_directory(programs: Programs) -> No
     }
     top = "archive/shop/15-1"
     assert [call[2:] for call in programs.calls] == [
-        ["--output=json", "repo-ls", top],
-        ["--output=json", "repo-ls", f"{top}/0000000100000001"],
-        ["--output=json", "repo-ls", f"{top}/0000000100000002"],
+        ["--stanza=shop", "--output=json", "repo-ls", top],
+        ["--stanza=shop", "--output=json", "repo-ls", f"{top}/0000000100000001"],
+        ["--stanza=shop", "--output=json", "repo-ls", f"{top}/0000000100000002"],
     ]
 
 
