@@ -7,11 +7,18 @@ from contextlib import contextmanager
 
 from espalier.inventory.remote import Remote, explain
 from espalier.inventory.site import Site, SiteError
+from espalier_machine.common.forms import UPLOADS_PAUSED
 
 # A copy that is cut off goes on with the next one; a removal that is cut off loses nothing.
-STOP = "systemctl stop 'espalier-uploads-*' 2>/dev/null; true"
+# Of timers that stand still somebody is told, but not while that mark is there.
+STOP = """
+mkdir -p "${1%/*}" && touch "$1"
+systemctl stop 'espalier-uploads-*' 2>/dev/null
+true
+"""
 # Where a run has ended well, they run already.
 START = """
+rm -f "$1"
 cd /etc/systemd/system/timers.target.wants
 for timer in espalier-uploads-*.timer; do [ ! -e "$timer" ] || systemctl start "$timer"; done
 """
@@ -35,7 +42,7 @@ def paused(remote: Remote, site: Site, warn: Callable[[str], None]) -> Iterator[
     machines = [*site.machines("restic"), *site.machines("restic_repository")]
     try:
         for machine in machines:
-            status, _, errors = remote.run(machine, ["sh", "-c", STOP])
+            status, _, errors = remote.run(machine, ["sh", "-c", STOP, "sh", UPLOADS_PAUSED])
             if status:
                 raise SiteError(
                     f"{machine}: copies of uploads cannot be stopped: {explain(errors)}. The "
@@ -46,7 +53,7 @@ def paused(remote: Remote, site: Site, warn: Callable[[str], None]) -> Iterator[
         yield
     finally:
         for machine in machines:
-            status, _, errors = remote.run(machine, ["sh", "-c", START])
+            status, _, errors = remote.run(machine, ["sh", "-c", START, "sh", UPLOADS_PAUSED])
             if status:
                 warn(
                     f"{machine}: copies of uploads may stand still ({explain(errors)}): `espalier "

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from espalier import paths
 from espalier.inventory.remote import Remote, explain
 from espalier.inventory.site import Site, SiteError
 from espalier.progress.report import REFUSED
@@ -58,7 +59,8 @@ def plan(remote: Remote, site: Site, moment: str) -> Iterator[str]:
 def in_store(bucket: str) -> Iterator[str]:
     """What a person is told whose uploads are in an object store."""
     yield f"  uploads stay as they are in the bucket {bucket}: its versions have what was deleted"
-    yield "          or overwritten since then, and you bring that back (docs/fire.md)"
+    yield "          or overwritten since then, and you bring that back:"
+    yield f"          {paths.DOCS / 'fire.md'}"
 
 
 def lines(machine: str, plan: Mapping[str, Any]) -> Iterator[str]:

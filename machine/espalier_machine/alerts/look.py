@@ -30,7 +30,8 @@ def look(config: Config, directory: Path = DIRECTORY) -> list[str]:
         timers = units.own_timers()
         seen = units.read_units([*state.running, *timers])
         state.restarts = units.restarts(seen, state.restarts, now)
-        state.running = units.running(seen, state.running, config.site, now, timers)
+        paused = units.paused(seen, state.open, now)
+        state.running = units.running(seen, state.running, config.site, now, timers, paused)
         failing = units.problems(seen, state.restarts, state.running, config.ignore, now)
         failing = findings.explained(failing, seen)
         for unit in [unit for unit in state.open if units.matches(unit, config.ignore)]:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from espalier_machine.common import system
+from espalier_machine.common.forms import UPLOADS_PAUSED
 
 SETTLE = 5  # seconds that a failure lasts before it counts: who caused it may mend it at once
 WINDOW = 600  # seconds in which a daemon may be started again
@@ -21,6 +22,9 @@ LONG = (
     *("espalier-uploads-backup.service", "espalier-uploads-forget.service"),
 )
 HANGS_LONG = 12 * 3600
+# A restore stops these, and starts them at its end. One that was killed does not.
+PAUSED = ("espalier-uploads-*.timer",)
+PAUSED_FOR = 2 * 3600  # seconds that this is believed
 PROPERTIES = (
     "Id",
     "ActiveState",
@@ -106,23 +110,42 @@ def parse(text: str) -> list[dict[str, str]]:
     return list({unit["Id"]: unit for unit in found if "Id" in unit}.values())
 
 
+def paused(
+    units: Iterable[Mapping[str, str]],
+    told: Collection[str],
+    now: float,
+    mark: Path = Path(UPLOADS_PAUSED),
+) -> set[str]:
+    """The units that a restore keeps stopped, but for those that were told before it began."""
+    try:
+        began = mark.stat().st_mtime
+    except FileNotFoundError:
+        return set()
+    if not 0 <= now - began < PAUSED_FOR:
+        return set()
+    names = {unit["Id"] for unit in units}
+    return {name for name in names if matches(name, PAUSED) and name not in told}
+
+
 def running(
     units: Iterable[Mapping[str, str]],
     before: Mapping[str, float],
     site: str,
     now: float,
     timers: Collection[str] = (),
+    paused: Collection[str] = (),
 ) -> dict[str, float]:
     """When each unit that is expected to run was last seen to.
 
-    Those that are enabled only, and the kit's own `timers`, as `own_timers` gives them.
+    Those that are enabled only, and the kit's own `timers`, as `own_timers` gives them. `paused`
+    ones count as running.
     """
     found = {}
     for unit in units:
         name = unit["Id"]
         if not matches(name, (*EXPECTED, f"{site}-*.service")):
             continue
-        if unit.get("ActiveState") not in ("inactive", "failed"):
+        if unit.get("ActiveState") not in ("inactive", "failed") or name in paused:
             found[name] = now
         elif name in before and (is_enabled(unit) or name in timers):
             found[name] = before[name]

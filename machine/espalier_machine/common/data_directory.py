@@ -30,8 +30,11 @@ def was_started(data: Path) -> bool:
 
 def has_recovery_settings(data: Path) -> bool:
     """Whether settings of a recovery are there."""
-    file = data / SETTINGS
-    return file.exists() and any(_is_of(line, RECOVERY) for line in file.read_text().splitlines())
+    try:
+        lines = (data / SETTINGS).read_text().splitlines()
+    except FileNotFoundError:  # or a restore swaps the directory in this moment
+        return False
+    return any(_is_of(line, RECOVERY) for line in lines)
 
 
 def will_recover(data: Path) -> bool:

@@ -13,6 +13,8 @@ PROGRAMS = "/usr/local/lib/espalier"
 # What `database-backup` keeps, and where its throw-away cluster has its data.
 DATABASE_BACKUP = "/var/lib/espalier/database-backup"
 THROWAWAY_DATA = f"{DATABASE_BACKUP}/drill/data"
+# Is there while a restore keeps the timers of uploads stopped; not after a boot, which starts them.
+UPLOADS_PAUSED = "/run/espalier/uploads-paused"
 ARCHIVES = "archives"  # below the project's directory
 DATA = "data"  # there too: what the project writes to inside of its own tree
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from espalier_machine.database_backup import backup, pgbackrest, repository, sql, state
@@ -35,7 +36,8 @@ def fresh(config: Config) -> dict[str, Any]:
         mine = backup.live_timeline(config)
         found["overtaken"] = backup.overtaken(mine, there.newest_timeline)
         if found["overtaken"]:
-            (STATE / OVERTAKEN).touch()
+            with suppress(FileExistsError):  # root's, which PostgreSQL's user may not touch
+                (STATE / OVERTAKEN).touch(exist_ok=False)
         else:
             (STATE / OVERTAKEN).unlink(missing_ok=True)
     except BackupError as error:

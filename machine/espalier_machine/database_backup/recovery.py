@@ -12,7 +12,7 @@ from pathlib import Path
 from espalier_machine.common import data_directory
 from espalier_machine.common.owner import run
 from espalier_machine.database_backup import pgbackrest, sql
-from espalier_machine.database_backup.config import Config
+from espalier_machine.database_backup.config import STATE, Config
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.pgbackrest import CONFIGURATION
 from espalier_machine.database_backup.target import Target
@@ -26,6 +26,9 @@ OR_FAIL = f"exit $(($? == {pgbackrest.NOT_FOUND} ? 1 : 255))"
 # How far it came: the position of the last record.
 REPLAYED = re.compile(r"LOG:  redo done at ([0-9A-F]+/[0-9A-F]+)")
 ASKED = "FATAL:  the database system"  # its answer to who asks whether it has recovered
+# Is there from when a restore has stopped PostgreSQL until the settings of its recovery are
+# forgotten: those that an administrator has made are not ours.
+RECOVERING = "recovering"
 WORDS = 50  # lines of its log that are kept where it fails
 
 
@@ -89,6 +92,22 @@ def forget_recovery(host: str = sql.SOCKETS) -> None:
     """
     for name in (*data_directory.RECOVERY, "archive_mode"):
         sql.ask(f"ALTER SYSTEM RESET {name}", host=host)
+    unmark()
+
+
+def is_marked() -> bool:
+    """Whether the cluster has settings of a recovery that a restore has brought."""
+    return (STATE / RECOVERING).exists()
+
+
+def mark() -> None:
+    """Remember that the cluster has settings of a recovery; PostgreSQL does not run."""
+    (STATE / RECOVERING).touch()
+
+
+def unmark() -> None:
+    """Remember that it has none."""
+    (STATE / RECOVERING).unlink(missing_ok=True)
 
 
 def forget_leftovers(config: Config) -> bool:
@@ -101,10 +120,11 @@ def forget_leftovers(config: Config) -> bool:
     Raises:
         BackupError: PostgreSQL does not answer.
     """
-    data = config.data
-    if not data_directory.has_recovery_settings(data) or data_directory.will_recover(data):
+    # In this order: PostgreSQL answers no sooner than the restored directory is in place.
+    if not is_marked() or not sql.is_primary() or data_directory.will_recover(config.data):
         return False
-    if not sql.is_primary():
+    if not data_directory.has_recovery_settings(config.data):
+        unmark()
         return False
     forget_recovery()
     return True

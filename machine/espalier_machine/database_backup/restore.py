@@ -222,11 +222,13 @@ def _restore(config: Config, chosen: Target, conf: Path) -> dict[str, Any]:
     fetched = time.time()
     recovery.systemctl("stop", config.unit)
     stopped = time.time()
+    was_marked = recovery.is_marked()  # by one that was killed: its directory is what is here
+    recovery.mark()
     aside = _swap(config, staging)
     try:
         _recover(config, chosen)
     except BaseException:
-        _swap_back(config, aside)
+        _swap_back(config, aside, was_marked)
         raise
     recovery.forget_recovery()
     now = time.time()
@@ -279,11 +281,14 @@ def _start(config: Config, log: Path, mark: int) -> None:
     recovery.wait_until_promoted(is_alive, log, mark)
 
 
-def _swap_back(config: Config, aside: Path | None) -> None:
+def _swap_back(config: Config, aside: Path | None, was_marked: bool) -> None:
     """Have what was here run again; what could not be recovered is removed: it is a copy."""
     subprocess.run(["systemctl", "stop", config.unit], capture_output=True)
     shutil.rmtree(config.data, ignore_errors=True)
     if aside:
         os.rename(aside, config.data)
+    if not was_marked:
+        recovery.unmark()
+    if aside:
         subprocess.run(["systemctl", "reset-failed", config.unit], capture_output=True)
         recovery.systemctl("start", config.unit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,13 @@ def load(name: str, folder: Path = STATE) -> dict[str, Any]:
 
 def save(name: str, value: dict[str, Any], folder: Path = STATE) -> None:
     """Save it; whoever reads it meanwhile finds the old or the new."""
-    new = folder / f".{name}.new"
-    new.write_text(json.dumps(value, indent=1) + "\n")
-    os.replace(new, folder / f"{name}.json")
+    # Root and PostgreSQL's user save the same subjects: neither is to find the other's half.
+    descriptor, new = tempfile.mkstemp(prefix=f".{name}.", dir=folder)
+    try:
+        with open(descriptor, "w") as stream:
+            stream.write(json.dumps(value, indent=1) + "\n")
+        os.chmod(new, 0o644)  # who may enter the directory may read
+        os.replace(new, folder / f"{name}.json")
+    except BaseException:
+        os.unlink(new)
+        raise

@@ -24,6 +24,8 @@ from espalier_machine.uploads_backup.snapshots import (
 MORE_DAYS = 2
 # Of what is stored, so much is read each night, here and there.
 READ = "200M"
+# A run of the site does not ask the machine that keeps the backups, nor is this unit started by it.
+BY_A_NIGHT = "New ones begin with `espalier site`; the first night with some ends this message."
 CLOCKS = 3600  # seconds by which clocks may differ
 
 
@@ -46,7 +48,7 @@ def forget(config: Config) -> dict[str, Any]:
         with suppress(MissingRepository):
             found = _forget(Restic(config), now)
         if not found["snapshots"] and before.has_saved:
-            raise BackupError(save.gone(before))
+            raise BackupError(save.gone(before, BY_A_NIGHT))
         known |= found
     except (BackupError, OSError) as error:
         _remember(config, {**known, "error": str(error)})

@@ -149,13 +149,15 @@ def look(config: Config, known: State) -> str:
     return gone(known) if known.snapshot and known.snapshot["id"] not in ids else known.lost
 
 
-def gone(known: State) -> str:
-    """What a person is told whose backups were deleted."""
+BY_A_RUN = "New ones begin with `espalier site`, which ends this message, too."
+
+
+def gone(known: State, ends: str = BY_A_RUN) -> str:
+    """What a person is told whose backups were deleted, and what ends that."""
     at = known.snapshot.get("time") or known.forgot["time"]
     return (
         f"The backups of uploads that were at the destination at {state.words(at)} are gone: were "
-        "they deleted there? What is on the disk is all that there is. New ones begin with "
-        "`espalier site`, which ends this message, too."
+        f"they deleted there? What is on the disk is all that there is. {ends}"
     )
 
 

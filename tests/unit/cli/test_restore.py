@@ -82,7 +82,7 @@ class Machines:
             self.asked.append((machine, "uploads", words[-1]))
             return 127 * self.is_new, json.dumps(self.uploads), ""
         if words[0] == "sh":
-            action = "stop" if "systemctl stop" in words[-1] else "start"
+            action = "stop" if "systemctl stop" in words[2] else "start"
             self.told.append(f"{machine} {action} copies")
             return (255, "", "ssh: no route\n") if action in self.silent else (0, "", "")
         self.told.append(f"{machine} {words[1]}")

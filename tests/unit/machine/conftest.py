@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
+import json
+import os
+import pwd
+import shutil
 import signal
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,9 +34,14 @@ from espalier_machine.database_backup import backup as database_backup
 from espalier_machine.release import config, schedule, side_by_side, virtualenv
 from espalier_machine.release.machine import Machine
 from espalier_machine.release.progress import Progress
+from espalier_machine.uploads_backup import cli as uploads_cli
+from espalier_machine.uploads_backup import config as uploads_config
+from espalier_machine.uploads_backup import save as uploads_save
+from espalier_machine.uploads_backup.config import Config
 
 from .backups import Programs
 from .fakes import Systemd, write_config
+from .uploads import Run
 
 
 @pytest.fixture
@@ -56,9 +69,64 @@ def programs(tmp_path, monkeypatch):
     played = Programs()
     for module in (drill, pgbackrest, recovery, rows, sql, throwaway, wal):
         monkeypatch.setattr(module, "run", played)
-    for module in (archiving, database_backup, drill, look, restore, rows, wal, watch):
+    for module in (archiving, database_backup, drill, look, recovery, restore, rows, wal, watch):
         monkeypatch.setattr(module, "STATE", tmp_path)
     for name in ("load", "save"):
         remembered = functools.partial(getattr(state, name), folder=tmp_path)
         monkeypatch.setattr(state, name, remembered)
     return played
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository as `begin` makes it, which takes seconds."""
+    place = tmp_path_factory.mktemp("made")
+    (place / "passphrase").write_text("secret\n")
+    passphrase = str(place / "passphrase")
+    known = Config("shop", str(place / "repository"), password_file=passphrase, prunes=True)
+    uploads_save.begin(known)
+    return place / "repository"
+
+
+@pytest.fixture
+def media(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory of uploads, with the settings of its backups."""
+    monkeypatch.setattr(uploads_config, "FILE", tmp_path / "uploads_backup.json")
+    monkeypatch.setattr(uploads_config, "HOME", tmp_path / "home")
+    monkeypatch.setattr(uploads_config, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(system, "is_active", lambda _: True)
+    directory = tmp_path / "srv/media"
+    directory.mkdir(parents=True)
+    (tmp_path / "passphrase").write_text("secret\n")
+    settings = {
+        "site": "shop",
+        "repository": str(tmp_path / "repository"),
+        "environment": {},
+        "options": [],
+        "password_file": str(tmp_path / "passphrase"),
+        "media": str(directory),
+        "owner": pwd.getpwuid(os.getuid()).pw_name,
+        "keep_days": 14,
+        "prunes": True,
+        "samples": True,
+    }
+    uploads_config.FILE.write_text(json.dumps(settings))
+    return directory
+
+
+@pytest.fixture
+def run(media: Path, made: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The command line, as a program that reads its JSON, with a repository."""
+    monkeypatch.setattr(os, "umask", lambda _: 0)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    shutil.copytree(made, media.parent.parent / "repository")
+
+    def run(*arguments: str, status: int = 0) -> dict[str, Any]:
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            ended = uploads_cli.main([*arguments, "--json"])
+        answer = json.loads(out.getvalue())
+        assert ended == status, answer
+        return answer
+
+    return run

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -333,60 +332,6 @@ def test_ninety_drills_are_remembered(tmp_path: Path, programs: Programs) -> Non
     assert (len(found), found[0], found[-1]) == (90, {"began": 1}, {"began": 90, "ok": True})
 
 
-CONTROL = """\
-pg_control version number:            1300
-Database cluster state:               in archive recovery
-max_connections setting:              57
-max_worker_processes setting:         14
-max_wal_senders setting:              10
-max_prepared_xacts setting:           3
-max_locks_per_xact setting:           64
-Latest checkpoint's TimeLineID:       2
-"""
-
-
-def test_throwaway_cluster_has_little_memory_and_lets_nobody_in(
-    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    programs.answers = {"/usr/lib/postgresql/15/bin/pg_controldata": CONTROL}
-    monkeypatch.setattr(throwaway, "FOLDER", tmp_path)
-    owned: list[str] = []
-    monkeypatch.setattr(shutil, "chown", lambda path, *who: owned.append(path.name))
-    (tmp_path / "data").mkdir()
-    throwaway.configure(CONFIG, tmp_path / "data", {"recovery_target_xid": "'760'"})
-    text = (tmp_path / "data/postgresql.conf").read_text()
-    settings = dict(line.split(" = ", 1) for line in text.splitlines())
-    expected = {
-        "listen_addresses": "''",
-        "archive_mode": "off",
-        "shared_buffers": "16MB",
-        # As many as the primary has: recovery would refuse less.
-        "max_connections": "57",
-        "max_worker_processes": "14",
-        "max_wal_senders": "10",
-        "max_prepared_transactions": "3",
-        "max_locks_per_transaction": "64",
-        "recovery_target_xid": "'760'",
-    }
-    assert {name: settings[name] for name in expected} == expected
-    assert (tmp_path / "hba.conf").read_text() == "local all all trust\n"
-    assert sorted(owned) == ["hba.conf", "ident.conf", "postgresql.conf"]
-
-
-def test_throwaway_directory_is_empty_private_and_removed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(throwaway, "FOLDER", tmp_path / "drill")
-    monkeypatch.setattr(shutil, "chown", lambda *given: None)
-    (tmp_path / "drill/data").mkdir(parents=True)
-    (tmp_path / "drill/data/of_a_drill_that_was_cut_off").touch()
-    with pytest.raises(ZeroDivisionError), throwaway.directory(wait=True) as data:
-        assert list(data.iterdir()) == []
-        assert [path.stat().st_mode & 0o777 for path in (data, data.parent)] == [0o700, 0o700]
-        raise ZeroDivisionError
-    assert [path.name for path in tmp_path.iterdir()] == ["throwaway.lock"]
-
-
 def test_database_that_does_not_answer(programs: Programs) -> None:
     programs.answers = {"psql": (2, "", "psql: error: connection refused\n")}
     with pytest.raises(BackupError) as failed:
@@ -407,46 +352,3 @@ def test_latest_of_this_database_is_what_is_proven(
     chosen = played.fetched[0][1]
     assert isinstance(chosen, target.Target)
     assert (chosen.kind, chosen.timeline, chosen.backup) == ("default", 2, "20261130-093913F")
-
-
-def test_cluster_that_ends_while_it_recovers_says_its_last_words(
-    tmp_path: Path, programs: Programs
-) -> None:
-    log = tmp_path / "log"
-    programs.answers = {"psql": (2, "", "no")}
-    with pytest.raises(BackupError) as failed:
-        recovery.wait_until_promoted(lambda: False, log, 0)
-    assert str(failed.value) == "PostgreSQL ended while it recovered: it wrote nothing"
-    log.write_text("old FATAL:  of before\n")
-    mark = recovery.size(log)
-    asked = "b FATAL:  the database system is starting up\n"
-    words = "a FATAL:  one\nb PANIC:  two\nc LOG:  shut down\n"
-    log.write_text(log.read_text() + words + asked)
-    with pytest.raises(BackupError) as failed:
-        recovery.wait_until_promoted(lambda: False, log, mark)
-    assert failed.value.detail == words.strip()
-    assert recovery.reason(log, mark) == "b PANIC:  two"
-    assert recovery.reason(log, 9999) == "b PANIC:  two"  # it was rotated meanwhile
-    log.write_text("c LOG:  shut down\n")
-    assert recovery.reason(log, 0) == "c LOG:  shut down"
-
-
-def test_recovery_has_ended_when_postgresql_says_so(
-    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    waited: list[float] = []
-    monkeypatch.setattr(recovery.time, "sleep", waited.append)
-    answers = [(2, "", "the database system is starting up"), (0, "t\n", ""), (0, "f\n", "")]
-    programs.answers = {"SELECT pg_is_in_recovery()": answers}
-    recovery.wait_until_promoted(lambda: True, tmp_path / "log", 0, host="/copy")
-    assert (len(waited), answers) == (2, [])
-
-
-def test_systemctl_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    done = subprocess.CompletedProcess([], 5, "", "Unit not found.\n")
-    monkeypatch.setattr(subprocess, "run", lambda *given, **more: done)
-    with pytest.raises(BackupError) as failed:
-        recovery.systemctl("stop", "postgresql@15-main.service")
-    assert str(failed.value) == (
-        "`systemctl stop postgresql@15-main.service` failed: Unit not found."
-    )

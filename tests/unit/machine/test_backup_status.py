@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -185,7 +186,12 @@ def test_look_sees_a_database_that_was_overtaken(tmp_path: Path, programs: Progr
         "The destination has a newer history (timeline 2) than this database (timeline 1)"
     )
     # What pushes WAL sees it by this, until the database is the site's again.
-    assert (tmp_path / "overtaken").exists()
+    mark = tmp_path / "overtaken"
+    assert mark.exists()
+    # It may be root's: it is not written again by who looks next.
+    os.utime(mark, (1000, 1000))
+    assert look.fresh(CONFIG)["unreadable"] == ""
+    assert mark.stat().st_mtime == 1000
     programs.answers["SELECT timeline_id"] = "3\n"
     assert look.fresh(CONFIG)["overtaken"] == ""
     assert not (tmp_path / "overtaken").exists()
@@ -219,6 +225,17 @@ def test_what_is_remembered_is_there_whole_or_not_at_all(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["drill.json"]
     (tmp_path / "drill.json").write_text('{"ok": tr')
     assert state.load("drill", tmp_path) == {}
+
+
+def test_what_another_user_s_run_has_left_is_in_nobody_s_way(tmp_path: Path) -> None:
+    (tmp_path / ".drill.new").mkdir()  # cannot be written to
+    state.save("drill", {"ok": True}, tmp_path)
+    assert state.load("drill", tmp_path) == {"ok": True}
+    assert (tmp_path / "drill.json").stat().st_mode & 0o777 == 0o644  # PostgreSQL's user reads it
+    (tmp_path / "full.json").mkdir()
+    with pytest.raises(IsADirectoryError):
+        state.save("full", {"ok": True}, tmp_path)
+    assert list(tmp_path.glob(".full*")) == []
 
 
 def test_configuration_is_what_the_role_writes(tmp_path: Path) -> None:

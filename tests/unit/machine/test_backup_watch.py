@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from espalier_machine.database_backup import backup, state, watch
+from espalier_machine.database_backup import backup, recovery, state, watch
 
 from .backups import CONFIG, STARTED, Programs, Systemd, here
 
@@ -114,6 +114,7 @@ def test_watch_forgets_the_recovery_of_a_restore_that_was_killed(
     forgets: bool,
 ) -> None:
     (tmp_path / "main").mkdir()
+    recovery.mark()
     (tmp_path / "main/postgresql.auto.conf").write_text("recovery_target_xid = '726'\n")
     programs.answers["SELECT pg_is_in_recovery()"] = answer
     found = {"colour": "green", "archiving": None}

@@ -62,6 +62,13 @@ def test_settings_of_a_recovery_are_told_from_others_and_removed(tmp_path: Path)
     assert not data_directory.has_recovery_settings(tmp_path)
 
 
+def test_directory_that_a_restore_swaps_meanwhile_has_no_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "exists", lambda file: True)  # a moment ago
+    assert not data_directory.has_recovery_settings(tmp_path)
+
+
 def test_replica_does_not_stop_at_the_moment_to_which_its_primary_was_restored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,9 +13,8 @@ from espalier_machine.uploads_backup import config
 from espalier_machine.uploads_backup.restic import Restic
 from espalier_machine.uploads_backup.snapshots import TAG
 
-from .test_uploads_backup_restic import DAY, Run, content, made, media, run, upload
+from .uploads import DAY, Run, content, upload
 
-__all__ = ["made", "media", "run"]  # fixtures
 pytestmark = pytest.mark.skipif(
     not shutil.which("restic"), reason="restic is not installed: apt-get install restic"
 )

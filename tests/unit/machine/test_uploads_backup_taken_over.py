@@ -12,9 +12,8 @@ from espalier_machine.uploads_backup import config, save, snapshots
 from espalier_machine.uploads_backup.restic import Restic
 from espalier_machine.uploads_backup.snapshots import Snapshot
 
-from .test_uploads_backup_restic import Run, content, made, media, run, upload
+from .uploads import Run, content, upload
 
-__all__ = ["made", "media", "run"]  # fixtures
 REFUSED = "The site's uploads were restored on another machine, or moved to it"
 with_restic = pytest.mark.skipif(
     not shutil.which("restic"), reason="restic is not installed: apt-get install restic"

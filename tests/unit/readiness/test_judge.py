@@ -312,7 +312,7 @@ def test_what_ansible_does_not_finish_is_an_error() -> None:
 def test_tasks_have_the_names_by_which_they_are_known() -> None:
     plays = yaml.safe_load((paths.PLAYBOOKS / "check.yml").read_text())
     names = {task["name"] for play in plays for task in play["tasks"]}
-    for file in ("preflight_site.yml", "preflight_machine.yml"):
+    for file in ("preflight_site.yml", "preflight_machine.yml", "preflight_backup.yml"):
         names |= {
             task["name"] for task in yaml.safe_load((paths.PLAYBOOKS / "tasks" / file).read_text())
         }
@@ -322,9 +322,12 @@ def test_tasks_have_the_names_by_which_they_are_known() -> None:
 def test_a_run_ends_at_the_first_refusal_and_a_check_goes_on() -> None:
     for file, keyword in (("preflight.yml", "any_errors_fatal"), ("check.yml", "ignore_errors")):
         plays = yaml.safe_load((paths.PLAYBOOKS / file).read_text())
-        assert [play["tasks"][0].get("ansible.builtin.import_tasks") for play in plays[:2]] == [
-            "tasks/preflight_site.yml",
-            "tasks/preflight_machine.yml",
+        assert [
+            [task.get("ansible.builtin.import_tasks") for task in play["tasks"]]
+            for play in plays[:2]
+        ] == [
+            ["tasks/preflight_site.yml"],
+            ["tasks/preflight_machine.yml", "tasks/preflight_backup.yml"],
         ]
         # Written out: Ansible takes a template for yes where it decides who ends a run.
         assert [play.get(keyword) for play in plays[:2]] == [True, True]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from espalier import paths
 from espalier.inventory.site import Site, SiteError
 from espalier.restoring import uploads_plan
 
@@ -102,7 +103,8 @@ def test_uploads_in_an_object_store_are_left_to_its_versions() -> None:
     nobody = Machine(255, "")
     assert said(nobody, media_s3={"bucket": "photos"}) == [
         "  uploads stay as they are in the bucket photos: its versions have what was deleted",
-        "          or overwritten since then, and you bring that back (docs/fire.md)",
+        "          or overwritten since then, and you bring that back:",
+        f"          {paths.DOCS / 'fire.md'}",
     ]
 
 
