@@ -78,7 +78,7 @@ def lines(machine: str, plan: Mapping[str, Any]) -> Iterator[str]:
     before, after = (_moment(plan[where]) for where in ("before", "after"))
     copies = " and ".join(shown(one) for one in (before, after) if one)
     yield f"          by the copies of {copies}"
-    if (behind := plan.get("behind", 0)) > 0:
+    if plan["files"] and (behind := plan.get("behind", 0)) > 0:
         yield (
             f"          the newest is {span(behind)} older than the moment: an upload that came "
             "after it is not in it"
