@@ -67,3 +67,5 @@ def begun() -> None:
     said = site()
     demand("keep a copy" in said, f"nothing was said of the passphrase: {said}")
     demand(soon(lambda: bool(backups()["machines"]["vps1"]["backups"]), 60), "no first backup")
+    # Its timer would within a minute.
+    on(VPS, "systemctl start espalier-uploads-backup.service")

@@ -75,6 +75,7 @@ def primary_lost() -> None:
     site()
     made = lambda: backups()["machines"]["backup1"]["backups"]  # noqa: E731
     demand(soon(lambda: bool(made()), 90), f"no first backup: {findings()}")
+    on(VPS, "systemctl start espalier-uploads-backup.service")
     psql(VPS, f"CREATE TABLE IF NOT EXISTS {Writer.TABLE} (id int PRIMARY KEY)")
     psql(VPS, f"INSERT INTO {Writer.TABLE} SELECT coalesce(max(id), 0) + 1 FROM {Writer.TABLE}")
     psql(VPS, "SELECT pg_create_restore_point('survivors'); SELECT pg_switch_wal()")
