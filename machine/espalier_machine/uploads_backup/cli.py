@@ -31,13 +31,12 @@ from espalier_machine.uploads_backup.config import Config
 from espalier_machine.uploads_backup.errors import BackupError
 
 NAME = "uploads-backup"
-# What works alone, and how many seconds it waits for another one: people wait for a restore.
-SOON = 600.0
+# What works alone, and how many seconds it waits for another one.
 LOCKED = {
     "run": state.PATIENCE,
     "forget": state.PATIENCE,
-    "restore": SOON,
-    "restore-file": SOON,
+    "restore": state.SOON,
+    "restore-file": state.SOON,
 }
 NICE = 10  # of an export, which takes long: who visits the site goes first
 

@@ -14,6 +14,7 @@ from espalier_machine.uploads_backup.config import Config
 from espalier_machine.uploads_backup.errors import BackupError
 from espalier_machine.uploads_backup.restic import Restic
 from espalier_machine.uploads_backup.snapshots import SECOND, Snapshot, around, of_site, words
+from espalier_machine.uploads_backup.state import SOON
 from espalier_machine.uploads_backup.tree import DIRECTORY, Entry, Listing
 
 # What a disk needs beside the files themselves: their last blocks, directories, and air.
@@ -107,10 +108,6 @@ class Plan:
         }
 
 
-# Somebody waits for a restore, and the site is closed.
-PATIENCE = 600.0  # seconds
-
-
 def make(
     config: Config, moment: int, live: Path, *, latest: bool = False, with_disk: bool = True
 ) -> Plan:
@@ -127,7 +124,7 @@ def make(
     Raises:
         BackupError: there is nothing to restore, or the snapshots cannot be read.
     """
-    restic = Restic(config, PATIENCE)
+    restic = Restic(config, SOON)
     pair = dict(zip((BEFORE, AFTER), around(of_site(restic), moment, latest), strict=True))
     snapshots = {where: one for where, one in pair.items() if one}
     listings = {where: tree.of_snapshot(restic, one) for where, one in snapshots.items()}

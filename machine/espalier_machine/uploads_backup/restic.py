@@ -18,10 +18,9 @@ from espalier_machine.uploads_backup import config
 from espalier_machine.uploads_backup.config import Config
 from espalier_machine.uploads_backup.errors import BackupError
 from espalier_machine.uploads_backup.explain import explain, is_locked
+from espalier_machine.uploads_backup.state import PATIENCE
 
 PROGRAM = "restic"
-# Old snapshots are removed under a lock, which takes an hour where there are many of them.
-PATIENCE = 3 * 3600.0  # seconds
 PAUSE = 20.0  # seconds between two tries
 ENDED = 124  # exit status of what has taken too long, as of timeout(1)
 CHUNK = 2**20  # bytes

@@ -14,9 +14,10 @@ from espalier_machine.uploads_backup.config import Config
 from espalier_machine.uploads_backup.errors import BackupError
 from espalier_machine.uploads_backup.held import held
 from espalier_machine.uploads_backup.place import free, place, workshop
-from espalier_machine.uploads_backup.plan import PATIENCE, Plan
+from espalier_machine.uploads_backup.plan import Plan
 from espalier_machine.uploads_backup.restic import Restic
 from espalier_machine.uploads_backup.snapshots import LATEST, moment
+from espalier_machine.uploads_backup.state import SOON
 from espalier_machine.uploads_backup.tree import of_disk
 
 
@@ -56,7 +57,7 @@ def restore(config: Config, to: str, into: str = "") -> dict[str, Any]:
     swap.check(live)
     replaced = Path(f"{place(live).replaced}{datetime.datetime.now():%Y%m%d-%H%M%S}")
     with workshop(live) as path, held(live) as old:
-        linked = fill(Restic(config, PATIENCE), made, path, old)
+        linked = fill(Restic(config, SOON), made, path, old)
         os.sync()
         replaced.mkdir(mode=0o700)
         with held(replaced) as aside:

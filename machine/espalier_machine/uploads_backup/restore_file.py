@@ -26,6 +26,7 @@ from espalier_machine.uploads_backup.snapshots import (
     of_site,
     words,
 )
+from espalier_machine.uploads_backup.state import SOON
 from espalier_machine.uploads_backup.tree import FILE, Entry, Listing
 
 
@@ -54,7 +55,7 @@ def restore_file(config: Config, given: str, to: str) -> dict[str, Any]:
     Raises:
         BackupError: no backup of that moment has it.
     """
-    directory, restic = config.directory, Restic(config, plan.PATIENCE)
+    directory, restic = config.directory, Restic(config, SOON)
     path, asked = relative(given, config.media, str(directory)), moment(to, time.time_ns())
     seen, now = of_site(restic), on_disk(directory / path)
     found = at_moment(restic, seen, path, asked, now, latest=to == LATEST)

@@ -18,6 +18,7 @@ from espalier_machine.uploads_backup import config
 from espalier_machine.uploads_backup.errors import BackupError
 
 PATIENCE = 3 * 3600.0  # seconds: a night of removing and checking takes that long at most
+SOON = 600.0  # seconds: somebody waits for a restore, and the site is closed
 PAUSE = 0.5  # seconds between two tries
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -124,13 +122,9 @@ class Machines:
 
 
 @pytest.fixture
-def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machines]:
+def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, utc: None) -> Machines:
     """The machines, and a computer whose clock is UTC."""
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield Machines(tmp_path, monkeypatch)
-    monkeypatch.undo()
-    time.tzset()
+    return Machines(tmp_path, monkeypatch)
 
 
 SAID = [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -196,16 +194,6 @@ def test_object_store_that_removes_old_versions_too_soon_is_amber() -> None:
 def test_machine_that_does_not_answer_is_red() -> None:
     silent = {"ok": False, "error": "no route"}
     assert judged(silent) == {**silent, "colour": "red", "findings": []}
-
-
-@pytest.fixture
-def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A computer whose clock is UTC."""
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
 
 
 @pytest.mark.usefixtures("utc")
