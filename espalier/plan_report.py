@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from espalier_machine.common.text import counted
+
 if TYPE_CHECKING:
     from ansible.executor.task_result import CallbackTaskResult
 
@@ -80,11 +82,6 @@ def is_missing(result: CallbackTaskResult) -> bool:
         and forgiven
         and args.get("state") != "stopped"
     )
-
-
-def counted(number: int, what: str) -> str:
-    """`1 change`, `2 changes`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def total(changes: Mapping[str, Sequence[Change]]) -> str:

@@ -22,11 +22,11 @@ from espalier.arriving.report import Report
 from espalier.arriving.url import SourceUrl
 from espalier.inventory.remote import Remote, explain
 from espalier.inventory.site import Site, SiteError
-from espalier.progress.report import counted
 from espalier.rollout.commands import current_user
 from espalier.rollout.display import Display
 from espalier.rollout.guard import Guard
 from espalier.rollout.lock import Heartbeats, starting, take
+from espalier_machine.common.text import counted
 
 # PostgreSQL's names have 63 bytes, a project's at most 31.
 NEW, ASIDE, REJECTED = "{}_import", "{}_before_{}", "{}_imported_{}"

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 
 from espalier.arriving.dumpfile import major
 from espalier.inventory.site import SiteError
+from espalier_machine.common.text import counted
 
 # Rows that `migrate` makes in every new database.
 MADE_BY_DJANGO = (
@@ -103,8 +104,9 @@ def check_new(rows: Mapping[str, int], files: int, *, replace: bool) -> None:
         )
     if files:
         raise SiteError(
-            f"The site has {files} uploads of its own. If files of the same name may take their "
-            "place, add --replace: those that were there are kept beside. Nothing was changed.",
+            f"The site has {counted(files, 'upload')} of its own. If files of the same name may "
+            "take their place, add --replace: those that were there are kept beside. Nothing was "
+            "changed.",
             2,
         )
 

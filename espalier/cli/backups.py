@@ -19,7 +19,7 @@ from espalier.restoring import drills, uploads
 from espalier.restoring.ask import PROGRAM
 from espalier.restoring.moment import shown, span
 from espalier.restoring.page import page
-from espalier_machine.common.text import format_table
+from espalier_machine.common.text import format_table, shown_size
 
 COLOURS = ("green", "amber", "red")
 SHOWN = {"green": "green", "amber": "yellow", "red": "red"}
@@ -155,11 +155,11 @@ def _rows(answer: Mapping[str, Any]) -> Iterator[list[str]]:
     for name, found in (("full", fulls), ("newest", backups)):
         if found:
             last = found[-1]
-            size = f"{last['size'] / 1e6:.0f} MB, {last['stored'] / 1e6:.0f} MB stored"
+            size = f"{shown_size(last['size'])}, {shown_size(last['stored'])} stored"
             yield [name, shown(last["ended"]), f"{span(now - last['ended'])} ago, {size}"]
     if wal := answer["archiving"]:
         came = shown(wal["archived"]) if wal["archived"] else "nothing yet"
-        waits = f"{wal['waiting'] / 1e6:.0f} of {wal['bound'] / 1e6:.0f} MB wait"
+        waits = f"{shown_size(wal['waiting'])} of {shown_size(wal['bound'])} wait"
         yield ["WAL", came, waits]
     if row := drills.row(answer["drill"]):
         yield row

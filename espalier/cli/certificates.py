@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
-from espalier.progress.report import counted
+from espalier_machine.common.text import counted
 
 # What a web machine is asked for; for a self-signed certificate it has no such file.
 WORDS = ["cat", "/etc/ansible/facts.d/espalier_certificate.fact"]

@@ -24,12 +24,13 @@ from espalier.cloning.refusals import Side, check_anonymise, check_pair, check_q
 from espalier.inventory.remote import reach
 from espalier.inventory.site import SiteError
 from espalier.progress import logs
-from espalier.progress.report import INTERRUPTED, REFUSED, counted
+from espalier.progress.report import INTERRUPTED, REFUSED
 from espalier.project.schema import check
 from espalier.restoring import moment
 from espalier.restoring import uploads as copies
 from espalier.restoring.moment import FORMS, LATEST
 from espalier.rollout.display import Display
+from espalier_machine.common.text import counted
 
 
 @environment_command()

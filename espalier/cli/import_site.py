@@ -27,6 +27,7 @@ from espalier.inventory.site import Site, SiteError
 from espalier.progress import logs
 from espalier.progress.report import INTERRUPTED
 from espalier.rollout.display import Display
+from espalier_machine.common.text import counted
 
 VARIABLE = "PGPASSWORD"  # libpq's own
 
@@ -179,8 +180,8 @@ def show(environment: Environment, site: Site, report: Report) -> None:
             f"you do not need it any more: `{drop}`."
         )
     if uploads := report.uploads:
-        words = "upload" if uploads.files == 1 else "uploads"
-        click.echo(f"{uploads.files} {words}, {uploads.size} bytes, on {uploads.machine}.")
+        came = f"{counted(uploads.files, 'upload')}, {counted(uploads.size, 'byte')}"
+        click.echo(f"{came}, on {uploads.machine}.")
         if uploads.aside:
             click.echo(f"Those that they replaced are there in {uploads.aside}.")
     for failure in report.failures:

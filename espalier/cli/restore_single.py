@@ -13,11 +13,12 @@ from espalier.cli.command import Environment
 from espalier.inventory.remote import Remote, reach
 from espalier.inventory.site import Site, SiteError
 from espalier.progress import logs
-from espalier.progress.report import REFUSED, counted
+from espalier.progress.report import REFUSED
 from espalier.restoring import single, uploads
 from espalier.restoring.ask import ask, ask_long
 from espalier.restoring.moment import of_uploads
 from espalier.rollout.display import Display
+from espalier_machine.common.text import counted
 
 
 def restore_single(

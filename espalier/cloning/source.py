@@ -19,6 +19,7 @@ from espalier.inventory.site import Site, SiteError
 from espalier.restoring.ask import ask_long
 from espalier.rollout.display import Display
 from espalier.wiring.pgbackrest import makers
+from espalier_machine.common.text import shown_size
 
 LEFT = 2**30  # bytes that are left free here
 
@@ -56,7 +57,7 @@ def bring(
             shown.append(answer["target"]["what"])
         with display.step("fetch", name) as shown:
             fetch(remote, name, answer, into)
-            shown.append(f"{answer['bytes'] / 1e6:.1f} MB")
+            shown.append(shown_size(answer["bytes"]))
     finally:
         if answer and remote.run(name, [*AS_POSTGRES, "rm", "-f", answer["path"]])[0]:
             notes.append(
@@ -93,8 +94,8 @@ def fetch(remote: Remote, name: str, answer: Mapping[str, Any], into: Path) -> N
     size, free = answer["bytes"], shutil.disk_usage(into.parent).free
     if size + LEFT > free:
         raise SiteError(
-            f"The dump has {size / 1e6:.0f} MB, and the disk of this computer under {into.parent} "
-            f"{free / 1e6:.0f} MB free: name another directory in TMPDIR. Nothing was changed."
+            f"The dump has {shown_size(size)}, and the disk of this computer under {into.parent} "
+            f"{shown_size(free)} free: name another directory in TMPDIR. Nothing was changed."
         )
     words = [*AS_POSTGRES, "cat", answer["path"]]
     line, password = root_command(remote.site.variables[name], words)

@@ -15,11 +15,12 @@ from espalier.arriving.uploads import Uploads
 from espalier.cloning.refusals import Side
 from espalier.inventory.remote import Remote, explain
 from espalier.inventory.site import SiteError
-from espalier.progress.report import REFUSED, counted
+from espalier.progress.report import REFUSED
 from espalier.restoring.ask import NOT_THERE, REFUSES
 from espalier.restoring.uploads import PROGRAM
 from espalier.rollout.display import Display
 from espalier_machine.common.forms import WRAPPERS
+from espalier_machine.common.text import counted, shown_size
 
 WITHOUT = "--no-uploads leaves uploads out."
 
@@ -77,7 +78,7 @@ def offered(
             if not line:
                 raise _failure(name, *job.ended())
             said = json.loads(line)
-            shown.append(f"{counted(said['files'], 'file')}, {said['bytes'] / 1e6:.1f} MB")
+            shown.append(f"{counted(said['files'], 'file')}, {shown_size(said['bytes'])}")
         if why := said["unsaved"]:
             notes.append(f"{name}: uploads that had just come may not be there: {why}")
         yield Uploads(said["files"], said["bytes"], said["skipped"], lambda: _rest(job, name))

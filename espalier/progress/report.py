@@ -9,6 +9,7 @@ from typing import Any
 from espalier.progress.run import Failure, Run, Stage
 from espalier.progress.screen import BAD, DIM, GOOD, LINK, Line
 from espalier.progress.stages import PREFLIGHT
+from espalier_machine.common.text import counted
 
 REFUSED = 2
 INTERRUPTED = 130
@@ -23,11 +24,6 @@ UNCOPIED = (
 FAILED, CUT_OFF = "FAILED", "interrupted"
 # What ansible-playbook itself ends with, where it was interrupted.
 _ANSIBLE_INTERRUPTED = 99
-
-
-def counted(number: int, what: str) -> str:
-    """`1 change`, `2 changes`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def stage_line(stage: Stage) -> Line:

@@ -11,6 +11,7 @@ from espalier.inventory.remote import Remote
 from espalier.inventory.site import Site, SiteError
 from espalier.restoring.ask import ask
 from espalier.restoring.moment import shown, span
+from espalier_machine.common.text import counted, shown_size
 
 WINDOWS = (7, 30, 90)  # drills
 Drill = Mapping[str, Any]
@@ -38,9 +39,9 @@ def row(drill: Drill) -> list[str]:
     """What the last drill has proven, as a row of a table; [] for nothing."""
     if not drill.get("ok"):
         return []
-    said = [f"{drill['rows']} rows", f"back after {span(drill['rto_seconds'])}"]
+    said = [counted(drill["rows"], "row"), f"back after {span(drill['rto_seconds'])}"]
     if drill.get("compared"):
-        said.insert(1, f"{drill['compared']} tables as on the site")
+        said.insert(1, f"{counted(drill['compared'], 'table')} as on the site")
     if drill.get("newest_commit"):
         said.append(f"the newest {span(drill['age_seconds'])} old")
     return ["drill", shown(drill["ended"]), ", ".join(said)]
@@ -57,6 +58,6 @@ def trend(drills: Sequence[Drill]) -> Iterator[list[str]]:
             seconds, size = (
                 statistics.median(one[key] for one in well) for key in ("rto_seconds", "bytes")
             )
-            said = [f"back after {span(seconds)}", f"{size / 1e6:.0f} MB"]
+            said = [f"back after {span(seconds)}", shown_size(size)]
         said += [f"{count - len(well)} not proven"] if len(well) < count else []
         yield ["" if place else "trend", f"{count} drills", ", ".join(said)]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from espalier.inventory.site import SiteError
+from espalier_machine.common.text import counted
 
 LATEST = "latest"
 FORMS = "such as `2026-11-28 14:03`, `2026-11-28 14:03:20+02:00`, or `latest`"
@@ -91,4 +92,4 @@ def span(seconds: float) -> str:
     for unit, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 2 * unit:
             return f"{seconds / unit:.0f} {name}"
-    return f"{seconds:.0f} seconds"
+    return counted(round(seconds), "second")

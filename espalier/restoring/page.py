@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from espalier.restoring import uploads
 from espalier.restoring.moment import shown, span
+from espalier_machine.common.text import counted, shown_size
 
 WIDTH, HEIGHT = 600.0, 60.0  # of a chart, in its own units
 Answers = Mapping[str, Mapping[str, Any]]
@@ -40,6 +41,7 @@ def page(site: str, now: float, colour: str, machines: Answers, copies: Answers)
         lstrip_blocks=True,
     )
     environment.filters |= {"moment": shown, "span": span}
+    environment.filters |= {"size": shown_size, "counted": counted}
     template = environment.get_template("page.html.j2")
     tables = {
         name: list(uploads.rows(answer)) if answer["ok"] else [] for name, answer in copies.items()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from espalier.restoring.moment import shown, span
+from espalier_machine.common.text import shown_size
 
 
 def lines(
@@ -28,11 +29,11 @@ def lines(
         yield "  lost    nothing that has come to the destination"
     begun = f"{shown(plan['backup_ended'])} ({target['backup']})"
     yield f"  from    the backup of {begun}, and the WAL since then"
-    needs, free = plan["bytes"] / 1e6, plan["free"] / 1e6
-    yield f"  space   {needs:.0f} MB of the {free:.0f} MB that are free"
+    needs, free = shown_size(plan["bytes"]), shown_size(plan["free"])
+    yield f"  space   {needs} of the {free} that are free"
     if plan["aside"]:
         yield "  kept    the database that is there now, under another name beside it"
     if drill:
-        size = f"{drill['bytes'] / 1e6:.0f} MB"
+        size = shown_size(drill["bytes"])
         took = f"the last drill took {span(drill['rto_seconds'])} for {size}"
         yield f"  time    {took}, on {drill['machine']}; migrations and uploads come in addition"

@@ -11,10 +11,10 @@ from typing import Any
 
 from espalier.inventory.remote import Remote, explain
 from espalier.inventory.site import SiteError
-from espalier.progress.report import counted
 from espalier.restoring.ask import NOT_THERE
 from espalier.restoring.moment import shown
 from espalier.restoring.uploads import PROGRAM
+from espalier_machine.common.text import counted
 
 NOT_COPIED = "defaults, checks, foreign keys, triggers, privileges, and indexes but the primary key"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from espalier.inventory.site import Site
 from espalier.restoring.moment import shown, span
+from espalier_machine.common.text import counted, shown_size
 
 PROGRAM = "uploads-backup"
 LATE = 600  # seconds that a change may wait for its copy before somebody is told
@@ -36,11 +37,11 @@ def judged(answer: Mapping[str, Any]) -> dict[str, Any]:
 def rows(answer: Mapping[str, Any]) -> Iterator[list[str]]:
     """The newest copy, and the last sample of it that went well, as rows of a table."""
     if snapshot := answer["snapshot"]:
-        size = f"{snapshot['files']} files, {snapshot['bytes'] / 1e6:.0f} MB"
+        size = f"{counted(snapshot['files'], 'file')}, {shown_size(snapshot['bytes'])}"
         yield ["uploads", _moment(snapshot), f"{span(answer['age'])} ago, {size}"]
     sample = answer.get("sample")  # a version before has none
     if sample and not sample["error"]:
-        size = f"{sample['files']} files came back, {sample['bytes'] / 1e6:.0f} MB"
+        size = f"{counted(sample['files'], 'file')} came back, {shown_size(sample['bytes'])}"
         yield ["sample", _moment(sample), f"{size}, {sample['compared']} compared with the disk"]
 
 

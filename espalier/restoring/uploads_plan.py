@@ -14,6 +14,7 @@ from espalier.progress.report import REFUSED
 from espalier.restoring import uploads
 from espalier.restoring.ask import NOT_THERE
 from espalier.restoring.moment import shown, span
+from espalier_machine.common.text import counted, shown_size
 
 ALONE = "`--without-uploads` brings back the database alone. Nothing was changed."
 
@@ -48,9 +49,9 @@ def plan(remote: Remote, site: Site, moment: str) -> Iterator[str]:
         )
     if not answer["enough"]:
         raise SiteError(
-            f"The disk of the uploads on {machine} has {_mb(answer['free'])} free, and "
-            f"{_mb(answer['fetched_bytes'])} come back beside what is there, which is kept. Make "
-            f"room, or give it a larger disk. {ALONE}",
+            f"The disk of the uploads on {machine} has {shown_size(answer['free'])} free, and "
+            f"{shown_size(answer['fetched_bytes'])} come back beside what is there, which is kept. "
+            f"Make room, or give it a larger disk. {ALONE}",
             REFUSED,
         )
     yield from lines(machine, answer)
@@ -70,10 +71,10 @@ def lines(machine: str, plan: Mapping[str, Any]) -> Iterator[str]:
         machine: the one with the uploads.
         plan: the answer of `uploads-backup restore --plan`.
     """
-    size = f"{_mb(plan['fetched_bytes'])} of the {_mb(plan['free'])} that are free"
+    size = f"{shown_size(plan['fetched_bytes'])} of the {shown_size(plan['free'])} that are free"
     yield (
-        f"  uploads {plan['files']} files on {machine}: {plan['fetched']} come back ({size}), "
-        f"{plan.get('aside', 0)} that are there are set aside"
+        f"  uploads {counted(plan['files'], 'file')} on {machine}: {plan['fetched']} to bring back "
+        f"({size}), {plan.get('aside', 0)} on the disk to set aside"
     )
     before, after = (_moment(plan[where]) for where in ("before", "after"))
     copies = " and ".join(shown(one) for one in (before, after) if one)
@@ -90,8 +91,8 @@ def lines(machine: str, plan: Mapping[str, Any]) -> Iterator[str]:
         )
     if uncertain := plan["uncertain"]:
         yield (
-            f"          {uncertain} were written again between the two: they become as the first "
-            "has them"
+            f"          written again between the two: {counted(uncertain, 'file')}, each to be as "
+            "the first has it"
         )
 
 
@@ -99,7 +100,3 @@ def _moment(snapshot: Mapping[str, str] | None) -> float | None:
     if not snapshot:
         return None
     return datetime.datetime.fromisoformat(snapshot["time"]).timestamp()
-
-
-def _mb(count: int) -> str:
-    return f"{count / 1e6:.0f} MB"

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from espalier.inventory.machine_settings.backup import Backup
 from espalier.inventory.machine_settings.check import settings
+from espalier_machine.common.text import shown_size
 
 # Where a machine with the duty `backup` keeps them.
 REPOSITORIES = "/var/lib/espalier-backups"
@@ -101,7 +102,7 @@ def room_refusal(free: int | None, database: str, uploads: str) -> str:
     if free is None or free >= size * 1.2:
         return ""
     return (
-        f"The destination of `backup` in hosts.yml has {free / 1e9:.1f} GB free. The database and "
-        f"the uploads take {size / 1e9:.1f} GB, and a fifth more than that has to be free. Make "
+        f"The destination of `backup` in hosts.yml has {shown_size(free)} free. The database and "
+        f"the uploads take {shown_size(size)}, and a fifth more than that has to be free. Make "
         "room there, or write another destination."
     )

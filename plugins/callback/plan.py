@@ -34,12 +34,12 @@ try:
         ADDING,
         UNKNOWN,
         Change,
-        counted,
         details,
         is_missing,
         total,
         would_run,
     )
+    from espalier_machine.common.text import counted
 except ModuleNotFoundError as missing:
     if missing.name not in ("espalier", "pydantic"):
         raise

@@ -1,4 +1,4 @@
-"""Words for people: tables, times, and the line of an output that matters."""
+"""Words for people: tables, times, sizes, plurals, and the line of an output that matters."""
 
 from __future__ import annotations
 
@@ -25,6 +25,16 @@ def format_table(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def counted(number: int, what: str) -> str:
+    """`1 change`, `2 changes`."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def shown_size(count: float) -> str:
+    """Bytes for a person: `31 MB`; from a thousand of those on, `1.4 GB`."""
+    return f"{count / 1e6:.0f} MB" if count < 1e9 else f"{count / 1e9:.1f} GB"
 
 
 def now() -> str:

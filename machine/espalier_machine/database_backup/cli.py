@@ -31,6 +31,7 @@ import sys
 from typing import Any
 
 from espalier_machine.common import installed, lifeline
+from espalier_machine.common.text import counted
 from espalier_machine.database_backup.config import Config
 from espalier_machine.database_backup.errors import BackupError
 
@@ -128,5 +129,6 @@ def lines(answer: dict[str, Any]) -> list[str]:
     """An answer for a person on the machine, and for the journal."""
     if "findings" in answer:
         told = [f"{one['colour']}: {one['sentence']}" for one in answer["findings"]]
-        return told or [f"green: {len(answer['backups'])} backups at {answer['destination']}"]
+        backups = counted(len(answer["backups"]), "backup")
+        return told or [f"green: {backups} at {answer['destination']}"]
     return [f"{name}: {value}" for name, value in answer.items() if value not in ("", {}, [])]

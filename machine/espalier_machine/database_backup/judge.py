@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from espalier_machine.common.text import shown_size
 from espalier_machine.database_backup.archiving import Archiving
 from espalier_machine.database_backup.repository import Backup
 
@@ -133,12 +134,11 @@ def _archiving(seen: Seen) -> list[Finding]:
             )
         )
     late = seen.now - wal.oldest if wal.oldest else 0
+    waits = f"{shown_size(wal.waiting)} of {shown_size(wal.bound)}"
     if late > ARCHIVE:
-        found.append(
-            Finding("red", f"WAL waits since {_span(late)}: {_mb(wal.waiting)} of {_mb(wal.bound)}")
-        )
+        found.append(Finding("red", f"WAL waits since {_span(late)}: {waits}"))
     if wal.waiting > wal.bound / 2:
-        found.append(Finding("red", f"WAL that waits takes {_mb(wal.waiting)} of {_mb(wal.bound)}"))
+        found.append(Finding("red", f"WAL that waits takes {waits}"))
     elif wal.failed > wal.archived and late <= ARCHIVE:
         found.append(Finding("amber", "the last segment of WAL was not copied; it is tried again"))
     return found
@@ -192,7 +192,3 @@ def _span(seconds: float) -> str:
     return (
         f"{seconds / HOUR:.0f} hours" if seconds < 48 * HOUR else f"{seconds / HOUR / 24:.0f} days"
     )
-
-
-def _mb(size: int) -> str:
-    return f"{size / 1e6:.0f} MB" if size < 1e10 else f"{size / 1e9:.0f} GB"

@@ -17,6 +17,7 @@ from typing import Any
 from espalier_machine.common import system
 from espalier_machine.common.data_directory import was_started
 from espalier_machine.common.owner import OWNER
+from espalier_machine.common.text import shown_size
 from espalier_machine.database_backup import (
     archiving,
     recovery,
@@ -140,8 +141,8 @@ def plan(config: Config, wanted: dict[str, Any], conf: Path = CONFIGURATION) -> 
     free = shutil.disk_usage(config.data.parent).free
     if backup.size * ROOM > free:
         raise BackupError(
-            f"The database takes {backup.size / 1e6:.0f} MB, and the disk under "
-            f"{config.data.parent} has {free / 1e6:.0f} MB free. What is there is kept, so both "
+            f"The database takes {shown_size(backup.size)}, and the disk under "
+            f"{config.data.parent} has {shown_size(free)} free. What is there is kept, so both "
             "need room: give the machine a larger disk, or delete what was set aside there "
             "(replaced-*, retired-*) and is no longer wanted."
         )

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from espalier_machine.common.owner import OWNER, run
+from espalier_machine.common.text import counted
 from espalier_machine.database_backup import sql
 from espalier_machine.database_backup.config import STATE, Config
 from espalier_machine.database_backup.errors import BackupError
@@ -94,7 +95,7 @@ def compare(copy: Mapping[str, int], live: Mapping[str, int]) -> list[str]:
         if there is None:
             found.append(f"{table} is not there")
         elif abs(rows - there) > max(FEW, rows * DRIFT):
-            found.append(f"{table} has {there} rows, and {rows} live")
+            found.append(f"{table} has {counted(there, 'row')}, and {rows} live")
     return found
 
 

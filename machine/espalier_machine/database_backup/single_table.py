@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from espalier_machine.common.text import shown_size
 from espalier_machine.database_backup import catalog, restore, sql, table_copy, throwaway
 from espalier_machine.database_backup.catalog import Table
 from espalier_machine.database_backup.config import STATE, Config
@@ -138,7 +139,7 @@ def check_room(config: Config, table: Table, host: str) -> None:
     if needed > free:
         raise BackupError(
             f"There is no room for {table} in the live database: with its WAL it needs "
-            f"{needed / 1e9:.1f} GB of disk, and {free / 1e9:.1f} GB under {config.data} are free."
+            f"{shown_size(needed)} of disk, and {shown_size(free)} under {config.data} are free."
         )
 
 

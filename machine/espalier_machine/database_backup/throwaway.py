@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from espalier_machine.common.owner import OWNER, as_owner, run
+from espalier_machine.common.text import shown_size
 from espalier_machine.database_backup import recovery
 from espalier_machine.database_backup.config import STATE, Config
 from espalier_machine.database_backup.errors import BackupError
@@ -52,10 +53,8 @@ def too_small(size: int, free: int, room: float = ROOM) -> str:
     needed = int(size * room) + LEFT
     if free >= needed:
         return ""
-    return (
-        f"a copy of the database needs {needed / 1e9:.1f} GB of disk, and {free / 1e9:.1f} GB are "
-        "free"
-    )
+    needs = shown_size(needed)
+    return f"a copy of the database needs {needs} of disk, and {shown_size(free)} are free"
 
 
 @contextmanager

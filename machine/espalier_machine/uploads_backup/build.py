@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from espalier_machine.common.text import counted
 from espalier_machine.uploads_backup import patterns
 from espalier_machine.uploads_backup.errors import BackupError
 from espalier_machine.uploads_backup.restic import Restic
@@ -108,7 +109,7 @@ def move(chosen: Mapping[str, Entry], paths: Collection[str], fetched: Path, tre
         wrong.append(path)
     if wrong:
         raise BackupError(
-            f"{len(wrong)} uploads did not come as the backup has them, such as {wrong[0]}. "
+            f"{counted(len(wrong), 'upload')} did not come as in the backup, such as {wrong[0]}. "
             "Nothing was changed."
         )
 

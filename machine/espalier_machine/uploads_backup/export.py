@@ -19,6 +19,7 @@ from tarfile import TarFile
 from typing import IO, Any
 
 from espalier_machine.common import lifeline, plain_tar
+from espalier_machine.common.text import counted
 from espalier_machine.uploads_backup import build, plan, restore, save, state
 from espalier_machine.uploads_backup.choose import CLOCKS
 from espalier_machine.uploads_backup.config import Config
@@ -70,7 +71,7 @@ def export(config: Config, to: str, out: IO[bytes]) -> dict[str, Any]:
                 left = {path: files[path] for path in sorted(changed)}
                 if wrong := add(archive, left, fetch(config, late, live, place / "late"), live):
                     raise BackupError(
-                        f"{len(wrong)} uploads did not come as the backup has them, such as "
+                        f"{counted(len(wrong), 'upload')} did not come as in the backup, such as "
                         f"{min(wrong)}."
                     )
         out.flush()

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from espalier_machine.common.text import counted
 from espalier_machine.uploads_backup import build, plan, save, swap
 from espalier_machine.uploads_backup.config import Config
 from espalier_machine.uploads_backup.errors import BackupError
@@ -105,7 +106,7 @@ def fill(restic: Restic, made: Plan, path: Path, live: Path) -> set[str]:
             continue
         if where not in made.snapshots:
             raise BackupError(
-                f"{len(wanted)} uploads have changed while they were restored, such as "
+                f"{counted(len(wanted), 'upload')} changed during the restore, such as "
                 f"{min(wanted)}. Stop Django first. Nothing was changed."
             )
         fetched = build.fetch(restic, made.snapshots[where], listing, wanted, path / where)

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from espalier_machine.common.text import counted
 from espalier_machine.uploads_backup import state, tree
 from espalier_machine.uploads_backup.config import Config
 from espalier_machine.uploads_backup.errors import BackupError
@@ -73,11 +74,11 @@ def sentence(known: dict[str, Any]) -> str:
     """What is wrong with a sample, "" for nothing."""
     said = []
     if damaged := known["damaged"]:
-        said.append(f"{len(damaged)} do not come back whole, such as {damaged[0]}")
+        said.append(f"{len(damaged)} did not come back whole, such as {damaged[0]}")
     if differing := known["differing"]:
-        said.append(f"{len(differing)} come back other than the disk has them, such as ")
+        said.append(f"{len(differing)} came back other than on the disk, such as ")
         said[-1] += f"{differing[0]}: the disk or the copy is damaged"
-    return f"Of {known['files']} uploads {'; '.join(said)}." if said else ""
+    return f"Of {counted(known['files'], 'upload')} {'; '.join(said)}." if said else ""
 
 
 def _verify(config: Config, count: int) -> dict[str, Any]:

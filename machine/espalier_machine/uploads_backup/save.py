@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from espalier_machine.common.text import counted
 from espalier_machine.uploads_backup import changes, generation, patterns, state, tree, versioning
 from espalier_machine.uploads_backup.config import Config
 from espalier_machine.uploads_backup.errors import BackupError, MissingRepository
@@ -165,8 +166,8 @@ def check_whole(known: Mapping[str, Any]) -> None:
     """Refuse to call uploads saved that restic could not read, until a snapshot has them."""
     if unread := known["unread"]:
         raise BackupError(
-            f"{len(unread)} uploads could not be read and are not in the newest backup, such as "
-            f"{unread[0]}. Has the disk errors?"
+            f"The newest backup lacks {counted(len(unread), 'upload')} that could not be read, "
+            f"such as {unread[0]}. Has the disk errors?"
         )
 
 
@@ -245,10 +246,10 @@ def check_fewer(config: Config, known: State) -> None:
 def fewer(saved: int, here: int, when: str) -> str:
     """What a person is told who may have lost uploads."""
     return (
-        f"The newest backup of uploads ({when}) has {saved} files, and this machine has {here}. Is "
-        "its disk a new one, or not mounted? Bring the uploads back with `uploads-backup restore "
-        "--to latest`. If the others are gone on purpose, run `uploads-backup run --accept-fewer` "
-        "on the machine once. Until then no snapshot is made."
+        f"The newest backup of uploads ({when}) has {counted(saved, 'file')}, and this machine has "
+        f"{here}. Is its disk a new one, or not mounted? Bring the uploads back with "
+        "`uploads-backup restore --to latest`. If the others are gone on purpose, run "
+        "`uploads-backup run --accept-fewer` on the machine once. Until then no snapshot is made."
     )
 
 

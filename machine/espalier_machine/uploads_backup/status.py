@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from espalier_machine.common import system
+from espalier_machine.common.text import counted
 from espalier_machine.uploads_backup import changes, forget, sample, save, state
 from espalier_machine.uploads_backup.config import Config
 from espalier_machine.uploads_backup.errors import BackupError
@@ -66,19 +67,23 @@ def lines(answer: dict[str, Any]) -> list[str]:
     found = [f"repository  {answer['repository']}"] if answer["repository"] else []
     found += ["uploads     in an object store"] if answer["uploads"] == "s3" else []
     if one := answer["snapshot"]:
-        found.append(f"newest      {one['time']}: {one['files']} files, {one['bytes']} bytes")
+        found.append(f"newest      {one['time']}: {_amount(one)}")
     if answer["unsaved"]:
         found.append(f"unsaved     for {answer['unsaved']} s")
     if answer["forgot"]:
         found.append(
-            f"kept        {answer['forgot']['snapshots']} snapshots, {answer['forgot']['bytes']} "
-            f"bytes, as of {answer['forgot']['time']}"
+            f"kept        {counted(answer['forgot']['snapshots'], 'snapshot')}, "
+            f"{counted(answer['forgot']['bytes'], 'byte')}, as of {answer['forgot']['time']}"
         )
     if one := answer["sample"]:
-        size = f"{one['files']} files, {one['bytes']} bytes"
-        found.append(f"sample      {one['time']}: {size}, {one['compared']} compared with the disk")
+        compared = f"{one['compared']} compared with the disk"
+        found.append(f"sample      {one['time']}: {_amount(one)}, {compared}")
         found += [f"problem     {one['error']}"] if one["error"] else []
     found += [f"stopped     {name}" for name, runs in answer["timers"].items() if not runs]
     found += [f"warning     {answer['warning']}"] if answer.get("warning") else []
     found += [f"problem     {answer['error']}"] if answer["error"] else []
     return found or ["Nothing is saved yet."]
+
+
+def _amount(of: dict[str, Any]) -> str:
+    return f"{counted(of['files'], 'file')}, {counted(of['bytes'], 'byte')}"

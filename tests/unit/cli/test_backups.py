@@ -100,7 +100,7 @@ def test_all_is_well(monkeypatch: pytest.MonkeyPatch) -> None:
         "vps1 (primary), s3://shop-backups/shop/production at s3.example.com",
         "  full    2026-11-27 12:03:00 UTC      3 days ago, 23 MB, 3 MB stored",
         "  newest  2026-11-30 10:03:00 UTC      2 hours ago, 24 MB, 3 MB stored",
-        "  WAL     2026-11-30 12:02:40 UTC      17 of 5000 MB wait",
+        "  WAL     2026-11-30 12:02:40 UTC      17 MB of 5.0 GB wait",
         "  drill   2026-11-30 11:03:00 UTC      7000 rows, back after 75 seconds",
         "  next    Tue 2026-12-01 02:30:00 UTC  backup",
         "green",
@@ -160,7 +160,7 @@ def test_nothing_is_there_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(monkeypatch, {"vps1": first}) == (
         1,
         "vps1 (primary), s3://shop-backups/shop/production at s3.example.com\n"
-        "  WAL  nothing yet  0 of 1000 MB wait\n"
+        "  WAL  nothing yet  0 MB of 1.0 GB wait\n"
         "  amber: the first backup is being made\n"
         "amber\n",
     )

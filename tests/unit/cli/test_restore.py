@@ -132,10 +132,10 @@ SAID = [
     "  moment  2026-11-30 12:03:00 UTC",
     "  lost    what was written in the 90 minutes since then",
     "  from    the backup of 2026-11-30 02:33:00 UTC (20261130-023000F), and the WAL since then",
-    "  space   23 MB of the 30000 MB that are free",
+    "  space   23 MB of the 30.0 GB that are free",
     "  kept    the database that is there now, under another name beside it",
-    "  uploads 1200 files on web1: 2 come back (9 MB of the 20000 MB that are free), 3 that are "
-    "there are set aside",
+    "  uploads 1200 files on web1: 2 to bring back (9 MB of the 20.0 GB that are free), 3 on the "
+    "disk to set aside",
     "          by the copies of 2026-11-30 12:02:00 UTC and 2026-11-30 12:04:00 UTC",
 ]
 TO = ("--to", "2026-11-30 12:03")

@@ -75,11 +75,11 @@ RED = [
     ),
     (
         {"oldest": NOW - 301, "waiting": 33554432},
-        "WAL waits since 5 minutes: 34 MB of 1000 MB",
+        "WAL waits since 5 minutes: 34 MB of 1.0 GB",
     ),
     (
         {"waiting": 6 * 10**9, "bound": 11 * 10**9},
-        "WAL that waits takes 6000 MB of 11 GB",
+        "WAL that waits takes 6.0 GB of 11.0 GB",
     ),
     (
         {"timers": ["espalier-backup.timer"]},
@@ -186,5 +186,5 @@ def test_the_worst_is_told_first_and_what_follows_from_it_not_at_all() -> None:
     # WAL that waits for long was tried in vain: it is told once.
     late = {"oldest": NOW - 3 * HOUR, "failed": NOW, "waiting": 16777216}
     assert [one.sentence for one in judge(seen(**late))] == [
-        "WAL waits since 3 hours: 17 MB of 1000 MB"
+        "WAL waits since 3 hours: 17 MB of 1.0 GB"
     ]

@@ -183,7 +183,7 @@ def test_uploads_that_are_gone_on_purpose_are_accepted(media: Path, run: Run) ->
     upload(media, "a.txt", "a")
     run("run")
     (media / "a.txt").unlink()
-    assert "has 1 files, and this machine has 0" in run("run", status=1)["error"]
+    assert "has 1 file, and this machine has 0" in run("run", status=1)["error"]
     assert run("run", "--accept-fewer")["snapshot"]["files"] == 0
     assert run("status")["ok"]
 
@@ -227,7 +227,7 @@ def test_a_sample_is_compared_with_the_disk(media: Path, run: Run) -> None:
     answer = run("verify-sample", "9", status=1)
     assert (answer["files"], answer["compared"], answer["differing"]) == (5, 4, ["1.txt"])
     wrong = (
-        "Of 5 uploads 1 come back other than the disk has them, such as 1.txt: the disk or the "
+        "Of 5 uploads 1 came back other than on the disk, such as 1.txt: the disk or the "
         "copy is damaged."
     )
     assert answer["error"] == wrong

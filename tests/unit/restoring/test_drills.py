@@ -49,9 +49,9 @@ def test_trend_is_the_median(some: list[dict[str, Any]], rows: list[list[str]]) 
 def test_drill_of_a_version_before_has_fewer_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drills, "shown", lambda seconds: f"at {seconds:.0f}")
     before = {"ok": True, "ended": 9.0, "rows": 7, "rto_seconds": 1.0}
-    assert drills.row(before) == ["drill", "at 9", "7 rows, back after 1 seconds"]
+    assert drills.row(before) == ["drill", "at 9", "7 rows, back after 1 second"]
     since = {**before, "compared": 2, "newest_commit": 3.0, "age_seconds": 61.0}
-    said = "7 rows, 2 tables as on the site, back after 1 seconds, the newest 61 seconds old"
+    said = "7 rows, 2 tables as on the site, back after 1 second, the newest 61 seconds old"
     assert drills.row(since) == ["drill", "at 9", said]
     # Nobody has written anything lately.
     assert "old" not in drills.row({**since, "newest_commit": 0, "age_seconds": 0})[2]

@@ -137,6 +137,7 @@ def test_moment_is_shown_once_where_both_are_the_same() -> None:
     ("seconds", "text"),
     [
         (0, "0 seconds"),
+        (0.6, "1 second"),
         (119.4, "119 seconds"),
         (120, "2 minutes"),
         (7199, "120 minutes"),
@@ -170,7 +171,7 @@ def test_what_a_restore_will_do_is_said_before() -> None:
         "  lost    what was written in the 90 minutes since then",
         "  from    the backup of 2026-11-30 03:33:00 (02:33:00 UTC) (20261130-023000F), "
         "and the WAL since then",
-        "  space   23 MB of the 30000 MB that are free",
+        "  space   23 MB of the 30.0 GB that are free",
         "  kept    the database that is there now, under another name beside it",
     ]
 
@@ -185,7 +186,7 @@ def test_all_that_there_is_on_a_new_machine() -> None:
         "  lost    nothing that has come to the destination",
         "  from    the backup of 2026-11-30 02:33:00 UTC (20261130-023000F), "
         "and the WAL since then",
-        "  space   23 MB of the 30000 MB that are free",
+        "  space   23 MB of the 30.0 GB that are free",
         "  time    the last drill took 2 minutes for 24 MB, on db2; migrations and uploads come in "
         "addition",
     ]

@@ -205,3 +205,5 @@ def test_newest_copy_is_a_row() -> None:
     assert list(rows(SAMPLED)) == [newest, ["sample", "2026-11-30 03:30:00 UTC", came]]
     failed = {**SAMPLED, "sample": {**SAMPLE, "error": "No."}}
     assert list(rows(failed)) == [newest]
+    single = {**SAMPLED, "sample": {**SAMPLE, "files": 1, "compared": 1}}
+    assert list(rows(single))[1][2] == "1 file came back, 3 MB, 1 compared with the disk"

@@ -51,8 +51,8 @@ def said(machine: Machine, **project: Any) -> list[str]:
 
 
 COUNTS = (
-    "  uploads 1200 files on web1: 2 come back (9 MB of the 20000 MB that are free), 3 that are "
-    "there are set aside"
+    "  uploads 1200 files on web1: 2 to bring back (9 MB of the 20.0 GB that are free), 3 on the "
+    "disk to set aside"
 )
 BY = "          by the copies of 2026-11-30 12:00:00 UTC"
 
@@ -81,7 +81,7 @@ BY = "          by the copies of 2026-11-30 12:00:00 UTC"
             {"after": {"id": "b", "time": "2026-11-30T12:05:00+00:00"}, "uncertain": 4},
             [
                 f"{BY} and 2026-11-30 12:05:00 UTC",
-                "          4 were written again between the two: they become as the first has them",
+                "          written again between the two: 4 files, each to be as the first has it",
             ],
         ),
     ],
