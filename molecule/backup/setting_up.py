@@ -67,5 +67,6 @@ def begun() -> None:
     said = site()
     demand("keep a copy" in said, f"nothing was said of the passphrase: {said}")
     demand(soon(lambda: bool(backups()["machines"]["vps1"]["backups"]), 60), "no first backup")
-    # Its timer would within a minute.
-    on(VPS, "systemctl start espalier-uploads-backup.service")
+    # The run has begun it, before the timer of a machine that has just booted.
+    saved = "test -e /var/lib/espalier/uploads-backup/begun && echo saved; true"
+    demand(soon(lambda: "saved" in on(VPS, saved), 30), "no first copy of uploads")
