@@ -119,13 +119,14 @@ def _make(config: Config) -> dict[str, Any]:
     mark = STATE / archiving.DROPPED
     dropped = mark.stat().st_mtime if mark.exists() else 0
     is_late = not backups or began - backups[-1].ended >= LATE
-    if config.falls_back and not (dropped or is_late or has_gap(config, found)):
+    is_damaged = newest_full(backups) in verify.damaged()
+    if config.falls_back and not (dropped or is_damaged or is_late or has_gap(config, found)):
         return {"made": ""}
     if config.part == "replica" and sql.is_primary():
         raise BackupError("This machine's PostgreSQL is no replica: run `espalier site`.")
     if why := overtaken(live_timeline(config), found.newest_timeline):
         raise BackupError(why)
-    kind = due(backups, began, dropped)
+    kind = due(backups, began, dropped, is_damaged)
     _copy(config, kind)
     # WAL that was dropped before it began is missed no longer.
     if dropped and mark.exists() and mark.stat().st_mtime <= began:
@@ -179,16 +180,22 @@ def overtaken(mine: int, newest: int) -> str:
     )
 
 
-def due(backups: Sequence[Backup], now: float, dropped: float) -> str:
+def newest_full(backups: Sequence[Backup]) -> str:
+    """Return the label of the newest full backup, on which those after it build; "" for none."""
+    return next((one.label for one in reversed(backups) if one.kind == "full"), "")
+
+
+def due(backups: Sequence[Backup], now: float, dropped: float, is_damaged: bool = False) -> str:
     """Return the kind of backup that is due: full, or diff, which builds on a full one.
 
     Args:
         backups: oldest first.
         now: Unix seconds.
         dropped: when WAL was dropped; 0 for never. Only a full one mends that.
+        is_damaged: whether the newest full one is: whatever builds on it cannot be restored.
     """
     fulls = [one for one in backups if one.kind == "full"]
-    if not fulls or dropped or now - fulls[-1].ended >= FULL_EVERY:
+    if not fulls or dropped or is_damaged or now - fulls[-1].ended >= FULL_EVERY:
         return "full"
     return "diff"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -44,6 +44,7 @@ class Seen:
         is_running: whether a backup is being made.
         failed: why the last backup failed, "" where it did not.
         damage: why the last check of the whole repository failed, "" where it did not.
+        damaged: labels of the backups that it found damaged.
         skew: seconds that the destination's clock is ahead; None where unknown.
         gap: whether WAL is missing since the newest backup.
         next_try: when a backup that mends that is tried again, in Unix seconds; 0 for the first.
@@ -65,6 +66,7 @@ class Seen:
     gap: bool = False
     next_try: float = 0
     damage: str = ""
+    damaged: Collection[str] = ()
 
 
 def judge(seen: Seen) -> list[Finding]:
@@ -102,7 +104,8 @@ def _repository(seen: Seen) -> list[Finding]:
     if seen.failed:
         found.append(Finding("red", f"the last backup failed: {seen.failed}"))
     if seen.damage:
-        found.append(Finding("red", f"the last check of all backups failed: {seen.damage}"))
+        failed = f"the last check of all backups failed: {seen.damage}{_since_damage(seen)}"
+        found.append(Finding("red", failed))
     if not seen.backups:
         if seen.is_running:
             return [*found, Finding("amber", "the first backup is being made")]
@@ -115,6 +118,19 @@ def _repository(seen: Seen) -> list[Finding]:
         old = _span(seen.now - fulls[-1].ended)
         found.append(Finding("red", f"the newest full backup is {old} old"))
     return found
+
+
+def _since_damage(seen: Seen) -> str:
+    """Say whether a full backup was made after those that are damaged, or is made next."""
+    fulls = [one for one in seen.backups if one.kind == "full"]
+    ends = [one.ended for one in seen.backups if one.label in seen.damaged]
+    if not (fulls and ends):
+        return ""
+    if fulls[-1].label in seen.damaged:
+        return " The next backup is a full one, as nothing may build on what is damaged."
+    if fulls[-1].ended < max(ends):
+        return ""
+    return " A full backup was made since: moments after it need nothing of what is damaged."
 
 
 def _archiving(seen: Seen) -> list[Finding]:

@@ -63,6 +63,7 @@ def status(config: Config, destination: dict[str, Any] | None = None) -> dict[st
         gap=bool(there.get("gap")),
         next_try=retry.next_try(),
         damage=verify.failure() if config.makes_backups else "",
+        damaged=verify.damaged(),
     )
     findings = judge(seen)
     return {

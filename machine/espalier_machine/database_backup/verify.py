@@ -15,6 +15,8 @@ from espalier_machine.database_backup.pgbackrest import CONFIGURATION
 from espalier_machine.database_backup.timelines import start
 
 SEGMENT = re.compile(r"([0-9A-F]{24})(?:-|$)")
+# What pgBackRest says of a backup that cannot be restored, with its label.
+DAMAGED = re.compile(r"backup: (\S+), status: (?:invalid|manifest missing)")
 SUBJECT = "verify"
 PER_FILE = 0x100  # segments of 16 MiB in what PostgreSQL calls a log file
 
@@ -23,12 +25,19 @@ def verify(config: Config) -> None:
     """Have pgBackRest read each file and compare it with its checksum.
 
     Raises:
-        BackupError: one differs, or is missing. That is saved until it is well: see `failure`.
+        BackupError: one differs, or is missing. That is saved until it is well: see `failure` and
+            `damaged`.
     """
+    found = damaged()  # what is known goes on where nothing can be read
     try:
-        _verify(config)
+        what = "The repository cannot be checked"
+        done = pgbackrest.pgbackrest(config, "--output=text", "verify", what=what)
+        output = done.stdout + done.stderr
+        found = DAMAGED.findall(output)
+        if problem := damage(output):
+            raise BackupError(f"The repository is damaged ({problem}).", done.stdout)
     except BackupError as error:
-        state.save(SUBJECT, {"failed": time.time(), "error": str(error)})
+        state.save(SUBJECT, {"failed": time.time(), "error": str(error), "damaged": found})
         raise
     state.save(SUBJECT, {"passed": time.time()})
 
@@ -38,11 +47,9 @@ def failure() -> str:
     return str(state.load(SUBJECT).get("error", ""))
 
 
-def _verify(config: Config) -> None:
-    what = "The repository cannot be checked"
-    done = pgbackrest.pgbackrest(config, "--output=text", "verify", what=what)
-    if problem := damage(done.stdout + done.stderr):
-        raise BackupError(f"The repository is damaged ({problem}).", done.stdout)
+def damaged() -> list[str]:
+    """Return the labels of the backups that the last `verify` found damaged."""
+    return [str(label) for label in state.load(SUBJECT).get("damaged", [])]
 
 
 def damage(output: str) -> str:

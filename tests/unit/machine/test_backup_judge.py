@@ -8,6 +8,7 @@ import pytest
 
 from espalier_machine.database_backup.archiving import Archiving
 from espalier_machine.database_backup.judge import Finding, Seen, colour, judge
+from espalier_machine.database_backup.repository import Backup
 
 from .backups import backup as one
 
@@ -170,6 +171,33 @@ def test_gap_is_red_and_says_when_it_is_mended(differs: dict[str, Any], begins: 
     (found,) = judged({"dropped": NOW - 90, **differs})
     assert found.colour == "red"
     assert found.sentence.endswith(f"until the new full backup is there, which {begins}")
+
+
+DAMAGE = "the last check of all backups failed: The repository is damaged (a)."
+NEXT = " The next backup is a full one, as nothing may build on what is damaged."
+SINCE = " A full backup was made since: moments after it need nothing of what is damaged."
+OLD, NEW = one("full", NOW - 3 * DAY, label="old"), one("full", NOW - 5 * HOUR, label="new")
+BUILT = one("diff", NOW - 4 * HOUR, label="built")
+
+
+@pytest.mark.parametrize(
+    ("backups", "damaged", "more"),
+    [
+        ([OLD, BUILT], ["old"], NEXT),
+        ([OLD, NEW], ["old"], SINCE),
+        ([OLD, NEW, BUILT], ["old"], SINCE),
+        ([OLD, NEW], ["old", "new"], NEXT),
+        # What is damaged is newer, or no longer kept, or no backup.
+        ([OLD, NEW, BUILT], ["built"], ""),
+        ([NEW], ["old"], ""),
+        ([OLD, NEW], [], ""),
+    ],
+)
+def test_damage_says_what_was_made_since(
+    backups: list[Backup], damaged: list[str], more: str
+) -> None:
+    differs = {"damage": "The repository is damaged (a).", "damaged": damaged, "backups": backups}
+    assert judged(differs) == [Finding("red", f"{DAMAGE}{more}")]
 
 
 def test_the_worst_is_told_first_and_what_follows_from_it_not_at_all() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from espalier_machine.database_backup import archiving, backup, verify
+from espalier_machine.database_backup import archiving, backup
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.repository import Backup
 
@@ -308,41 +308,6 @@ def test_backup_that_fails_is_remembered_until_one_is_made(
     programs.answers = known
     backup.make(CONFIG)
     assert "error" not in remembered(tmp_path)
-
-
-DAMAGED = "stanza: shop\nstatus: error\n  archiveId: 15-1\n    checksum invalid: 1\n"
-DAMAGE = "The repository is damaged (checksum invalid: 1)."
-
-
-@pytest.mark.parametrize("falls_back", [False, True])
-def test_damage_is_remembered_and_looked_for_each_night_until_it_is_gone(
-    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch, falls_back: bool
-) -> None:
-    now(monkeypatch, DAY)
-    programs.answers = {"info": info(FIRST, SECOND), "SELECT timeline_id": "1\n"}
-    programs.answers["verify"] = (0, DAMAGED, "")
-    mark = tmp_path / "dropped"
-    mark.touch()  # so a full one is made, with which all is read
-    with pytest.raises(BackupError, match="The repository is damaged"):
-        backup.make(CONFIG)
-    # The backup itself was made.
-    assert remembered(tmp_path)["kind"] == "full"
-    assert verify.failure() == DAMAGE
-    mark.unlink(missing_ok=True)
-    # The next night: a differential one, or none, and all is read again.
-    machine = here(tmp_path, falls_back=falls_back)
-    if falls_back:
-        now(monkeypatch, HOUR)
-    with pytest.raises(BackupError, match="The repository is damaged"):
-        backup.make(machine)
-    assert "error" not in remembered(tmp_path)
-    assert verify.failure() == DAMAGE
-    programs.answers["verify"] = ""
-    backup.make(machine)
-    assert verify.failure() == ""
-    programs.calls.clear()
-    backup.make(machine)
-    assert programs.ran("verify") == []
 
 
 def test_keeper_asks_the_primary_where_no_replica_answers(
