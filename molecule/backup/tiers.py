@@ -104,6 +104,16 @@ def keeper() -> None:
         site()
         on(KEEPER, "systemctl start espalier-backup.service")
         demand(not findings("red"), findings())
+    from_backup()
+
+
+def from_backup() -> None:
+    """The replica that the last run has made was built from the backup; its primary was spared."""
+    log = on(SECOND, "cat /var/log/postgresql/postgresql-*-main.log")
+    demand("restored log file" in log, f"the primary was copied: {log[-2000:]}")
+    demand(psql(SECOND, "SHOW restore_command") == "", "it still asks the archive")
+    streaming = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
+    demand(psql(VPS, streaming) == "1", "it does not stream")
 
 
 def compared() -> None:

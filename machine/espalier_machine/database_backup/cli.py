@@ -11,6 +11,8 @@
     database-backup report                what the last drill has proven, and the 90 before it
     database-backup plan                  what a restore would do; the moment as JSON on stdin
     database-backup restore               do it; the target of a plan as JSON on stdin
+    database-backup standby               fetch the newest backup for a replica; its primary as
+                                          JSON on stdin, which stays open
     database-backup find                  which moment is meant; the moment as JSON on stdin
     database-backup plan-table            what bringing one table back would do; the table and the
                                           moment as JSON on stdin
@@ -28,6 +30,7 @@ import argparse
 import json
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from espalier_machine.common import installed, lifeline
@@ -39,7 +42,7 @@ NAME = "database-backup"
 NICE = 10  # of what a person begins, and takes long: who visits the site goes first
 ACTIONS = (
     *("begin", "make", "count", "drill", "report", "verify", "watch", "look", "status"),
-    *("find", "plan", "restore", "plan-table", "restore-table", "export"),
+    *("standby", "find", "plan", "restore", "plan-table", "restore-table", "export"),
 )
 
 
@@ -99,6 +102,12 @@ def act(action: str, config: Config) -> dict[str, Any]:
         lifeline.follow_input()
         os.nice(NICE)
         return (export.export if action == "export" else single_table.bring)(config, said)
+    if action == "standby":
+        from espalier_machine.database_backup import standby
+
+        said = json.loads(sys.stdin.readline())
+        lifeline.follow_input()
+        return standby.fetch(config, Path(said.pop("into")), standby.Primary(**said))
     if action == "drill":
         from espalier_machine.database_backup import drill
 

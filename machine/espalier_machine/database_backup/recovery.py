@@ -59,12 +59,35 @@ def fetch(
     # Not `promote` where there is no target: that is how recovery without one ends anyway.
     words += ["--target-action=promote"] if target.value else []
     words += [f"--target-timeline={target.recovery_timeline}"]
-    get = pgbackrest.command(config, f"--pg1-path={data}", "archive-get", "%f", conf=conf)
-    words += [f'--recovery-option=restore_command={shlex.join(get)} "%p" || {OR_FAIL}']
+    words += [f"--recovery-option=restore_command={_get(config, data, conf)} || {OR_FAIL}"]
     words += [] if archive else ["--archive-mode=off"]
     pgbackrest.pgbackrest(
         config, *words, "restore", what="The backup cannot be restored", conf=conf
     )
+
+
+def fetch_for_replica(
+    config: Config, backup: str, into: Path, data: Path, conf: Path = CONFIGURATION
+) -> None:
+    """Put a backup into an empty directory, as a replica that gets WAL from the archive at first.
+
+    The arguments are those of `fetch`; `backup` is its label.
+
+    Raises:
+        BackupError: it cannot be read, or is damaged.
+    """
+    words = [f"--pg1-path={into}", f"--set={backup}", "--type=standby"]
+    # Where the archive has no more, or fails: a replica asks its primary then.
+    words += [f"--recovery-option=restore_command={_get(config, data, conf)}"]
+    pgbackrest.pgbackrest(
+        config, *words, "restore", what="The backup cannot be restored", conf=conf
+    )
+
+
+def _get(config: Config, data: Path, conf: Path) -> str:
+    """Return the shell's command with which PostgreSQL gets a segment from the archive."""
+    words = pgbackrest.command(config, f"--pg1-path={data}", "archive-get", "%f", conf=conf)
+    return f'{shlex.join(words)} "%p"'
 
 
 def is_all_there_is(error: BackupError, target: Target) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from espalier_machine.replica.cluster import Replica
-from espalier_machine.replica.copy import copy_primary
+from espalier_machine.replica.copy import copy_primary, forget_archive
 from espalier_machine.replica.streaming import reload, start, wait_until_streaming
 
 
@@ -16,6 +16,8 @@ def follow(replica: Replica, check: bool) -> dict[str, object]:
     # A run has written the configuration just before.
     outdated = was_running and replica.is_outdated()
     streams = replica.is_streaming()
+    if streams and not check:
+        forget_archive(replica)  # of a run that was cut off
     if streams and not outdated:
         return {"changed": False, "did": "nothing: it streams"}
     if check:

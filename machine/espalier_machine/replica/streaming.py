@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from espalier_machine.common import system
 from espalier_machine.replica.cluster import Replica
 from espalier_machine.replica.errors import ReplicaError
 
-WAIT = 300  # seconds for a replica to begin streaming: it may first replay what it had already
+# Seconds for a replica to begin streaming, since it last got a segment from the archive: it may
+# first replay what it had already.
+WAIT = 300
+RESTORED = re.compile(r'restored log file "(\w+)" from archive')
 RELOAD = 10  # seconds for a replica to act on what it has read
 # What a replica logs when no amount of waiting will help.
 HOPELESS = (
@@ -46,12 +50,16 @@ def wait_until_streaming(replica: Replica, mark: int) -> str:
     Args:
         mark: where in the log, in bytes, the lines that count begin.
     """
-    for _ in range(WAIT * 2):
+    left, replayed = WAIT * 2, ""
+    while left:
         if replica.is_streaming():
             return ""
-        for line in replica.log_since(mark).splitlines():
+        log = replica.log_since(mark)
+        for line in log.splitlines():
             if any(phrase in line for phrase in HOPELESS):
                 return line.partition("ERROR:")[2].strip() or line
+        last = (RESTORED.findall(log) or [replayed])[-1]
+        left, replayed = (left - 1 if last == replayed else WAIT * 2), last
         time.sleep(0.5)
     raise ReplicaError(
         f"The replica runs, but has not begun to stream within {WAIT} s; Django is not told "
