@@ -14,6 +14,7 @@ RECOVERY = (
     "restore_command",
     "recovery_target_time",
     "recovery_target_xid",
+    "recovery_target_lsn",
     "recovery_target_name",
     "recovery_target_inclusive",
     "recovery_target_action",

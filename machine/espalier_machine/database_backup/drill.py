@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import resource
 import shutil
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,8 @@ from espalier_machine.database_backup import (
 from espalier_machine.database_backup.config import STATE, Config
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.pgbackrest import restoring
-from espalier_machine.database_backup.timelines import parts, start
+from espalier_machine.database_backup.repository import Backup, Repository
+from espalier_machine.database_backup.timelines import parts, position, reached, start
 from espalier_machine.database_backup.verify import missing, segments
 from espalier_machine.database_backup.wal import Commit
 
@@ -47,8 +50,7 @@ def drill(config: Config) -> dict[str, Any]:
         if why := throwaway.too_small(newest.size, shutil.disk_usage(STATE).free):
             report |= {"skipped": f"{why}: {MORE_ROOM}"}
         else:
-            of = parts(chosen.timeline, found.timelines)
-            report |= _prove(config, chosen, found.archive, of, newest.stop_lsn)
+            report |= _prove(config, chosen, found, newest)
             report |= {"bytes": newest.size}
             # One after the newest backup would have failed above.
             report |= {"ok": True, "gaps": missing(config, found.archive)}
@@ -66,19 +68,25 @@ def drill(config: Config) -> dict[str, Any]:
 
 
 def _prove(
-    config: Config, chosen: target.Target, archive: str, of: Mapping[int, float], stop_lsn: int
+    config: Config, chosen: target.Target, found: Repository, newest: Backup
 ) -> dict[str, Any]:
     conf = restoring(config)
     with throwaway.directory(wait=True) as data:
-        archived = segments(config, archive)
+        archived = segments(config, found.archive)
+        timeline, end = reached(archived, chosen.timeline, found.timelines, newest)
+        of = {**parts(timeline, found.timelines), timeline: end}
+        chosen = replace(chosen, timeline=timeline, is_current=timeline == newest.timeline)
         began = time.time()
         recovery.fetch(config, chosen, data, data, conf, archive=False)
         fetched = time.time()
         commit = _newest_commit(config, archived, of, data, conf)
         named = {"recovery_target_timeline": f"'{chosen.recovery_timeline}'"}
         # One that the backup has already is never met in the WAL that follows.
-        if commit and commit.lsn > stop_lsn:
+        if commit and commit.lsn > newest.stop_lsn:
             named |= {"recovery_target_xid": f"'{commit.id}'", "recovery_target_action": "promote"}
+        elif end < math.inf:
+            named |= {"recovery_target_lsn": f"'{position(end)}'"}
+            named |= {"recovery_target_inclusive": "off", "recovery_target_action": "promote"}
         throwaway.configure(config, data, named)
         with throwaway.running(config, data):
             answered = time.time()

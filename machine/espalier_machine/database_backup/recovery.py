@@ -53,11 +53,13 @@ def fetch(
     Raises:
         BackupError: the backup cannot be read, or is damaged.
     """
-    words = [f"--pg1-path={into}", f"--set={target.backup}", f"--type={target.kind}"]
-    words += [f"--target={target.value}"] if target.value else []
-    words += ["--target-exclusive"] if target.kind == "xid" and not target.inclusive else []
+    kind, value = ("lsn", target.position) if target.position else (target.kind, target.value)
+    words = [f"--pg1-path={into}", f"--set={target.backup}", f"--type={kind}"]
+    words += [f"--target={value}"] if value else []
+    exclusive = kind == "lsn" or (kind == "xid" and not target.inclusive)
+    words += ["--target-exclusive"] if exclusive else []
     # Not `promote` where there is no target: that is how recovery without one ends anyway.
-    words += ["--target-action=promote"] if target.value else []
+    words += ["--target-action=promote"] if value else []
     words += [f"--target-timeline={target.recovery_timeline}"]
     words += [f"--recovery-option=restore_command={_get(config, data, conf)} || {OR_FAIL}"]
     words += [] if archive else ["--archive-mode=off"]
@@ -104,7 +106,8 @@ def is_all_there_is(error: BackupError, target: Target) -> bool:
 
 def without_target(data: Path) -> None:
     """Have recovery go on to the end of WAL: nothing came after the moment that was asked for."""
-    data_directory.remove_settings(data, ("recovery_target_time", "recovery_target_xid"))
+    names = ("recovery_target_time", "recovery_target_xid", "recovery_target_lsn")
+    data_directory.remove_settings(data, names)
 
 
 def forget_recovery(host: str = sql.SOCKETS) -> None:

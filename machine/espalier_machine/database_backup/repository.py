@@ -118,15 +118,28 @@ def read(config: Config, conf: Path = CONFIGURATION) -> Repository:
     Raises:
         BackupError: it cannot be read.
     """
-    return parse(config, pgbackrest.info(config, conf), conf)
+    # The history of a timeline comes to the archive before any WAL of it.
+    return parse(config, pgbackrest.info(config, conf), conf, has_history=True)
 
 
-def parse(config: Config, info: Mapping[str, Any], conf: Path = CONFIGURATION) -> Repository:
-    """Return what is there, where pgBackRest's `info` is known already."""
+def parse(
+    config: Config,
+    info: Mapping[str, Any],
+    conf: Path = CONFIGURATION,
+    *,
+    has_history: bool = False,
+) -> Repository:
+    """Return what is there, where pgBackRest's `info` is known already.
+
+    Args:
+        config: whose repository.
+        info: pgBackRest's.
+        conf: its configuration.
+        has_history: whether a timeline counts of which no WAL has come yet: one listing more.
+    """
     archive, newest = newest_archive(info)
-    timelines = (
-        _timelines(config, archive, conf) if archive and int(newest[:8] or "1", 16) > 1 else {}
-    )
+    has_history |= int(newest[:8] or "1", 16) > 1
+    timelines = _timelines(config, archive, conf) if archive and has_history else {}
     return Repository(backups(info), archive, timelines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import math
 import os
@@ -32,7 +33,7 @@ from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.pgbackrest import CONFIGURATION
 from espalier_machine.database_backup.repository import Backup, Repository
 from espalier_machine.database_backup.target import Target
-from espalier_machine.database_backup.timelines import parts
+from espalier_machine.database_backup.timelines import parts, reached
 from espalier_machine.database_backup.verify import segments
 
 ROOM = 1.1  # times the size of the database, and WAL that is replayed
@@ -77,18 +78,21 @@ def find(
     found = repository.read(config, conf)
     chosen = choose(config, found, wanted)
     backup = found.labelled(chosen.backup)
-    until = math.inf if chosen.kind == "default" else chosen.time
     archived = {backup.stop_wal: float(backup.ended), **segments(config, found.archive, conf)}
-    of = parts(chosen.timeline, found.timelines)
+    timeline, position = reached(archived, chosen.timeline, found.timelines, backup)
+    of = {**parts(timeline, found.timelines), timeline: position}
     names = verify.following(archived, backup.stop_wal, of)
-    if gaps := verify.gaps_until(names, archived, until):
-        came = target.utc(archived[gaps[0][0]])
-        raise BackupError(
-            f"WAL is missing from {gaps[0][0]} to {gaps[0][1]}, after the backup that leads there. "
-            f"What came before can be restored: --to '{came}', or earlier."
-        )
+    for before, after in verify.gaps_after(backup.stop_wal, names):
+        came = archived[before]
+        if chosen.kind == "default" or came < chosen.time:
+            raise BackupError(
+                f"WAL is missing from {before} to {after}, after the backup that leads there. What "
+                f"came before can be restored: --to '{target.utc(came)}', or earlier."
+            )
     if chosen.kind == "time":
         chosen = _up_to_the_end(config, chosen, names, archived, finished)
+    elif position < math.inf:
+        chosen = target.up_to(chosen, timeline, position, backup, names[-1])
     return chosen, backup
 
 
@@ -232,6 +236,9 @@ def _restore(config: Config, chosen: Target, conf: Path) -> dict[str, Any]:
         _swap_back(config, aside, was_marked)
         raise
     recovery.forget_recovery()
+    # The destination is to know as soon as may be what is the site's from now on.
+    with contextlib.suppress(BackupError):
+        archiving.finish_segment()
     now = time.time()
     report = {
         "at": now,

@@ -21,6 +21,7 @@ from espalier_machine.database_backup.timelines import (
     lsn,
     parse_history,
     parts,
+    reached,
     start,
 )
 
@@ -110,9 +111,12 @@ def lacking(archived: dict[str, float], backup: Backup, primary: Primary) -> str
         backup: where WAL begins.
         primary: where it has to lead.
     """
+    there = {*archived, backup.stop_wal}
+    if reached(there, primary.timeline, primary.timelines, backup)[0] != primary.timeline:
+        return "No WAL has come yet of what the primary began when it was restored."
     of = parts(primary.timeline, primary.timelines)
-    names = verify.following([*archived, backup.stop_wal], backup.stop_wal, of)
-    if gaps := verify.gaps(names):
+    names = verify.following(there, backup.stop_wal, of)
+    if gaps := verify.gaps_after(backup.stop_wal, names):
         return f"WAL is missing from {gaps[0][0]} to {gaps[0][1]}."
     # It keeps whole segments.
     if start(names[-1]) + SEGMENT < lsn(primary.kept) // SEGMENT * SEGMENT:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from espalier_machine.database_backup import wal
+from espalier_machine.database_backup import timelines, wal
 from espalier_machine.database_backup.config import Config
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.judge import CLOCK
@@ -42,6 +42,7 @@ class Target:
         what: for people.
         end: of a time, the segment with which WAL at the destination ends: where recovery has come
             so far, nothing was committed after that time.
+        position: of all that there is, where in the WAL that ends; "" for the end of the WAL.
     """
 
     kind: str
@@ -53,6 +54,7 @@ class Target:
     time: float
     what: str
     end: str = ""
+    position: str = ""
 
     @property
     def recovery_timeline(self) -> str:
@@ -92,6 +94,21 @@ def latest(repository: Repository, now: float, timeline: int = 0) -> Target:
     timeline = timeline or repository.newest_timeline
     backup = _backup(repository, timeline, now)
     return _target("default", "", True, timeline, backup, now, "all that the destination has")
+
+
+def up_to(chosen: Target, timeline: int, position: float, backup: Backup, last: str = "") -> Target:
+    """Return the target of all that there is, where that ends within a timeline: see `reached`.
+
+    Args:
+        chosen: the target of all that there is.
+        timeline: up to which WAL leads.
+        position: where it was left.
+        backup: with which recovery begins.
+        last: the segment with that position.
+    """
+    is_current = backup.timeline == timeline
+    where = timelines.position(position)
+    return replace(chosen, timeline=timeline, is_current=is_current, end=last, position=where)
 
 
 def at_transaction(config: Config, repository: Repository, number: int) -> Target:

@@ -9,7 +9,7 @@ timeline is the one that was being written at that time.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -84,6 +84,35 @@ def parts(timeline: int, timelines: Mapping[int, Timeline]) -> dict[int, float]:
     """Return the timelines whose WAL a timeline consists of, and up to which position of each."""
     parents = timelines[timeline].parents if timeline in timelines else ()
     return {**dict(parents), timeline: math.inf}
+
+
+def reached(
+    archived: Collection[str], timeline: int, timelines: Mapping[int, Timeline], backup: Restorable
+) -> tuple[int, float]:
+    """Return the timeline to which WAL in the archive leads, and up to which position of it.
+
+    A restore begins a timeline in the middle of a segment. Until that has come, the archive has
+    nothing of the new timeline but its history. PostgreSQL would read the former timeline's segment
+    of that number instead, and replay what came after the moment that was restored.
+
+    Args:
+        archived: names of segments.
+        timeline: the one that is wanted.
+        timelines: all but the first one.
+        backup: where WAL begins; it leads there.
+    """
+    of = parts(timeline, timelines)
+    chain, until = sorted(of), math.inf
+    begun = {int(name[:8], 16) for name in archived}
+    while chain[-1] != backup.timeline and chain[-1] not in begun:
+        until = of[chain[-2]]
+        chain.pop()
+    return chain[-1], until
+
+
+def position(lsn: float) -> str:
+    """Return a position in the WAL as PostgreSQL writes it: `0/3000050`."""
+    return f"{int(lsn) >> 32:X}/{int(lsn) & 0xFFFFFFFF:X}"
 
 
 def start(segment: str) -> int:

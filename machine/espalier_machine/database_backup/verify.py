@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from espalier_machine.database_backup import pgbackrest, state
 from espalier_machine.database_backup.config import Config
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.pgbackrest import CONFIGURATION
+from espalier_machine.database_backup.timelines import SEGMENT as SIZE
 from espalier_machine.database_backup.timelines import start
 
 SEGMENT = re.compile(r"([0-9A-F]{24})(?:-|$)")
@@ -124,23 +125,28 @@ def following(archived: Iterable[str], stop: str, of: Mapping[int, float]) -> li
         stop: the segment up to which the backup needs WAL.
         of: the timelines that count, and up to which position.
     """
-    mine = [name for name in archived if start(name) < of.get(int(name[:8], 16), 0)]
+    last = max(of)
+
+    def is_part(name: str) -> bool:
+        """Of a timeline that was left, not the segment in which that happened: see `reached`."""
+        timeline = int(name[:8], 16)
+        return start(name) + (0 if timeline == last else SIZE - 1) < of.get(timeline, 0)
+
+    mine = [name for name in archived if is_part(name)]
     # Of two with the same number that of the newer timeline: it has what the older one has.
     by_number = {name[8:]: name for name in sorted(mine) if name[8:] >= stop[8:]}
     return [by_number[number] for number in sorted(by_number)]
 
 
-def gaps_until(
-    names: Iterable[str], archived: Mapping[str, float], until: float
-) -> list[tuple[str, str]]:
-    """Return the gaps that lie before a moment.
+def gaps_after(stop: str, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the gaps, as `gaps` does, in segments that should lead on from that of a backup.
 
     Args:
-        names: of segments that should follow each other.
-        archived: when each segment came to the archive (Unix seconds), by name.
-        until: the moment, in Unix seconds.
+        stop: the segment up to which the backup needs WAL.
+        names: what `following` gives.
     """
-    return [pair for pair in gaps(names) if archived[pair[0]] < until]
+    begins = [(stop, names[0])] if names and names[0][8:] != stop[8:] else []
+    return [*begins, *gaps(names)]
 
 
 def missing(config: Config, archive: str) -> list[tuple[str, str]]:

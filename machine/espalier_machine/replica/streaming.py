@@ -22,6 +22,7 @@ HOPELESS = (
     "forked off current database system timeline",
     "database system identifier differs",
     "highest timeline",
+    "is ahead of the WAL flush position",  # it has what the primary never had, or has lost
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ from espalier_machine.database_backup import (
     restore,
     rows,
     single_table,
+    standby,
     state,
     status,
     verify,
@@ -120,6 +122,7 @@ def test_each_action_is_somebody_s(monkeypatch: pytest.MonkeyPatch) -> None:
         *((backup, "begin"), (backup, "make"), (restore, "plan"), (restore, "restore")),
         *((drill, "drill"), (verify, "verify"), (status, "status"), (watch, "watch")),
         (export, "export"),
+        (standby, "fetch"),
         (look, "look"),
     ):
         monkeypatch.setattr(module, name, told(name))
@@ -132,8 +135,10 @@ def test_each_action_is_somebody_s(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli.lifeline, "follow_input", lambda: followed.append(0))
     monkeypatch.setattr(cli.os, "nice", followed.append)
     chosen = {"kind": "default", "value": "", "inclusive": True, "timeline": 1, "is_current": True}
-    chosen |= {"backup": "x", "time": 5.0, "what": "all", "end": ""}
+    chosen |= {"backup": "x", "time": 5.0, "what": "all", "end": "", "position": ""}
+    primary = {"system": "7", "timeline": 1, "history": "", "position": "0/1", "kept": "0/1"}
     said = {"plan": {"latest": True}, "restore": chosen, "export": {"latest": True}}
+    said |= {"standby": {"into": "/joining", **primary}}
     for action in cli.ACTIONS:
         line = f"{json.dumps(said.get(action, {}))}\nnot read\n"
         monkeypatch.setattr("sys.stdin", io.StringIO(line))
@@ -146,10 +151,12 @@ def test_each_action_is_somebody_s(monkeypatch: pytest.MonkeyPatch) -> None:
         if action == "find":
             assert found == {"target": chosen}
             continue
-        assert found["did"] == action
+        assert found["did"] == {"standby": "fetch"}.get(action, action)
         if action in ("plan", "export"):
             assert found["given"] == ({"latest": True},)
         if action == "restore":
             assert found["given"][0].as_json() == chosen
+        if action == "standby":
+            assert found["given"] == (Path("/joining"), standby.Primary(**primary))
     # What a person waits for gives way to the site, and ends with them.
-    assert followed == [0, 10, 0, 10]
+    assert followed == [0, 0, 10, 0, 10]

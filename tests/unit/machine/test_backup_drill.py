@@ -149,6 +149,29 @@ def test_transaction_of_a_history_that_was_left_is_not_waited_for(
     assert drill.drill(CONFIG)["transaction"] == 698
 
 
+def test_copy_ends_where_a_timeline_began_of_which_no_wal_has_come(
+    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wals = {"s000000010000000000000007": 690, "s000000010000000000000008": 750}
+    played = Played(tmp_path, programs, monkeypatch, **wals)
+    programs.answers |= {
+        "info": info(FIRST, SECOND, newest="000000010000000000000008"),
+        "SELECT timeline_id": "2\n",
+        "archive/shop/15-1/00000002.history": HISTORY,
+    }
+    programs.folders["archive/shop/15-1"]["00000002.history"] = 1796031549
+    # What came after the restored moment is in the archive, and is no part of the site.
+    played.commits = {"000000010000000000000008": [Commit(750, 0x80000A9, 2.0, ())]}
+    played.commits["000000010000000000000007"] = []
+    assert drill.drill(CONFIG)["transaction"] == 0
+    assert played.settings == {
+        "recovery_target_timeline": "'current'",
+        "recovery_target_lsn": "'0/80000A8'",
+        "recovery_target_inclusive": "off",
+        "recovery_target_action": "promote",
+    }
+
+
 def test_transaction_that_the_backup_has_already_is_not_waited_for(
     tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 from pathlib import Path
 
@@ -36,6 +37,11 @@ BEGINNING = (
         (
             BEFORE,
             "--type=xid --target=726 --target-exclusive --target-action=promote "
+            "--target-timeline=current",
+        ),
+        (
+            dataclasses.replace(ALL, timeline=1, is_current=True, position="0/80000A0"),
+            "--type=lsn --target=0/80000A0 --target-exclusive --target-action=promote "
             "--target-timeline=current",
         ),
     ],
@@ -91,6 +97,7 @@ def test_settings_of_the_recovery_are_forgotten(programs: Programs) -> None:
             "restore_command",
             "recovery_target_time",
             "recovery_target_xid",
+            "recovery_target_lsn",
             "recovery_target_name",
             "recovery_target_inclusive",
             "recovery_target_action",

@@ -94,10 +94,20 @@ def test_newest_archive_is_that_of_the_newest_database(
 
 def test_repository_without_a_restore_has_one_timeline(programs: Programs) -> None:
     programs.answers = {"info": info(FIRST, SECOND)}
-    found = repository.read(CONFIG)
+    found = repository.parse(CONFIG, info(FIRST, SECOND))
     assert found == Repository(BACKUPS[:2], "15-1", {})
     assert (found.first_timeline, found.newest_timeline, found.timeline_at(9e9)) == (1, 1, 1)
     assert programs.ran("repo-ls") == []
+
+
+def test_timeline_of_which_no_wal_has_come_yet_is_known(programs: Programs) -> None:
+    """Its history comes first; what looks every minute does not ask for it."""
+    programs.answers = {"info": info(FIRST, SECOND)}
+    programs.answers["archive/shop/15-1/00000002.history"] = "1\t0/80000A0\tbefore\n"
+    programs.folders["archive/shop/15-1"] = {"00000002.history": 1796031549}
+    found = repository.read(CONFIG)
+    assert (found.newest_timeline, found.timelines[2].parents) == (2, ((1, 0x80000A0),))
+    assert repository.parse(CONFIG, info(FIRST, SECOND)).newest_timeline == 1
 
 
 def test_restore_has_a_history_that_begins_when_its_file_came(programs: Programs) -> None:

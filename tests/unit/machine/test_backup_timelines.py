@@ -126,6 +126,30 @@ def test_history_is_made_of_parts(timeline: int, expected: dict[int, float]) -> 
 
 
 @pytest.mark.parametrize(
+    ("archived", "timeline", "first", "expected"),
+    [
+        (["000000010000000000000012"], 1, 1, (1, math.inf)),
+        (["000000010000000000000012", "000000020000000000000012"], 2, 1, (2, math.inf)),
+        (["000000010000000000000012"], 2, 1, (1, 290)),  # nothing but the history
+        (["000000010000000000000012"], 3, 1, (1, 290)),
+        (["000000010000000000000012", "000000020000000000000012"], 3, 1, (2, 400)),
+        (["000000010000000000000012"], 3, 2, (2, 400)),  # the backup has that timeline
+        ([], 2, 2, (2, math.inf)),
+    ],
+)
+def test_wal_leads_as_far_as_it_has_come(
+    archived: list[str], timeline: int, first: int, expected: tuple[int, float]
+) -> None:
+    begins = backup("full", 5, timeline=first, stop_lsn=100)
+    assert timelines.reached(archived, timeline, FORKS, begins) == expected
+
+
+def test_position_is_written_as_postgresql_does() -> None:
+    for text in ("0/3000050", "1F/A0000A0"):
+        assert timelines.position(timelines.lsn(text)) == text
+
+
+@pytest.mark.parametrize(
     ("segment", "position"),
     [
         ("000000010000000000000001", 0x1000000),

@@ -157,3 +157,40 @@ def test_stream_of_the_former_receiver_does_not_count(
     monkeypatch.setattr(system, "run", systemctl)
     follow.follow(postgres.replica, check=False)
     assert waited == [0.5]
+
+
+LOG = (
+    "2026-11-30 17:29:10.562 UTC [3180] LOG:  started streaming WAL from primary at 0/14000000 on "
+    "timeline 2\n"
+    "2026-11-30 17:29:10.562 UTC [3180] FATAL:  could not receive data from WAL stream: ERROR:  "
+    "requested starting point 0/14000000 is ahead of the WAL flush position of this server "
+    "0/120288A0\n"
+)
+
+
+def test_copy_that_has_what_the_primary_never_had_is_not_waited_for(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "streams", lambda: False)
+    postgres.replica.log.write_text(LOG)
+    assert "is ahead of the WAL flush position" in streaming.wait_until_streaming(
+        postgres.replica, 0
+    )
+
+
+def test_replay_of_the_archive_may_take_as_long_as_it_goes_on(
+    postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    restored = 0
+
+    def sleep(seconds: float) -> None:
+        nonlocal restored
+        restored += 1
+        line = f'LOG:  restored log file "0000000100000000000000{restored:02X}" from archive\n'
+        postgres.replica.log.write_text(line)
+
+    monkeypatch.setattr(streaming.time, "sleep", sleep)
+    monkeypatch.setattr(postgres, "streams", lambda: restored == 20)
+    # It waits for a second, in halves, since the last segment that came.
+    assert streaming.wait_until_streaming(postgres.replica, 0) == ""
+    assert restored == 20
