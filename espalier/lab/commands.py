@@ -10,7 +10,14 @@ from pathlib import Path
 
 from espalier.lab.image import ensure_image
 from espalier.lab.inventory import Lab
-from espalier.lab.machines import LABEL, containers, ensure_key, ensure_machine, ensure_network
+from espalier.lab.machines import (
+    LABEL,
+    containers,
+    ensure_key,
+    ensure_machine,
+    ensure_network,
+    keep_bridge_address,
+)
 from espalier.lab.process import LabError, podman, step, tool_path
 
 PREREQUISITES = Path(__file__).with_name("prerequisites")
@@ -31,6 +38,7 @@ def up(lab: Lab) -> None:
             podman("rm", "--force", "--time", "0", "--volumes", name)
     for machine in lab.machines:
         ensure_machine(lab, machine, images[machine.image])
+    keep_bridge_address(lab)
 
 
 def down(lab: Lab) -> None:

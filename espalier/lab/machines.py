@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -85,6 +86,21 @@ def ensure_network(lab: Lab) -> None:
             return
         podman("network", "rm", "--force", lab.network_name)
     podman("network", "create", "--subnet", lab.network, "--label", LABEL, lab.network_name)
+
+
+def keep_bridge_address(lab: Lab, interfaces: Path = Path("/sys/class/net")) -> None:
+    """Have the network's bridge keep its address when a machine is taken away.
+
+    A bridge has the lowest address of its ports, until it is given one. Where that changes, what
+    the other machines send to this host is lost until they ask for its address again: up to a
+    minute, in which connections that are being made are stuck for ever.
+    """
+    network = json.loads(podman("network", "inspect", lab.network_name))[0]
+    bridge = network["network_interface"]
+    if (file := interfaces / bridge / "address").exists():
+        command = ["ip", "link", "set", "dev", bridge, "address", file.read_text().strip()]
+        with contextlib.suppress(FileNotFoundError):  # a system without iproute2 does without it
+            run(as_root(command), check=False)
 
 
 def answers(machine: Machine) -> bool:

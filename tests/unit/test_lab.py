@@ -130,6 +130,23 @@ def test_machine_of_the_version_before_is_kept(
     assert ensure(before, memory_mb=1024).commands() == ["update"]
 
 
+def test_bridge_keeps_its_address_when_a_machine_is_taken_away(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ran: list[list[str]] = []
+    network = json.dumps([{"network_interface": "podman7"}])
+    monkeypatch.setattr(machines, "podman", lambda *words: network)
+    monkeypatch.setattr(machines, "as_root", list)
+    monkeypatch.setattr(machines, "run", lambda command, check: ran.append(command))
+    lab = parse_lab(listing())
+    machines.keep_bridge_address(lab, tmp_path)  # where the bridge is not this system's to set
+    assert ran == []
+    (tmp_path / "podman7").mkdir()
+    (tmp_path / "podman7/address").write_text("46:c6:04:c8:45:a4\n")
+    machines.keep_bridge_address(lab, tmp_path)
+    assert ran == [["ip", "link", "set", "dev", "podman7", "address", "46:c6:04:c8:45:a4"]]
+
+
 def test_a_machine_s_systemd_may_bound_its_units(tmp_path: Path) -> None:
     for name in ("memory", "cpu,cpuacct", "blkio"):
         (tmp_path / name).mkdir()
