@@ -7,10 +7,12 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from espalier_machine.common.owner import run
 from espalier_machine.database_backup import sql
 from espalier_machine.database_backup.config import STATE, Config
 from espalier_machine.database_backup.timelines import SEGMENT
 
+MARGIN = 5  # seconds beyond `archive_timeout`
 # What the script that PostgreSQL calls writes where WAL was dropped: the bound was reached.
 DROPPED = "dropped"
 STATISTICS = """
@@ -19,6 +21,14 @@ SELECT coalesce(extract(epoch FROM last_archived_time), 0),
        coalesce(last_archived_wal, ''),
        current_setting('archive_mode')
 FROM pg_stat_archiver
+"""
+
+
+# The checkpointer, where it should have ended a segment by now.
+LATE = """
+SELECT pid FROM pg_stat_activity, pg_stat_archiver
+WHERE backend_type = 'checkpointer' AND NOT pg_is_in_recovery()
+  AND now() - greatest(last_archived_time, last_failed_time, backend_start) > interval '{} s'
 """
 
 
@@ -75,6 +85,22 @@ def _written(path: Path) -> float:
 def free(path: Path) -> int:
     """Return how many bytes are free there for others than root."""
     return shutil.disk_usage(path).free
+
+
+def wake(config: Config) -> bool:
+    """Wake who ends a segment of WAL after `archive_timeout`, where none was; gives whether.
+
+    PostgreSQL's checkpointer computes how long it sleeps when it starts. Where that is during a
+    recovery, as after a crash, it leaves `archive_timeout` out, and sleeps until the next
+    checkpoint is due (CheckpointerMain in checkpointer.c, of 15 to 17).
+
+    Raises:
+        BackupError: PostgreSQL does not answer.
+    """
+    late = sql.ask(LATE.format(config.archive_timeout + MARGIN))
+    for (pid,) in late:
+        run("sh", "-c", f"kill -HUP {int(pid)}", check=False)
+    return bool(late)
 
 
 def finish_segment(wait: float = 0) -> str:

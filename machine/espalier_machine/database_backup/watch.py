@@ -20,6 +20,7 @@ def watch(config: Config) -> dict[str, Any]:
     if config.part == "primary":
         with contextlib.suppress(BackupError):  # that it does not answer, the status says
             recovery.forget_leftovers(config)
+            archiving.wake(config)
     mark = STATE / archiving.DROPPED
     there = look.fresh(config) if mark.exists() else look.sparing(config)
     found = status(config, there)
