@@ -27,7 +27,7 @@ from espalier_machine.database_backup.config import STATE, Config
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.pgbackrest import restoring
 from espalier_machine.database_backup.repository import Backup, Repository
-from espalier_machine.database_backup.timelines import parts, position, reached, start
+from espalier_machine.database_backup.timelines import position, reached, start
 from espalier_machine.database_backup.verify import missing, segments
 from espalier_machine.database_backup.wal import Commit
 
@@ -73,8 +73,8 @@ def _prove(
     conf = restoring(config)
     with throwaway.directory(wait=True) as data:
         archived = segments(config, found.archive)
-        timeline, end = reached(archived, chosen.timeline, found.timelines, newest)
-        of = {**parts(timeline, found.timelines), timeline: end}
+        of = reached(archived, chosen.timeline, found.timelines, newest)
+        timeline = max(of)
         chosen = replace(chosen, timeline=timeline, is_current=timeline == newest.timeline)
         began = time.time()
         recovery.fetch(config, chosen, data, data, conf, archive=False)
@@ -84,8 +84,8 @@ def _prove(
         # One that the backup has already is never met in the WAL that follows.
         if commit and commit.lsn > newest.stop_lsn:
             named |= {"recovery_target_xid": f"'{commit.id}'", "recovery_target_action": "promote"}
-        elif end < math.inf:
-            named |= {"recovery_target_lsn": f"'{position(end)}'"}
+        elif of[timeline] < math.inf:
+            named |= {"recovery_target_lsn": f"'{position(of[timeline])}'"}
             named |= {"recovery_target_inclusive": "off", "recovery_target_action": "promote"}
         throwaway.configure(config, data, named)
         with throwaway.running(config, data):

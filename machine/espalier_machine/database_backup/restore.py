@@ -33,7 +33,7 @@ from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.pgbackrest import CONFIGURATION
 from espalier_machine.database_backup.repository import Backup, Repository
 from espalier_machine.database_backup.target import Target
-from espalier_machine.database_backup.timelines import parts, reached
+from espalier_machine.database_backup.timelines import reached
 from espalier_machine.database_backup.verify import segments
 
 ROOM = 1.1  # times the size of the database, and WAL that is replayed
@@ -79,8 +79,7 @@ def find(
     chosen = choose(config, found, wanted)
     backup = found.labelled(chosen.backup)
     archived = {backup.stop_wal: float(backup.ended), **segments(config, found.archive, conf)}
-    timeline, position = reached(archived, chosen.timeline, found.timelines, backup)
-    of = {**parts(timeline, found.timelines), timeline: position}
+    of = reached(archived, chosen.timeline, found.timelines, backup)
     names = verify.following(archived, backup.stop_wal, of)
     for before, after in verify.gaps_after(backup.stop_wal, names):
         came = archived[before]
@@ -91,8 +90,8 @@ def find(
             )
     if chosen.kind == "time":
         chosen = _up_to_the_end(config, chosen, names, archived, finished)
-    elif position < math.inf:
-        chosen = target.up_to(chosen, timeline, position, backup, names[-1])
+    elif of[max(of)] < math.inf:
+        chosen = target.up_to(chosen, of, backup, names[-1])
     return chosen, backup
 
 

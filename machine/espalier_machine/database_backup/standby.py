@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,13 @@ from espalier_machine.database_backup import pgbackrest, recovery, repository, v
 from espalier_machine.database_backup.config import Config
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.pgbackrest import CONFIGURATION
-from espalier_machine.database_backup.repository import Backup, Repository
+from espalier_machine.database_backup.repository import Backup
 from espalier_machine.database_backup.timelines import (
     SEGMENT,
     Timeline,
     leads_to,
     lsn,
     parse_history,
-    parts,
     reached,
     start,
 )
@@ -69,9 +69,8 @@ def fetch(
     info = pgbackrest.info(config, conf)
     if str(info["db"][-1]["system-id"]) != primary.system:
         raise BackupError("The backups are of another database.")
-    found = repository.parse(config, info, conf)
-    backup = choose(found, primary)
-    archived = verify.segments(config, found.archive, conf)
+    backup = choose(repository.backups(info), primary)
+    archived = verify.segments(config, repository.newest_archive(info)[0], conf)
     if missing := lacking(archived, backup, primary):
         raise BackupError(missing)
     into.mkdir(mode=0o700)
@@ -84,13 +83,13 @@ def fetch(
     return {"backup": backup.label, "ended": backup.ended}
 
 
-def choose(found: Repository, primary: Primary) -> Backup:
+def choose(backups: Sequence[Backup], primary: Primary) -> Backup:
     """Return the newest backup that leads to the primary.
 
     Raises:
         BackupError: none does, or to replay what came since then is more than to copy the primary.
     """
-    able = [one for one in found.backups if leads_to(one, primary.timeline, primary.timelines)]
+    able = [one for one in backups if leads_to(one, primary.timeline, primary.timelines)]
     if not able:
         raise BackupError("No backup leads to what the primary has now.")
     backup = able[-1]
@@ -112,9 +111,9 @@ def lacking(archived: dict[str, float], backup: Backup, primary: Primary) -> str
         primary: where it has to lead.
     """
     there = {*archived, backup.stop_wal}
-    if reached(there, primary.timeline, primary.timelines, backup)[0] != primary.timeline:
+    of = reached(there, primary.timeline, primary.timelines, backup)
+    if primary.timeline not in of:
         return "No WAL has come yet of what the primary began when it was restored."
-    of = parts(primary.timeline, primary.timelines)
     names = verify.following(there, backup.stop_wal, of)
     if gaps := verify.gaps_after(backup.stop_wal, names):
         return f"WAL is missing from {gaps[0][0]} to {gaps[0][1]}."

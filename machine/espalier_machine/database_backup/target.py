@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,18 +96,18 @@ def latest(repository: Repository, now: float, timeline: int = 0) -> Target:
     return _target("default", "", True, timeline, backup, now, "all that the destination has")
 
 
-def up_to(chosen: Target, timeline: int, position: float, backup: Backup, last: str = "") -> Target:
-    """Return the target of all that there is, where that ends within a timeline: see `reached`.
+def up_to(chosen: Target, of: Mapping[int, float], backup: Backup, last: str) -> Target:
+    """Return the target of all that there is, where that ends within a timeline.
 
     Args:
         chosen: the target of all that there is.
-        timeline: up to which WAL leads.
-        position: where it was left.
+        of: the timelines that count, and up to which position: see `reached`.
         backup: with which recovery begins.
         last: the segment with that position.
     """
+    timeline = max(of)
+    where = timelines.position(of[timeline])
     is_current = backup.timeline == timeline
-    where = timelines.position(position)
     return replace(chosen, timeline=timeline, is_current=is_current, end=last, position=where)
 
 

@@ -88,8 +88,8 @@ def parts(timeline: int, timelines: Mapping[int, Timeline]) -> dict[int, float]:
 
 def reached(
     archived: Collection[str], timeline: int, timelines: Mapping[int, Timeline], backup: Restorable
-) -> tuple[int, float]:
-    """Return the timeline to which WAL in the archive leads, and up to which position of it.
+) -> dict[int, float]:
+    """Return the `parts` of a timeline that the archive has; the last one is the largest number.
 
     A restore begins a timeline in the middle of a segment. Until that has come, the archive has
     nothing of the new timeline but its history. PostgreSQL would read the former timeline's segment
@@ -102,12 +102,10 @@ def reached(
         backup: where WAL begins; it leads there.
     """
     of = parts(timeline, timelines)
-    chain, until = sorted(of), math.inf
-    begun = {int(name[:8], 16) for name in archived}
-    while chain[-1] != backup.timeline and chain[-1] not in begun:
-        until = of[chain[-2]]
-        chain.pop()
-    return chain[-1], until
+    begun = {backup.timeline, *(int(name[:8], 16) for name in archived)}
+    while max(of) not in begun:
+        del of[max(of)]
+    return of
 
 
 def position(lsn: float) -> str:
