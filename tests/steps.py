@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 UNKNOWN = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
 UNKNOWN += ["-o", "LogLevel=ERROR", "-o", "ConnectTimeout=5"]
+# A machine that is gone without a word ends what was asked of it, rather than to hold it for ever.
+UNKNOWN += ["-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4"]
 SSH = ["ssh", "-i", str(SSH_KEY), *UNKNOWN]
 
 

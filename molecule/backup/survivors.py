@@ -81,6 +81,12 @@ def primary_lost() -> None:
     psql(VPS, "SELECT pg_create_restore_point('survivors'); SELECT pg_switch_wal()")
     time.sleep(5)
     before = count, last = numbers(VPS)
+    # It is lost in the minute after a restore: what that has undone must not come back.
+    psql(VPS, f"DROP TABLE {Writer.TABLE}")
+    restore("--before", f"DROP TABLE {Writer.TABLE}")
+    timeline = psql(VPS, "SELECT left(pg_walfile_name(pg_current_wal_lsn()), 8)")
+    history = f"find / -xdev -path '*/survivors/*' -name {timeline}.history"
+    demand(soon(lambda: bool(on(KEEPER, history))), f"{timeline}.history was not archived")
     power_off(VPS)
     # The machine of the staging is a new one, once the kit has left it.
     project = LAB.home / "project"
