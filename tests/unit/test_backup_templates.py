@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 import pytest
 
-from tests.unit.test_refusals import ROOT
+from tests.unit.playbooks import ROOT
 
 PROGRAM = {"waiting_wal": 0}
 

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from espalier.plan_report import ADDING, details, installed
-from tests.unit.test_refusals import HERE, ROOT, run_playbook, write_inventory
+from tests.unit.playbooks import HERE, ROOT, run_playbook, write_inventory
 
 STATEMENTS = [*ROOT.glob("roles/*/handlers/*.yml"), *ROOT.glob("roles/*/tasks/*.yml")]
 # An inventory of no site may be this machine.

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.test_refusals import run_playbook
+from tests.unit.playbooks import run_playbook
 
 PLAY = [
     {

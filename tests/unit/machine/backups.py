@@ -187,6 +187,13 @@ class Programs:
         return [" ".join(call) for call in self.calls if not word or word in call]
 
 
+def words(programs: Programs) -> list[str]:
+    """Return what pgBackRest was asked for, without what it is always told."""
+    calls = [call[3:] for call in programs.calls if call[0] == "pgbackrest"]
+    looking = {"info", "repo-ls", "repo-get"}
+    return [" ".join(call) for call in calls if not looking & set(call)]
+
+
 STARTED = ["systemctl start --no-block espalier-backup.service"]
 
 

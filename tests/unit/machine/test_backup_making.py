@@ -1,4 +1,4 @@
-"""Which backup is made, by whom, what is kept, and how far WAL has come."""
+"""Which backup is made, by whom, and what is kept."""
 
 from __future__ import annotations
 
@@ -9,23 +9,11 @@ from typing import Any
 
 import pytest
 
-from espalier_machine.database_backup import archiving, backup
+from espalier_machine.database_backup import backup
 from espalier_machine.database_backup.errors import BackupError
 from espalier_machine.database_backup.repository import Backup
 
-from .backups import (
-    CONFIG,
-    FIRST,
-    SECOND,
-    STARTED,
-    THIRD,
-    Programs,
-    Systemd,
-    here,
-    info,
-    made,
-    missing,
-)
+from .backups import CONFIG, FIRST, SECOND, THIRD, Programs, here, info, words
 from .backups import backup as one
 
 HOUR, DAY = 3600.0, 86400.0
@@ -111,113 +99,6 @@ OVERTAKEN = (
 )
 def test_database_that_is_not_the_site_s_any_more(mine: int, newest: int, why: str) -> None:
     assert backup.overtaken(mine, newest) == why
-
-
-@pytest.fixture
-def systemd(monkeypatch: pytest.MonkeyPatch) -> Systemd:
-    """Systemd, of this test."""
-    played = Systemd()
-    monkeypatch.setattr(backup, "subprocess", played)
-    return played
-
-
-@pytest.mark.parametrize(
-    ("state", "running"),
-    [("active", True), ("activating", True), ("inactive", False), ("failed", False)],
-)
-def test_backup_is_being_made_while_its_unit_begins(
-    systemd: Systemd, state: str, running: bool
-) -> None:
-    systemd.state = state
-    assert backup.is_running() is running
-
-
-def words(programs: Programs) -> list[str]:
-    """Return what pgBackRest was asked for, without what it is always told."""
-    calls = [call[3:] for call in programs.calls if call[0] == "pgbackrest"]
-    looking = {"info", "repo-ls", "repo-get"}
-    return [" ".join(call) for call in calls if not looking & set(call)]
-
-
-def test_new_destination_is_prepared_and_the_first_backup_begins(
-    programs: Programs, systemd: Systemd
-) -> None:
-    answers = [missing(1, "missing stanza path"), info()]
-    programs.answers = {"info": answers}
-    done = backup.begin(CONFIG)
-    assert done == {"changed": True, "did": "prepared the destination, began the first backup"}
-    assert (words(programs), systemd.calls) == (["stanza-create", "check"], STARTED)
-
-
-def test_destination_that_has_backups_is_checked(programs: Programs, systemd: Systemd) -> None:
-    programs.answers = {"info": info(FIRST)}
-    assert backup.begin(CONFIG) == {"changed": False, "did": "nothing"}
-    assert (words(programs), systemd.calls) == (["stanza-create", "check"], [])
-
-
-def test_backup_begins_where_another_destination_had_its_turn(
-    programs: Programs, systemd: Systemd
-) -> None:
-    programs.answers = {"info": info(FIRST, SECOND)}
-    programs.archive(s000000010000000000000006=1, s000000010000000000000007=2)
-    assert not backup.begin(CONFIG)["changed"]
-    programs.archive(s00000001000000000000000A=3)
-    assert backup.begin(CONFIG)["did"] == "began a backup, as WAL is missing since the last one"
-    assert systemd.calls == STARTED
-
-
-def test_gap_is_looked_for_from_the_newest_backup_on(programs: Programs) -> None:
-    newest = made("20261130-093544F", 5, 6, "00000001000002000000000A", "200/A000050")
-    programs.answers = {"info": info(newest)}
-    for number in range(0x1F0, 0x201):
-        programs.archive(**{f"s00000001{number:08X}0000000A": 5})
-    assert not backup.has_gap(CONFIG, backup.repository.read(CONFIG))
-    # One of them looks for timelines that have begun.
-    assert len(programs.ran("repo-ls")) == 3
-
-
-def test_first_backup_that_is_being_made_begins_once(programs: Programs, systemd: Systemd) -> None:
-    systemd.state = "activating"
-    programs.answers = {"info": info()}
-    assert backup.begin(CONFIG)["did"] == "nothing"
-    assert systemd.calls == []
-
-
-def test_destination_is_told_of_another_version(programs: Programs, systemd: Systemd) -> None:
-    programs.answers = {"info": info(FIRST)}
-    done = backup.begin(here(Path("/"), version="17"))
-    assert done == {"changed": True, "did": "told it of PostgreSQL 17"}
-    # With another version, stanza-create fails: the info files do not match the database.
-    assert words(programs) == ["stanza-upgrade", "check"]
-
-
-def test_older_version_than_the_destination_has_is_told_nothing(programs: Programs) -> None:
-    # A machine that was replaced came back.
-    programs.answers = {"info": info(FIRST)}
-    with pytest.raises(BackupError) as refused:
-        backup.begin(here(Path("/"), version="9"))
-    assert str(refused.value) == (
-        "The destination has the backups of a PostgreSQL 15, and this one is 9: it was upgraded on "
-        "another machine, or is another database. If this machine is the right one, give its "
-        "backups another `path` in hosts.yml."
-    )
-    assert words(programs) == []
-
-
-@pytest.mark.parametrize(
-    ("command", "sentence"),
-    [
-        ("stanza-create", "The destination cannot be prepared: The destination is full."),
-        ("check", "WAL does not come to the destination: The destination is full."),
-    ],
-)
-def test_destination_that_refuses(
-    programs: Programs, systemd: Systemd, command: str, sentence: str
-) -> None:
-    programs.answers = {"info": info(), command: (101, "", "ERROR: [101]: [507] No")}
-    with pytest.raises(BackupError) as failed:
-        backup.begin(CONFIG)
-    assert (str(failed.value), systemd.calls) == (sentence, [])
 
 
 def now(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
@@ -348,74 +229,3 @@ def test_database_that_was_overtaken_adds_nothing(
     with pytest.raises(BackupError, match=r"newer history \(timeline 2\) than this database"):
         backup.make(CONFIG)
     assert words(programs) == []
-
-
-STATISTICS = "\nSELECT coalesce(extract(epoch FROM last_archived_time), 0)"
-
-
-def test_wal_that_waits_is_counted(
-    tmp_path: Path, programs: Programs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    status = tmp_path / "main/pg_wal/archive_status"
-    status.mkdir(parents=True)
-    programs.answers = {STATISTICS: "1796031600.25\x1f0\x1f000000010000000000000006\x1fon\n"}
-    machine = here(tmp_path, waiting_wal=5 * 10**9)
-    nothing = {"is_on": True, "archived": 1796031600.25, "failed": 0.0, "waiting": 0}
-    nothing |= {"bound": 5 * 10**9, "oldest": 0, "dropped": 0}
-    assert vars(archiving.look(machine)) == nothing
-    for name, since in (("07.ready", 500.0), ("08.ready", 400.0), ("06.done", 100.0)):
-        file = status / f"0000000100000000000000{name}"
-        file.touch()
-        os.utime(file, (since, since))
-    (tmp_path / "dropped").touch()
-    os.utime(tmp_path / "dropped", (450, 450))
-    found = archiving.look(machine)
-    assert (found.waiting, found.oldest, found.dropped) == (2 * 16777216, 400.0, 450.0)
-    monkeypatch.setattr(archiving, "free", lambda path: 77)
-    programs.answers = {STATISTICS: "0\x1f3\x1f\x1foff\n"}
-    found = archiving.look(here(tmp_path))
-    assert (found.bound, found.is_on, found.failed) == (77, False, 3.0)
-
-
-def test_segment_that_has_just_been_archived_waits_since_now(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(archiving.time, "time", lambda: 5.0)
-    assert archiving._written(tmp_path / "07.ready") == 5.0
-
-
-@pytest.mark.parametrize(
-    ("last", "waits"),
-    [
-        ("000000010000000000000006", True),
-        ("000000010000000000000007", False),
-        ("000000010000000100000000", False),
-        ("000000020000000000000008", False),
-        ("", True),
-    ],
-)
-def test_segment_is_waited_for_until_it_is_archived(
-    programs: Programs, monkeypatch: pytest.MonkeyPatch, last: str, waits: bool
-) -> None:
-    programs.answers = {
-        "SELECT pg_walfile_name": "000000010000000000000007\n0/7000000\n",
-        "SELECT coalesce(max(last_archived_wal)": f"{last}\n",
-    }
-    clock = iter(range(100))
-    monkeypatch.setattr(archiving.time, "monotonic", lambda: float(next(clock)))
-    monkeypatch.setattr(archiving.time, "sleep", lambda seconds: None)
-    assert archiving.finish_segment(wait=5) == "000000010000000000000007"
-    asked = [call for call in programs.calls if "last_archived_wal" in call[-1]]
-    assert len(asked) == (4 if waits else 1)
-
-
-def test_run_of_the_site_removes_what_a_restore_that_was_killed_has_left(
-    tmp_path: Path, programs: Programs, systemd: Systemd
-) -> None:
-    programs.answers = {"info": info(FIRST)}
-    (tmp_path / "main.restoring").mkdir()
-    assert backup.begin(here(tmp_path)) == {
-        "changed": True,
-        "did": "removed the half of a backup that a restore which was cut off has left",
-    }
-    assert not (tmp_path / "main.restoring").exists()

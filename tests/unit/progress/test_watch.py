@@ -20,7 +20,7 @@ from espalier.inventory.site import SiteError
 from espalier.progress.collect import collect, plan
 from espalier.progress.playbook import Playbook
 from espalier.progress.watch import watch
-from tests.unit.test_refusals import HERE, write_inventory
+from tests.unit.playbooks import HERE, write_inventory
 
 LOCAL = HERE | {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 AWAY = {"ansible_host": "127.0.0.1", "ansible_port": 1}

@@ -35,6 +35,10 @@ PLAIN = {
     "mysite/wsgi.py": WSGI,
     "requirements.txt": "Django==5.2.19\n",
 }
+# What project.yml says at least.
+LEAST = {"directory": "x"}
+# No key: the shape alone is checked.
+KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----"
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
