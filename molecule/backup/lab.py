@@ -75,8 +75,13 @@ def prepare() -> None:
 
 
 def psql(address: str, statement: str, database: str = "orchard") -> str:
-    """Ask a machine's database as its administrator; gives the rows, a line each."""
-    words = f"cd / && runuser -u postgres -- psql -XAtq -d {database} <<'END'\n{statement}\nEND"
+    """Ask a machine's database as its administrator; gives the rows, a line each.
+
+    Raises:
+        Wrong: a statement failed.
+    """
+    options = f"-XAtq -v ON_ERROR_STOP=1 -d {database}"
+    words = f"cd / && runuser -u postgres -- psql {options} <<'END'\n{statement}\nEND"
     return on(address, words).strip()
 
 
@@ -91,7 +96,7 @@ class Writer:
 
     def __init__(self, address: str, pause: float = 0.005) -> None:
         """Make the table where it is missing, and go on after the highest number there."""
-        psql(address, f"CREATE TABLE IF NOT EXISTS {self.TABLE} (id int PRIMARY KEY)")
+        make_table(address)
         self.first = int(psql(address, f"SELECT coalesce(max(id), 0) FROM {self.TABLE}")) + 1
         self.acknowledged: dict[int, float] = {}
         self._pause, self._stopped = pause, False
@@ -167,6 +172,18 @@ def writing(address: str) -> Iterator[Writer]:
         yield writer
     finally:
         writer.stop()
+
+
+def make_table(address: str) -> None:
+    """Make the table of numbered rows where it is missing."""
+    psql(address, f"CREATE TABLE IF NOT EXISTS {Writer.TABLE} (id int PRIMARY KEY)")
+
+
+def write_row(address: str) -> tuple[int, int]:
+    """Write one more numbered row; gives what `numbers` does."""
+    make_table(address)
+    psql(address, f"INSERT INTO {Writer.TABLE} SELECT coalesce(max(id), 0) + 1 FROM {Writer.TABLE}")
+    return numbers(address)
 
 
 def numbers(address: str) -> tuple[int, int]:

@@ -26,6 +26,7 @@ from lab import (
     set_variables,
     site,
     visited,
+    write_row,
 )
 
 from tests.steps import demand, soon
@@ -76,11 +77,9 @@ def primary_lost() -> None:
     made = lambda: backups()["machines"]["backup1"]["backups"]  # noqa: E731
     demand(soon(lambda: bool(made()), 90), f"no first backup: {findings()}")
     on(VPS, "systemctl start espalier-uploads-backup.service")
-    psql(VPS, f"CREATE TABLE IF NOT EXISTS {Writer.TABLE} (id int PRIMARY KEY)")
-    psql(VPS, f"INSERT INTO {Writer.TABLE} SELECT coalesce(max(id), 0) + 1 FROM {Writer.TABLE}")
+    before = count, last = write_row(VPS)
     psql(VPS, "SELECT pg_create_restore_point('survivors'); SELECT pg_switch_wal()")
     time.sleep(5)
-    before = count, last = numbers(VPS)
     # It is lost in the minute after a restore: what that has undone must not come back.
     psql(VPS, f"DROP TABLE {Writer.TABLE}")
     restore("--before", f"DROP TABLE {Writer.TABLE}")

@@ -27,6 +27,7 @@ from lab import (
     set_variables,
     site,
     uploads_red,
+    write_row,
     writing,
 )
 
@@ -63,8 +64,7 @@ def sftp() -> None:
     demand(soon(lambda: bool(backups()["machines"]["vps1"]["backups"]), 60), "no first backup")
     demand(drill(VPS), f"the drill failed: {findings()}")
     demand(sample(), f"the sample failed: {uploads_red()}")
-    psql(VPS, f"INSERT INTO {Writer.TABLE} SELECT max(id) + 1 FROM {Writer.TABLE}")
-    before = numbers(VPS)
+    before = write_row(VPS)
     restore("--to", "latest")
     demand(numbers(VPS) == before, f"{before}, and {numbers(VPS)} after the restore")
     demand(backups()["colour"] == "green", findings())
