@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 UNKNOWN = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null"]
 UNKNOWN += ["-o", "LogLevel=ERROR", "-o", "ConnectTimeout=5"]
-# A machine that is gone without a word ends what was asked of it, rather than to hold it for ever.
+# Where a machine was killed, ssh ends after a minute without an answer. It would wait for ever.
 UNKNOWN += ["-o", "ServerAliveInterval=15", "-o", "ServerAliveCountMax=4"]
 SSH = ["ssh", "-i", str(SSH_KEY), *UNKNOWN]
 

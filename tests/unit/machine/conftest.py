@@ -39,7 +39,7 @@ from espalier_machine.uploads_backup import config as uploads_config
 from espalier_machine.uploads_backup import save as uploads_save
 from espalier_machine.uploads_backup.config import Config
 
-from .backups import Programs
+from . import backups
 from .fakes import Systemd, write_config
 from .uploads import Run
 
@@ -66,7 +66,7 @@ def machine(tmp_path, monkeypatch):
 @pytest.fixture
 def programs(tmp_path, monkeypatch):
     """Programs of the backups, played; what `database-backup` remembers is in `tmp_path`."""
-    played = Programs()
+    played = backups.Programs()
     for module in (drill, pgbackrest, recovery, rows, sql, throwaway, wal):
         monkeypatch.setattr(module, "run", played)
     for module in (archiving, database_backup, drill, look, recovery, restore, rows, wal, watch):
@@ -74,6 +74,14 @@ def programs(tmp_path, monkeypatch):
     for name in ("load", "save"):
         remembered = functools.partial(getattr(state, name), folder=tmp_path)
         monkeypatch.setattr(state, name, remembered)
+    return played
+
+
+@pytest.fixture
+def systemd(monkeypatch: pytest.MonkeyPatch) -> backups.Systemd:
+    """Systemd, as making a backup sees it."""
+    played = backups.Systemd()
+    monkeypatch.setattr(database_backup, "subprocess", played)
     return played
 
 

@@ -24,14 +24,6 @@ from .backups import (
 )
 
 
-@pytest.fixture
-def systemd(monkeypatch: pytest.MonkeyPatch) -> Systemd:
-    """Systemd, of this test."""
-    played = Systemd()
-    monkeypatch.setattr(backup, "subprocess", played)
-    return played
-
-
 @pytest.mark.parametrize(
     ("state", "running"),
     [("active", True), ("activating", True), ("inactive", False), ("failed", False)],

@@ -9,20 +9,12 @@ from typing import Any
 
 import pytest
 
-from espalier_machine.database_backup import backup, recovery, state, watch
+from espalier_machine.database_backup import recovery, state, watch
 
 from .backups import CONFIG, STARTED, Programs, Systemd, here
 
 HOUR, DAY = 3600.0, 86400.0
 NOW = 100 * DAY
-
-
-@pytest.fixture
-def systemd(monkeypatch: pytest.MonkeyPatch) -> Systemd:
-    """Systemd, of this test."""
-    played = Systemd()
-    monkeypatch.setattr(backup, "subprocess", played)
-    return played
 
 
 @pytest.mark.parametrize(
