@@ -84,14 +84,15 @@ diagrams: .venv/.installed  ## draw those of the docs anew
 	@espalier/lab/prerequisites diagram $(SUDO)
 	@for inventory in docs/diagrams/*; do python -m espalier.diagram $$inventory docs/images/$${inventory##*/}.svg; done
 
-# What CI runs on every commit; 90 minutes are the end, 60 the aim. Minutes on two cores with nothing beside, 2026-11-30:
+# What CI runs on every commit; 90 minutes are the end, 60 the aim. About how many minutes each takes on two cores, by runs up to
+# 2026-12-01; beside other work up to twice as many:
 #   lint            2        style, types, the contract between the rooms of the package
 #   unit            11       pure functions; no machine is touched
 #   default         10       a site that the version before has made is taken over under traffic (3 of them), verified, broken, retired
 #   short-release   6        a few releases under traffic; a control machine that is killed; site.yml against a release
 #   smoke           4        what a person types, for what the last issues changed: tests/smoke
 #   backup-smoke    8        a dropped table comes back, a spoilt backup is found, production is cloned into staging
-#   heavy           5 to 22  one of HEAVY, chosen by the count of commits: reach, front_door and frontend 5, pgbouncer 7, lockout 9, integrations and requirements 10, queue,
+#   heavy           4 to 22  one of HEAVY, chosen by the count of commits: reach 4, front_door and frontend 5, pgbouncer 7, lockout 9, integrations and requirements 10, queue,
 #                            redis and replicas 11, app_servers, wagtail, internet, backup.data 13, debian12 14, backup.failures and climb 18, release 15,
 #                            taken_over 20, backup.machines 22; large and small 12
 PARTS := lint unit default short-release smoke backup-smoke heavy
