@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-VERSION = 1
+VERSION: Literal[1] = 1
 
 
 class RecordingError(Exception):
