@@ -120,13 +120,14 @@ $(HEAVY) large@debian-13 small@debian-13: test-prerequisites
 	  molecule test --scenario-name $(firstword $(subst ., ,$(firstword $(subst @, ,$@))))
 
 .PHONY: lint
-lint: .venv/.installed  ## ansible-lint, yamllint, ruff, mypy, and the contract between the rooms of the package
+lint: .venv/.installed  ## ansible-lint, yamllint, ruff, mypy, the contract between the rooms of the package, and the links of the docs
 	yamllint --strict .
 	ruff check .
 	ruff format --check .
 	mypy
 	lint-imports
 	ansible-lint --offline --profile production
+	sphinx-build --quiet --fail-on-warning -c docs -b dummy . build/links
 
 .PHONY: unit
 unit: .venv/.installed  ## unit tests: no machine is touched
@@ -145,6 +146,11 @@ backup-smoke: test-prerequisites
 heavy:
 	@heavy=($(HEAVY)); $(MAKE) --no-print-directory "$${heavy[$$(git rev-list --count HEAD) % $${#heavy[@]}]}"
 molecule: default short-release smoke backup-smoke heavy  ## the scenarios that CI runs
+
+.PHONY: docs
+docs: .venv/.installed  ## build the docs as a static site in build/docs
+	sphinx-build --quiet --fail-on-warning -c docs -b html . build/docs
+	@echo "build/docs/docs/index.html"
 
 .PHONY: screenshot
 screenshot: test-prerequisites  ## take the README's picture of the site of ENV
