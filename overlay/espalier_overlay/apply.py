@@ -16,6 +16,7 @@ from espalier_overlay.mail import apply_mail
 # The project's code, in a release: beside the overlay.
 CODE = str(Path(__file__).resolve().parents[2] / "code")
 HEALTH_MIDDLEWARE = "espalier_overlay.health.middleware"
+TIMING_MIDDLEWARE = "espalier_overlay.timing.middleware"
 CSP_MIDDLEWARE = "espalier_overlay.csp.middleware"
 REPLICA_MIDDLEWARE = "espalier_overlay.router.Middleware"
 CACHE = "espalier_overlay.cache.Cache"
@@ -71,9 +72,11 @@ def apply(
     add_apps(result, _split(environ.get("ESPALIER_EXTRA_APPS")))
     # First, so that a probe is answered before host checking and redirects to HTTPS, and so is a
     # browser's report; and the replicas' next, because sessions are written when all others are
-    # done.
+    # done. What times requests is around all that a request passes through; while nobody measures,
+    # it does nothing.
     first = [
         HEALTH_MIDDLEWARE,
+        TIMING_MIDDLEWARE,
         *([CSP_MIDDLEWARE] if environ.get("ESPALIER_CSP") == "report" else []),
         *([REPLICA_MIDDLEWARE] if "ESPALIER_REPLICAS" in result else []),
     ]

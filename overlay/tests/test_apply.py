@@ -13,7 +13,7 @@ OURS = "espalier_overlay.storage.StaticStorage"
 STATIC = {"STATIC_URL": "/static/", "STATIC_ROOT": "/srv/o/releases/1/static"}
 
 
-def test_without_environment_only_debug_logging_and_the_health_middleware_change():
+def test_without_environment_only_debug_logging_and_the_first_middlewares_change():
     own = {"DEBUG": True, "ALLOWED_HOSTS": ["*"], "STATIC_ROOT": "s", "MIDDLEWARE": ("a", "b")}
     result = applied(own)
     del result["LOGGING"]
@@ -21,7 +21,12 @@ def test_without_environment_only_debug_logging_and_the_health_middleware_change
         "DEBUG": False,
         "ALLOWED_HOSTS": ["*"],
         "STATIC_ROOT": "s",
-        "MIDDLEWARE": ["espalier_overlay.health.middleware", "a", "b"],
+        "MIDDLEWARE": [
+            "espalier_overlay.health.middleware",
+            "espalier_overlay.timing.middleware",
+            "a",
+            "b",
+        ],
         "INSTALLED_APPS": [],
     }
 

@@ -33,10 +33,11 @@ def logged(caplog: pytest.LogCaptureFixture, *bodies: bytes) -> list[str]:
     return [record.getMessage() for record in caplog.records]
 
 
-def test_it_is_off_by_default_and_next_to_the_health_middleware() -> None:
-    names = ["espalier_overlay.health.middleware", "espalier_overlay.csp.middleware", "a"]
-    assert applied({"MIDDLEWARE": ["a"]})["MIDDLEWARE"] == [names[0], "a"]
-    assert applied({"MIDDLEWARE": ["a"]}, CSP="report")["MIDDLEWARE"] == names
+def test_it_is_off_by_default_and_comes_before_the_project_s_own() -> None:
+    first = ["espalier_overlay.health.middleware", "espalier_overlay.timing.middleware"]
+    csp = "espalier_overlay.csp.middleware"
+    assert applied({"MIDDLEWARE": ["a"]})["MIDDLEWARE"] == [*first, "a"]
+    assert applied({"MIDDLEWARE": ["a"]}, CSP="report")["MIDDLEWARE"] == [*first, csp, "a"]
 
 
 def test_each_directive_and_origin_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -188,6 +188,7 @@ def test_replicas_are_used_as_the_primary_is():
     assert result["DATABASE_ROUTERS"] == ["shop.Router", "espalier_overlay.router.Router"]
     assert result["MIDDLEWARE"] == [
         "espalier_overlay.health.middleware",
+        "espalier_overlay.timing.middleware",
         "espalier_overlay.router.Middleware",
         "a",
     ]
@@ -197,7 +198,11 @@ def test_replicas_are_used_as_the_primary_is():
 
 def test_without_replicas_there_is_no_router():
     result = applied({"MIDDLEWARE": ["a"]}, DATABASE_URL=URL, REPLICA_URLS=" ")
-    assert result["MIDDLEWARE"] == ["espalier_overlay.health.middleware", "a"]
+    assert result["MIDDLEWARE"] == [
+        "espalier_overlay.health.middleware",
+        "espalier_overlay.timing.middleware",
+        "a",
+    ]
     assert "DATABASE_ROUTERS" not in result
 
 
