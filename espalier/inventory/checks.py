@@ -98,6 +98,16 @@ def check_tiers(tiers: object) -> list[str]:
     return [tier for tier in TIERS if tier in tiers]
 
 
+def check_insight(value: object) -> bool:
+    """Return whether a site is looked into while it runs, or refuse the value."""
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise InventoryError(
+        f"`insight` in hosts.yml is {value!r}, which is neither true nor false. Write "
+        "`insight: true` under `all: vars:`, or remove the key."
+    )
+
+
 def check_duties(members: Mapping[str, list[str]], groups: Mapping[str, Sequence[str]]) -> None:
     """Refuse a duty that nobody has, and a group name that is a slip for a missing duty."""
     # No tier of today uses the other duties, so a group called `monitoring` is the user's own.

@@ -28,8 +28,9 @@ VAULT_ERRORS = {
     "ansible-vault that was given is another one.",
 }
 
-# Of the keys of `espalier.inventory.machine_settings`, those of which the control machine asks.
-SETTINGS = ("firewall", "ssh", "audit")
+# Of the keys that are no role's, those of which the control machine asks. The last two are the same
+# for all machines.
+SETTINGS = ("firewall", "ssh", "audit", "insight", "prices")
 
 
 @dataclass(frozen=True)

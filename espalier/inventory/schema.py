@@ -46,6 +46,8 @@ SITE_KEYS = (
     "audit",
     "backup",
     "firewall",
+    "insight",
+    "prices",
     "ssh",
     "updates",
     "vault_database_password",

@@ -38,7 +38,8 @@ class Site:
             `espalier.inventory.connection` lists. Passwords are among them, so they are not in the
             `repr`, and `to_json` is for pipes only: no argument, no file that others can read.
         settings: by machine, what hosts.yml says under `firewall`, `ssh` (but `users`) and `audit`
-            (`espalier.inventory.machine_settings`), with templates filled in. For who asks for it.
+            (`espalier.inventory.machine_settings`), `insight` and `prices`, with templates filled
+            in. For who asks for it.
     """
 
     inventory: Path

@@ -70,6 +70,11 @@ def quiet_environment(quiet: bool) -> dict[str, str]:
     return {"ESPALIER_QUIET": "1"} if quiet else {}
 
 
+def insight_environment(insight: bool) -> dict[str, str]:
+    """Return what the overlay is told of `insight` in hosts.yml: to time every request."""
+    return {"ESPALIER_INSIGHT": "1"} if insight else {}
+
+
 def site_environment(domains: Sequence[str]) -> dict[str, str]:
     """Return what settings read of a site that is no secret: its address, and that it is live.
 

@@ -93,6 +93,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "espalier_cores": machine.cores,
     "espalier_csp_environment": django.csp_environment,
     "espalier_quiet_environment": django.quiet_environment,
+    "espalier_insight_environment": django.insight_environment,
     "espalier_database_backup": pgbackrest.program,
     "espalier_database_environment": databases.database_environment,
     "espalier_database_logins": databases.database_logins,

@@ -24,12 +24,14 @@ from ansible.utils.vars import combine_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources
 
 try:
+    from espalier.inventory.checks import check_insight
     from espalier.inventory.errors import InventoryError
     from espalier.inventory.known_hosts import BACKUP, FILE, ssh_arguments
     from espalier.inventory.machine_settings.check import KEYS, check_settings
     from espalier.inventory.model import Machine
     from espalier.inventory.names import check_names
     from espalier.inventory.placement import unique
+    from espalier.inventory.prices import prices
     from espalier.inventory.schema import CHECKED, check_hosts, check_variables
     from espalier.inventory.services import REQUIRED_DUTIES
     from espalier.inventory.site import TOPOLOGY_FILES
@@ -66,8 +68,9 @@ EXAMPLES = """
 plugin: topology
 """
 
-# Switches that the map is computed from.
+# Switches that the map is computed from, and others that are of a whole site.
 SITE_WIDE = ("tiers", "backup")
+ONCE = (*SITE_WIDE, "insight", "prices")
 HOSTS = ("hosts.yml", "hosts.yaml")
 # Of the variables for ssh's arguments, those that Ansible takes last and people use least. It
 # sends files by programs of their own.
@@ -211,7 +214,7 @@ class InventoryModule(BaseInventoryPlugin):
     def _read(self) -> tuple[dict[str, Machine], dict[str, list[str]], Any, str]:
         """Return machines, the user's groups, `tiers`, and where backups go, as plain data."""
         everyone = self.inventory.groups["all"]
-        of_site = {name: _plain(self._variables([everyone]).get(name)) for name in SITE_WIDE}
+        of_site = {name: _plain(self._variables([everyone]).get(name)) for name in ONCE}
         machines: dict[str, Machine] = {}
         for name, host in self.inventory.hosts.items():
             member_of = [everyone, *host.get_groups()]
@@ -221,7 +224,7 @@ class InventoryModule(BaseInventoryPlugin):
             values = {key: _plain(variables[key]) for key in CHECKED if key in variables}
             check_variables(name, list(variables), values, variables.keys() - written.keys())
             check_settings(name, {key: _plain(variables[key]) for key in KEYS if key in variables})
-            for variable in SITE_WIDE:
+            for variable in ONCE:
                 if _plain(variables.get(variable)) != of_site[variable]:
                     raise InventoryError(
                         f"`{variable}` is written a second time, for the machine `{name}` or a "
@@ -234,6 +237,8 @@ class InventoryModule(BaseInventoryPlugin):
                 "public_address": public,
                 "private": "private_address" in variables,
             }
+        check_insight(of_site["insight"])
+        prices(of_site["prices"], list(machines))
         groups = {
             name: [host.name for host in group.get_hosts()]
             for name, group in self.inventory.groups.items()

@@ -141,6 +141,22 @@ def test_ssh_lets_in_whom_the_house_wants(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("stated", [{}, {"insight": True}])
+def test_insight_times_requests_and_brings_hypopg(tmp_path: Path, stated: dict[str, bool]) -> None:
+    hosts = deepcopy(HOSTS)
+    hosts["all"]["vars"] |= stated
+    hosts["all"]["vars"]["project_found"]["project_build"] |= {"packages": [], "extensions": []}
+    for machine in hosts["all"]["hosts"].values():
+        machine["postgresql_version"] = 17
+    on = stated.get("insight", False)
+    inventory = write(tmp_path, hosts)
+    environment = value(inventory, "app1", "django_environment")
+    assert environment.get("ESPALIER_INSIGHT") == ("1" if on else None)
+    assert value(inventory, "db1", "postgresql_insight") is on
+    assert ("postgresql-17-hypopg" in value(inventory, "db1", "base_packages")) is on
+    assert "postgresql-17-hypopg" not in value(inventory, "app1", "base_packages")
+
+
 def test_database_elsewhere_is_reached_over_tls(inventory: Path) -> None:
     url = value(inventory, "app1", "django_environment")["ESPALIER_DATABASE_URL"]
     assert url.endswith(f"@198.18.99.2:5432/shop{VERIFIED}")

@@ -168,6 +168,26 @@ def test_a_refusal_stops_the_run_with_the_sentence(tmp_path: Path) -> None:
             "`backup` is written a second time, for the machine `alpha` or a group that it is in. "
             "It is one switch for the whole site: write it once, in hosts.yml under `all: vars:`.",
         ),
+        (
+            "host_vars/alpha.yml",
+            "insight: true\n",
+            [],
+            "`insight` is written a second time, for the machine `alpha` or a group that it is in.",
+        ),
+        (
+            "group_vars/all.yml",
+            "insight: sometimes\n",
+            [],
+            "`insight` in hosts.yml is 'sometimes', which is neither true nor false. Write "
+            "`insight: true` under `all: vars:`, or remove the key.",
+        ),
+        (
+            "group_vars/all.yml",
+            "prices: {alhpa: 12}\n",
+            [],
+            "`prices` in hosts.yml names the machine `alhpa`, which is not under `all: hosts:`. "
+            "Did you mean `alpha`?",
+        ),
     ],
 )
 def test_a_second_place_for_the_switch_is_refused(

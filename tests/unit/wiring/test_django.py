@@ -8,6 +8,7 @@ from espalier.wiring.django import (
     allowed_hosts,
     csp_environment,
     front,
+    insight_environment,
     quiet_environment,
     secret_key_environment,
     site_environment,
@@ -64,6 +65,11 @@ def test_a_policy_that_is_tried_is_told_where_it_is_stated() -> None:
 def test_quiet_is_told_where_it_is_stated() -> None:
     assert quiet_environment(True) == {"ESPALIER_QUIET": "1"}
     assert quiet_environment(False) == {}
+
+
+def test_insight_is_told_where_it_is_on() -> None:
+    assert insight_environment(True) == {"ESPALIER_INSIGHT": "1"}
+    assert insight_environment(False) == {}
 
 
 def test_keys_of_before_are_named_only_where_there_are_any() -> None:
