@@ -30,8 +30,8 @@ LEFT_OUT = (
 MENTIONED = ("EVENT TRIGGER", "PUBLICATION", "SUBSCRIPTION")
 # What the kit keeps in a site's database for a pool, from which it is copied.
 KIT_SCHEMA = "espalier_pooler"
-# Heroku's watches over extensions there.
-OTHERS_SCHEMAS = ("_heroku", KIT_SCHEMA)
+# Heroku's watches over extensions in the first one; the kit measures from the last one.
+OTHERS_SCHEMAS = ("_heroku", KIT_SCHEMA, "espalier_insight")
 # `217; 1259 16386 TABLE public garden_tree orchard`; a comment begins with a semicolon.
 ENTRY = re.compile(r"^\d+; \d+ \d+ (?P<what>.+)$")
 

@@ -14,8 +14,12 @@ from espalier_machine.importing.postgresql import (
     psql,
     server,
 )
+from espalier_machine.importing.sql import MEASURING_EXTENSION
 
-EXTENSIONS = "SELECT extname FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"
+EXTENSIONS = (
+    "SELECT extname FROM pg_extension "
+    f"WHERE extname NOT IN ('plpgsql', '{MEASURING_EXTENSION}') ORDER BY 1"
+)
 PG_DUMP = (
     "pg_dump --format=custom --no-owner --no-privileges --file=dump "
     f"--snapshot=\"$SNAPSHOT\" '{SOURCE}' 2>dump.log || touch dump.failed"

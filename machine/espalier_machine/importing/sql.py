@@ -18,6 +18,9 @@ EXTENSION = re.compile(
     r'^CREATE EXTENSION (?:IF NOT EXISTS )?(?P<name>"[^"]+"|\S+?)'
     r'(?: WITH SCHEMA (?P<schema>"[^"]+"|\S+?))?;$'
 )
+# Has nothing of anybody's: who measures a site makes it, and a site that nobody measures may not
+# even have its package.
+MEASURING_EXTENSION = "hypopg"
 QUOTES = re.compile(rb"""'|"|--|\\|\$(?:[A-Za-z_]\w*)?\$""")
 # Owners, privileges and what belongs to the server, each up to its semicolon.
 SKIPPED = re.compile(
@@ -45,8 +48,13 @@ class Dump:
 
 
 def extension_of(line: str) -> dict[str, str] | None:
-    """The `name` and `schema` ("" for none) of a statement that makes an extension; else None."""
+    """The `name` and `schema` ("" for none) of a statement that makes an extension; else None.
+
+    None for the one that measures, too: data never needs it.
+    """
     found = EXTENSION.match(line)
+    if found and found["name"].strip('"') == MEASURING_EXTENSION:
+        return None
     return {k: (v or "").strip('"') for k, v in found.groupdict().items()} if found else None
 
 

@@ -166,6 +166,7 @@ def test_extension_is_read_from_its_statement() -> None:
     }
     assert read("CREATE EXTENSION plpgsql;") == {"name": "plpgsql", "schema": ""}
     assert read("CREATE TABLE x ();") is None
+    assert read("CREATE EXTENSION IF NOT EXISTS hypopg WITH SCHEMA espalier_insight;") is None
 
 
 LISTING = """;
@@ -179,6 +180,7 @@ LISTING = """;
 10; 1255 16502 FUNCTION _heroku watch() heroku_admin
 11; 2615 16510 SCHEMA - espalier_pooler postgres
 12; 1255 16511 FUNCTION espalier_pooler verifier(text) postgres
+13; 2615 16520 SCHEMA - espalier_insight postgres
 217; 1259 16386 TABLE public garden_tree uabc
 3900; 3466 16503 EVENT TRIGGER - watch heroku_admin
 4103; 0 0 COMMENT - EVENT TRIGGER watch heroku_admin
