@@ -79,7 +79,10 @@ def _measured_execute(execute: Any, sql: Any, params: Any, many: bool, context: 
         times.writes += writes(sql)
         # Drivers take the statement of a batch apart.
         if times.sample and not many:
-            sql += _comment(times)
+            # In front: pg_stat_activity has the first 1,024 bytes of a statement, with its values.
+            # Not before a comment of the project's, which may be a hint to the planner.
+            mark = _comment(times)
+            sql = f"{sql} {mark}" if sql.lstrip().startswith("/*") else f"{mark} {sql}"
     return measure(times, "db", execute, sql, params, many, context)
 
 
@@ -95,10 +98,10 @@ def writes(sql: str) -> bool:
 
 
 def _comment(times: Times) -> str:
-    """Return what a sampled request's statement has at its end; nothing in it needs quoting."""
+    """Return the comment in a sampled request's statement; nothing in it needs quoting."""
     try:
         view = view_of(times.request)
-        return f" /* espalier request={times.sample} view={view} at={_place()} */"
+        return f"/* espalier request={times.sample} view={view} at={_place()} */"
     except Exception as error:  # the request goes on without it
         logger.warning("a statement is not marked: %s", error)
         return ""

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from espalier_overlay import timed_queries
-from espalier_overlay.times import Times, measure, run_queue_wait
+from espalier_overlay.times import Times, current, measure, run_queue_wait
 from espalier_overlay.timing import Switch, header
 from overlay.tests.conftest import PROJECT, Run
+from overlay.tests.servers import INITDB, PostgreSQL
 
 PRELUDE = f"""
 import json, os, sys, threading, time
@@ -256,26 +257,68 @@ tell(asyncio.run(several()))
 def test_one_request_in_fifty_marks_its_statements(outcome: Any) -> None:
     code = """
 from notes import timed
-kept = timing.SAMPLE_EVERY
+marked = []
 for number in range(52):
     timed.seen.clear()
     get("/notes/queries/1", **{"x-request-id": f"{number}*/ x"})
     if "espalier" in timed.seen[0]:
-        print(number)
-        marked = timed.seen[0]
-    plain = timed.seen[0]
-tell([marked.partition(" /* ")[2], "/*" in plain])
+        marked.append(timed.seen[0])
+tell([marked, timed.seen[0]])
 """
-    mark, plain = outcome(code)
+    marked, plain = outcome(code)
     line = 1 + next(
         number
         for number, text in enumerate((PROJECT / "notes/timed.py").read_text().splitlines())
         if 'filter(text="100%")' in text
     )
-    assert mark == (
-        f"espalier request=50___x view=notes:queries___more at=notes/timed.py:{line} */"
-    )
-    assert plain is False
+    marks = [
+        f"/* espalier request={number}___x view=notes:queries___more at=notes/timed.py:{line} */"
+        for number in (0, 50)
+    ]
+    assert marked == [f"{mark} {plain}" for mark in marks]
+    assert plain.startswith("SELECT COUNT(*)")
+
+
+@pytest.mark.skipif(not INITDB, reason="PostgreSQL is not installed")
+def test_postgresql_takes_marked_statements_and_shows_the_mark(outcome: Any) -> None:
+    code = """
+import psycopg
+timing.SAMPLE_EVERY = 1
+pages = [get("/write"), get("/notes/queries/2", **{"x-request-id": "a1b2"})]
+with psycopg.connect(os.environ["ADMIN"]) as admin:
+    shown = admin.execute("SELECT query FROM pg_stat_activity WHERE application_name = 'django'")
+    tell([[(p.status_code, times(p)["writes"]) for p in pages], shown.fetchone()[0]])
+"""
+    server = PostgreSQL()
+    try:
+        server.create()
+        found = {
+            "ESPALIER_DATABASE_URL": server.url("postgres", "postgres"),
+            "ADMIN": server.admin(),
+        }
+        pages, shown = outcome(code, **found)
+    finally:
+        server.remove()
+    assert pages == [[200, 2], [200, 0]]
+    assert shown.startswith("/* espalier request=a1b2 view=notes:queries___more at=notes/timed.py:")
+    assert shown.endswith("""WHERE "notes_note"."text" = '100%'""")
+
+
+def test_a_hint_to_the_planner_stays_in_front() -> None:
+    times = Times()
+    times.sample, got = "a1b2", []
+    token = current.set(times)
+    try:
+        for sql in ("SELECT 1", " /*+ SeqScan(a) */ SELECT 1", b"SELECT 1"):
+            timed_queries._measured_execute(lambda sql, *_: got.append(sql), sql, (), False, {})
+        timed_queries._measured_execute(lambda sql, *_: got.append(sql), "SELECT 1", (), True, {})
+    finally:
+        current.reset(token)
+    mark = "/* espalier request=a1b2 view= at= */"
+    assert got[0] == f"{mark} SELECT 1"
+    assert got[1] == f" /*+ SeqScan(a) */ SELECT 1 {mark}"
+    assert got[2:] == [b"SELECT 1", "SELECT 1"]
+    assert (times.queries, times.writes) == (4, 0)
 
 
 def test_a_failure_of_timing_costs_its_header_only(outcome: Any) -> None:
