@@ -269,3 +269,22 @@ tell(cache.get("k"))"""
 def test_the_names_in_redis_begin_with_the_project(outcome: Any, redis: Path):
     outcome("cache.set('k', 1); tell(1)")
     assert ask(redis, "KEYS", "*") == "tiny:1:k"
+
+
+def test_keys_are_counted_and_an_outage_is_a_miss(outcome: Any):
+    code = """
+from espalier_overlay import timed_calls
+from espalier_overlay.times import Times, current
+timed_calls.measure_caches()
+def ask():
+    times = Times()
+    token = current.set(times)
+    values = [cache.get("a"), cache.get("b", 2), cache.get_many(["a", "b"])]
+    current.reset(token)
+    return [values, times.hits, times.misses, times.cache > 0]
+cache.set("a", 1)
+found = [ask()]
+kill()
+tell([*found, ask()])
+"""
+    assert outcome(code) == [[[1, 2, {"a": 1}], 2, 2, True], [[None, 2, {}], 0, 4, True]]
