@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from espalier.inventory.machine_settings.check import settings
+from espalier.inventory.prices import site_prices
 from espalier.inventory.read import Passwords, read
 from espalier.inventory.remote import Remote, connection_data
 from espalier.inventory.site import Site, SiteError
@@ -99,6 +100,16 @@ def test_settings_of_machines_are_read_for_who_asks(tmp_path: Path) -> None:
     assert found["audit"] == {"waivers": [{"check": "ports", "what": 25, "why": "The wiki"}]}
     assert found["ssh"] == {"passwords": True}
     assert read(inventory, name_of=name_of).settings == {}
+
+
+def test_what_machines_cost_is_read_for_who_asks(tmp_path: Path) -> None:
+    inventory = make_inventory(tmp_path)
+    house = "insight: true\nprices: {vps1: 0.02/hour, currency: EUR}\n"
+    (inventory / "group_vars/all/house.yml").write_text(house)
+    site = read(inventory, name_of=name_of, settings=True)
+    assert site.settings["vps1"]["insight"] is True
+    assert site_prices(site) == ({"vps1": 14.6}, "EUR")
+    assert site_prices(read(inventory, name_of=name_of)) == ({}, "")
 
 
 def test_directory_that_is_no_inventory_is_refused(tmp_path: Path) -> None:
