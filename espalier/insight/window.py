@@ -1,0 +1,182 @@
+"""Which seconds of a recording count, and what each of them shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from espalier.insight.figures import mean
+from espalier.insight.recording import Load, Recording, Request, Sample, Step
+
+WARM_UP = 15.0  # seconds of a load without steps that do not count
+# Of production: fewer requests, or less time, show nothing that repeats. [to be calibrated]
+LEAST_REQUESTS = 200
+LEAST_SECONDS = 30
+# A sender that was later than this, and than this share of the answers' p95, has measured itself.
+LATE = 0.010
+LATE_SHARE = 0.1
+
+
+class Row(NamedTuple):
+    """A request in the window: the machine that took it, and how many it stands for."""
+
+    machine: str
+    weight: int
+    request: Request
+
+    @property
+    def is_page(self) -> bool:
+        """Whether it was for Django: Django answered it, or nginx' cache in its place."""
+        return self.request.upstream is not None or bool(self.request.cache)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Seconds that count: `began`, and how many whole seconds from then on."""
+
+    began: float
+    seconds: int
+
+    @property
+    def ended(self) -> float:
+        """The end of its last second."""
+        return self.began + self.seconds
+
+    def second(self, t: float) -> int | None:
+        """The second that a moment is in, from 0; None outside of the window."""
+        index = int(t - self.began) if t >= self.began else -1
+        return index if 0 <= index < self.seconds else None
+
+    def samples(self, samples: Iterable[Sample]) -> list[Sample]:
+        """Those whose middle is in the window."""
+        return [one for one in samples if self.second(one.t - one.dt / 2) is not None]
+
+    def rows(self, recording: Recording) -> list[Row]:
+        """The requests that were answered in the window, by time."""
+        found = [
+            Row(name, machine.every, request)
+            for name, machine in recording.machines.items()
+            for request in machine.requests
+            if self.second(request.t) is not None
+        ]
+        return sorted(found, key=lambda row: row.request.t)
+
+    def series(
+        self, samples: Iterable[Sample], read: Callable[[Sample], float | None]
+    ) -> list[float] | None:
+        """Return a reading for each second; the mean of the others where a second has none.
+
+        Returns:
+            As many values as the window has seconds; None where no sample tells it.
+        """
+        told: dict[int, list[float]] = {}
+        for sample in samples:
+            index = self.second(sample.t - sample.dt / 2)
+            value = read(sample)
+            if index is not None and value is not None:
+                told.setdefault(index, []).append(value)
+        if not told:
+            return None
+        means = {index: mean(values) for index, values in told.items()}
+        usual = mean(means.values())
+        return [means.get(index, usual) for index in range(self.seconds)]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What counts of a recording.
+
+    Attributes:
+        window: the last step that passed, or all of production.
+        step: the step of the window; None without one.
+        failed: the step at which the site came to its end; None where it did not, or where that
+            was not the site's doing.
+        why_not: why nothing can be told, a sentence; "" where the window counts.
+    """
+
+    window: Window
+    step: Step | None = None
+    failed: Step | None = None
+    why_not: str = ""
+
+
+def choose(recording: Recording) -> Choice:
+    """Choose the seconds that count.
+
+    Production counts as a whole. Of a load, its last step that passed counts; where none did, its
+    first. The step at which it failed is `failed`.
+    """
+    whole = sampled(recording)
+    load = recording.load
+    if recording.purpose == "measure" or load is None:
+        why_not = "" if recording.purpose == "measure" else "The recording of a load has no load."
+        return Choice(whole, why_not=why_not)
+    if not load.steps:
+        warm = Window(whole.began + WARM_UP, max(0, whole.seconds - int(WARM_UP)))
+        why_not = "" if warm.seconds else f"The load took less than {WARM_UP:g} s."
+        return Choice(warm if warm.seconds else whole, why_not=why_not or _invalid(load))
+    passed = [step for step in load.steps if step.passed and counts(step)]
+    last = passed[-1] if passed else None
+    failed = _failed(load.steps, last)
+    step = last or failed
+    if step is None:
+        late = [one for one in load.steps if one.answered]
+        why_not = (
+            "The sender of the load was late itself: send it from a machine with less to do."
+            if late
+            else "No request of the load was answered."
+        )
+        return Choice(whole, why_not=_invalid(load) or why_not)
+    return Choice(of_step(step), step, failed, _invalid(load))
+
+
+def counts(step: Step) -> bool:
+    """Whether a step says something of the site: there were answers, and the sender kept time."""
+    return step.answered > 0 and step.lag <= max(LATE, LATE_SHARE * step.p95)
+
+
+def of_step(step: Step) -> Window:
+    """Return the window of a step."""
+    return Window(step.began, max(1, round(step.ended - step.began)))
+
+
+def sampled(recording: Recording) -> Window:
+    """Return the time for which all machines that were sampled have samples."""
+    spans = [
+        (machine.samples[0].t - machine.samples[0].dt, machine.samples[-1].t)
+        for machine in recording.machines.values()
+        if machine.samples
+    ]
+    began = max((span[0] for span in spans), default=recording.began)
+    ended = min((span[1] for span in spans), default=recording.ended)
+    return Window(began, max(1, round(ended - began)))
+
+
+def too_little(window: Window, requests: float) -> str:
+    """Say why production shows too little to tell anything; "" where it shows enough.
+
+    Args:
+        window: its seconds.
+        requests: that Django answered.
+    """
+    if window.seconds < LEAST_SECONDS:
+        return (
+            f"The measurement took {window.seconds} s; {LEAST_SECONDS} s are the least: "
+            "measure for longer."
+        )
+    if requests < LEAST_REQUESTS:
+        return (
+            f"Django answered {requests:.0f} requests in {window.seconds} s; {LEAST_REQUESTS} are "
+            "the least: measure at a busier hour, or load a copy."
+        )
+    return ""
+
+
+def _failed(steps: Sequence[Step], last: Step | None) -> Step | None:
+    later = [step for step in steps if last is None or step.began > last.began]
+    return next((step for step in later if not step.passed and counts(step)), None)
+
+
+def _invalid(load: Load) -> str:
+    return "" if load.valid else load.invalid or "The load was not valid."
