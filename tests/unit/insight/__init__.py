@@ -1,0 +1,1 @@
+"""`espalier.insight`: recordings of simulated sites, and what each must show, literally."""

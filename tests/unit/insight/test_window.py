@@ -1,0 +1,140 @@
+"""Which seconds of a recording count."""
+
+from __future__ import annotations
+
+import pytest
+
+from espalier.insight.evidence import Kind
+from espalier.insight.observe import observe
+from espalier.insight.recording import Recording
+from espalier.insight.window import Window, choose, counts
+from tests.unit.insight.builders import BEGAN, Host, recording
+
+# Django takes 0.02 s of two cores: full at 100 requests/s without anything else.
+ALONE = {"web1": Host(services=("nginx", "django"))}
+FULL_AT_100 = {"nginx": 0.0, "django": 0.02, "postgresql_primary": 0.0}
+
+
+def ladder(*steps: float, **changes: object) -> Recording:
+    return recording(machines=ALONE, demands=FULL_AT_100, steps=steps, seconds=20, **changes)
+
+
+def test_all_of_production_counts() -> None:
+    found = choose(recording(rate=10, seconds=60))
+    assert found.window == Window(BEGAN, 60)
+    assert (found.step, found.failed, found.why_not) == (None, None, "")
+
+
+def test_the_last_step_that_passed_counts_and_the_next_is_where_it_failed() -> None:
+    found = choose(ladder(40, 80, 160, 200))
+    assert found.window == Window(BEGAN + 20, 20)
+    assert found.failed is not None
+    assert found.failed.offered == 160
+
+
+def test_where_no_step_passed_the_first_that_failed_counts() -> None:
+    found = choose(ladder(160))
+    assert found.window == Window(BEGAN, 20)
+    assert found.step is found.failed
+    assert found.why_not == ""
+
+
+def test_a_step_that_failed_before_a_better_one_is_not_the_end() -> None:
+    made = ladder(40, 80)
+    assert made.load is not None
+    first = made.load.steps[0].model_copy(update={"passed": False})
+    load = made.load.model_copy(update={"steps": [first, made.load.steps[1]]})
+    assert choose(made.model_copy(update={"load": load})).failed is None
+
+
+def _with_steps(made: Recording, **changes: object) -> Recording:
+    assert made.load is not None
+    steps = [step.model_copy(update=changes) for step in made.load.steps]
+    return made.model_copy(update={"load": made.load.model_copy(update={"steps": steps})})
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [({"lag": 2.0}, "sender"), ({"answered": 0}, "answered")],
+    ids=["late sender", "no answer"],
+)
+def test_a_load_without_a_step_that_counts_tells_nothing(
+    changes: dict[str, object], says: str
+) -> None:
+    found = observe(_with_steps(ladder(40, 160), **changes))
+    assert not found.enough
+    assert says in found.why_not
+    assert (found.failed, found.beyond) == (False, None)
+
+
+def test_a_sender_may_be_late_by_little_beside_slow_answers() -> None:
+    made = ladder(40)
+    assert made.load is not None
+    step = made.load.steps[0]
+    assert counts(step.model_copy(update={"lag": 0.02, "p95": 1.0}))
+    assert not counts(step.model_copy(update={"lag": 0.02, "p95": 0.1}))
+
+
+def test_an_invalid_load_tells_nothing() -> None:
+    made = ladder(40, 80)
+    assert made.load is not None
+    load = made.load.model_copy(update={"valid": False, "invalid": "The address is another's."})
+    found = observe(made.model_copy(update={"load": load}))
+    assert (found.enough, found.why_not) == (False, "The address is another's.")
+
+
+def test_a_load_of_one_rate_counts_from_its_warming_up_on() -> None:
+    made = ladder(40)
+    assert made.load is not None
+    found = choose(
+        made.model_copy(update={"load": made.load.model_copy(update={"steps": [], "knee": None})})
+    )
+    assert found.window == Window(BEGAN + 15, 5)
+
+
+def test_production_needs_200_requests() -> None:
+    few, many = observe(recording(rate=2, seconds=60)), observe(recording(rate=5, seconds=60))
+    assert (few.enough, many.enough) == (False, True)
+    assert "busier hour" in few.why_not
+
+
+def test_production_needs_30_seconds() -> None:
+    found = observe(recording(rate=20, seconds=20))
+    assert (found.enough, found.seconds) == (False, 20.0)
+    assert "for longer" in found.why_not
+
+
+def test_machines_that_began_later_shorten_production() -> None:
+    made = recording(
+        machines={"web1": Host(services=("nginx", "django")), "db1": Host(("postgresql_primary",))},
+        seconds=60,
+    )
+    late = made.machines["db1"].model_copy(update={"samples": made.machines["db1"].samples[10:50]})
+    found = choose(made.model_copy(update={"machines": made.machines | {"db1": late}}))
+    assert found.window == Window(BEGAN + 10, 40)
+
+
+def test_a_recording_without_samples_tells_nothing() -> None:
+    made = recording(rate=20, seconds=60)
+    empty = made.machines["web1"].model_copy(update={"samples": []})
+    found = observe(made.model_copy(update={"machines": {"web1": empty}}))
+    assert (found.enough, found.part(Kind.PROCESSOR)) == (False, None)
+
+
+def test_a_second_without_a_sample_gets_the_mean_of_the_others() -> None:
+    made = recording(rate=20, seconds=4).machines["web1"].samples
+    values = dict(zip([one.t for one in made], [1.0, 2.0, 6.0, 9.0], strict=True))
+    without = [made[0], made[1], made[3]]
+    assert Window(BEGAN, 4).series(without, lambda one: values[one.t]) == [1.0, 2.0, 4.0, 9.0]
+
+
+def test_the_step_beyond_is_seen_in_its_own_seconds() -> None:
+    found = observe(ladder(40, 80, 160))
+    assert found.failed
+    assert found.beyond is not None
+    assert found.rate == pytest.approx(80, rel=0.1)
+    assert found.sustained == pytest.approx(80, rel=0.1)
+    assert found.beyond.rate == pytest.approx(100, rel=0.05)
+    assert found.beyond.split.share("queue") > 0.5
+    assert found.beyond.beyond is None
+    assert found.quick < 0.1 < found.beyond.slow
