@@ -19,6 +19,9 @@ from espalier.insight.figures import percentile
 BLOCK = 5  # seconds
 RESAMPLES = 400
 SEED = 15
+# A part that is used in bursts may be idle in all blocks that were drawn. It then counts as used by
+# this share of its mean, so that every bound is a number.
+_IDLE = 0.01
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,14 @@ def bounds(parts: Sequence[Used], requests: Sequence[float]) -> list[Bound]:
     count = math.ceil(length / block)
     drawn: list[list[float]] = [[] for _ in parts]
     wins = [0] * len(parts)
+    least_use = [_IDLE * sum(part.busy) * count * block / length for part in parts]
     hard = [index for index, part in enumerate(parts) if part.is_hard]
     for _ in range(RESAMPLES):
         starts = random.choices(range(length - block + 1), k=count)
         answered = sum(map(sums[0].__getitem__, starts))
         found = [
-            _bound(part.capacity, answered, sum(map(column.__getitem__, starts)))
-            for part, column in zip(parts, sums[1:], strict=True)
+            part.capacity * answered / max(sum(map(column.__getitem__, starts)), least)
+            for part, column, least in zip(parts, sums[1:], least_use, strict=True)
         ]
         for index, value in enumerate(found):
             drawn[index].append(value)
@@ -77,7 +81,7 @@ def bounds(parts: Sequence[Used], requests: Sequence[float]) -> list[Bound]:
             wins[least] += 1
     total = sum(requests)
     return [
-        Bound(_interval(values, _bound(part.capacity, total, sum(part.busy))), won / RESAMPLES)
+        Bound(_interval(values, part.capacity * total / sum(part.busy)), won / RESAMPLES)
         for part, values, won in zip(parts, drawn, wins, strict=True)
     ]
 
@@ -86,10 +90,6 @@ def _blocks(values: Sequence[float], block: int) -> list[float]:
     """Return the sum of each block of so many seconds, by its first second."""
     sums = [0.0, *accumulate(values)]
     return [sums[i + block] - sums[i] for i in range(len(values) - block + 1)]
-
-
-def _bound(capacity: float, answered: float, busy: float) -> float:
-    return capacity * answered / busy if busy > 1e-9 else math.inf
 
 
 def _interval(values: Sequence[float], value: float) -> Interval:

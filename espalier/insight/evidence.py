@@ -1,6 +1,7 @@
 """What a recording shows, in the form that rules look at. `espalier.insight.observe` makes it.
 
-Rates are requests per second that reached nginx, unless said otherwise. Shares are of 1.
+Rates are requests per second for Django, whether Django or nginx' cache answered them; what nginx
+answers itself (static files, uploads) is left out, unless said otherwise. Shares are of 1.
 """
 
 from __future__ import annotations
@@ -46,11 +47,13 @@ class Part:
     """One part that can be full.
 
     Attributes:
-        machines: those that share the work of this part, such as all app machines; one otherwise.
+        machines: those that share the work of this part: all machines with Django and without a
+            database, or Django's worker processes and threads of all; one machine otherwise.
         service: whose part it is ("django", "postgresql_primary", "nginx", …); "" of the machine.
         busiest: the service that takes most of it.
-        capacity: how many units it has: cores, processes, threads, connections.
-        busy: units in use, mean over the window that counts.
+        capacity: how many units it has: cores (less what the host takes), processes (at most one
+            for each core), threads, connections; 1 of a disk.
+        busy: units in use, mean over the window that counts; of connections, the most.
         demand: seconds of a unit that one request takes.
         bound: requests/s at which it is full: capacity / demand.
         lowest: probability that its bound is the lowest of all hard parts (of all, if soft).
@@ -85,8 +88,9 @@ class Split:
     """Where the time of a mean request to Django goes, in seconds; they add up to `total`.
 
     Attributes:
-        nginx: before Django is asked, and sending to the visitor (slow clients among it).
-        queue: in front of Django: upstream - app - network.
+        nginx: before Django is asked, connecting to it, and sending to the visitor (slow clients
+            among it).
+        queue: in front of Django: upstream - connecting - app.
         computing: Django's own processor time.
         waiting: ready to run, without a core (run queue, and quota).
         database: in the driver, without connecting; divided by `database_waits`.
@@ -233,15 +237,20 @@ class Evidence:
     """All that rules look at.
 
     Attributes:
-        rate: requests/s in the window that counts: production as it is, or the load's last steps.
+        rate: requests/s in the window that counts: production as it is, or the load's last step
+            that passed (its first step, where none did).
         rate_django: of those, what Django answered.
-        sustained: requests/s that were answered well at most: the knee; of production `rate`.
+        sustained: requests/s that were answered well at most: what the last step that passed
+            achieved; of production `rate`.
         failed: whether the load came to an end of what the site can do.
         beyond: means of the step that failed, as a further Evidence; None without one.
-        parts: by bound, lowest first.
+        parts: by bound, lowest first. One that nothing uses has no bound, and is absent.
         certain: probability that the first hard part has the lowest bound.
         enough: whether there is data enough to name anything; `why_not` says why not.
+        replays: by what would be saved; only where there are hits, and the log has all requests.
         slow: p95 of the window, seconds; `quick`: p95 of the lowest step, or of the quietest tenth.
+        facts: `id` and `made` of the recording; `began` of the window; `every` of nginx' log;
+            `errors` (sentences) and `cost` of recording, by machine.
     """
 
     site: SiteFacts

@@ -48,7 +48,9 @@ def least_squares(rows: Sequence[Sequence[float]], wanted: Sequence[float]) -> l
     Returns:
         A coefficient for each term; None where the observations do not determine them.
     """
-    size = len(rows[0]) if rows else 0
+    if not rows:
+        return None
+    size = len(rows[0])
     table = [
         [sum(row[i] * row[j] for row in rows) for j in range(size)]
         + [sum(row[i] * value for row, value in zip(rows, wanted, strict=True))]

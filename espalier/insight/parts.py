@@ -13,6 +13,8 @@ from espalier.insight.bootstrap import Used, bounds
 from espalier.insight.evidence import HARD, Kind, Part
 from espalier.insight.figures import mean, ratio
 from espalier.insight.recording import Machine, Recording, Sample
+from espalier.insight.split import tells
+from espalier.insight.views import held
 from espalier.insight.window import Row, Window
 
 _DATABASES = ("postgresql_primary", "postgresql_replica")
@@ -50,7 +52,11 @@ def parts(recording: Recording, window: Window, rows: Sequence[Row]) -> list[Par
         if row.is_page and index is not None:
             requests[index] += row.weight
     rate = mean(requests)
-    uses = [use for use in _uses(recording, window) if mean(use.busy) > 1e-9 and use.capacity > 0]
+    uses = [
+        use
+        for use in _uses(recording, window, tells(rows))
+        if mean(use.busy) > 1e-9 and use.capacity > 0
+    ]
     if not rate or not uses:
         return []
     found = bounds([Used(use.capacity, use.busy, use.kind in HARD) for use in uses], requests)
@@ -88,7 +94,7 @@ def app_groups(recording: Recording) -> list[tuple[str, ...]]:
     return ([shared] if shared else []) + alone
 
 
-def _uses(recording: Recording, window: Window) -> Iterator[_Use]:
+def _uses(recording: Recording, window: Window, timing: bool) -> Iterator[_Use]:
     """Return every part of the site, with its use in each second."""
     groups = app_groups(recording)
     for group in groups:
@@ -101,7 +107,7 @@ def _uses(recording: Recording, window: Window) -> Iterator[_Use]:
         if busy is not None:
             database = next((one for one in _DATABASES if one in machine.services), "")
             yield _Use(f"disk of {name}", Kind.DISK, (name,), "", 1.0, busy, busiest=database)
-    yield from _threads(recording, window)
+    yield from _threads(recording, window, timing)
     yield from _database(recording, window)
 
 
@@ -182,31 +188,36 @@ def _process_series(machine: Machine, window: Window) -> list[float]:
     return window.series(machine.samples, read) or [0.0] * window.seconds
 
 
-def _threads(recording: Recording, window: Window) -> Iterator[_Use]:
-    """Return the web server's threads: each request holds one for as long as Django has it."""
+def _threads(recording: Recording, window: Window, timing: bool) -> Iterator[_Use]:
+    """Return the web server's threads: each request holds one for as long as Django has it.
+
+    Where Django tells its times, a request without them never came to a thread. Where it tells
+    none, one that waits for a thread looks like one that holds it.
+    """
     names = _django(recording)
     site = recording.site
     capacity = float(sum(site.workers[name] * site.threads.get(name, 1) for name in names))
-    held = [0.0] * window.seconds
+    in_use = [0.0] * window.seconds
     for machine in recording.machines.values():
         for request in machine.requests:
             if request.upstream is None:
                 continue
-            took = request.app if request.app is not None else request.upstream - request.connect
+            if request.app is None and timing:
+                continue
+            took = held(request)
             ended = request.t - max(0.0, request.took - request.upstream)
-            _hold(held, window, ended - took, ended, machine.every)
-    # Without Django's own times, a request that waits for a thread looks like one that holds one.
-    busy = [min(value, capacity) for value in held]
+            _hold(in_use, window, ended - took, ended, machine.every)
+    busy = [min(value, capacity) for value in in_use]
     if capacity:
         yield _Use(f"threads on {_list(names)}", Kind.THREADS, names, "django", capacity, busy)
 
 
-def _hold(held: list[float], window: Window, began: float, ended: float, weight: int) -> None:
+def _hold(in_use: list[float], window: Window, began: float, ended: float, weight: int) -> None:
     """Add a request to the seconds in which it held a thread."""
     first = max(0, int(began - window.began))
     for index in range(first, min(window.seconds, int(ended - window.began) + 1)):
         second = window.began + index
-        held[index] += weight * max(0.0, min(ended, second + 1) - max(began, second))
+        in_use[index] += weight * max(0.0, min(ended, second + 1) - max(began, second))
 
 
 def _database(recording: Recording, window: Window) -> Iterator[_Use]:

@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from espalier.insight.evidence import Evidence, Part
-from espalier.insight.figures import least_squares, mean, ratio
+from espalier.insight.evidence import Evidence, Kind, Part
+from espalier.insight.figures import least_squares, mean, percentile, ratio
 from espalier.insight.recording import Recording
 from espalier.insight.views import mean_took
-from espalier.insight.window import counts, of_step
+from espalier.insight.window import Window, counts, of_step, sampled
 
+MINUTE = 60
 LEAST_STEPS = 6  # fewer do not determine three coefficients and tell whether they fit
 # A curve that stays straight has no knee to fit: the last points have to lose this much of it.
 _BENT = 0.05
@@ -94,6 +95,26 @@ def curve(recording: Recording) -> list[Point]:
     return sorted(found, key=lambda point: point.offered)
 
 
+def of_production(recordings: Sequence[Recording]) -> list[Point]:
+    """Return a point for each minute of production, by its rate."""
+    found = []
+    for recording in recordings:
+        if recording.purpose != "measure":
+            continue
+        whole = sampled(recording)
+        for number in range(whole.seconds // MINUTE):
+            rows = Window(whole.began + number * MINUTE, MINUTE).rows(recording)
+            pages = [row for row in rows if row.is_page]
+            if not pages:
+                continue
+            rate = sum(row.weight for row in pages) / MINUTE
+            good = sum(row.weight for row in pages if row.request.status < 500) / MINUTE
+            took = [row.request.took for row in pages]
+            p50, p95 = percentile(took, 0.5), percentile(took, 0.95)
+            found.append(Point(rate, good, p50, p95, rate * mean(took), passed=True))
+    return sorted(found, key=lambda point: point.offered)
+
+
 def knee(points: Sequence[Point]) -> Point | None:
     """Return the last point that passed, where one above it did not; None without a bend."""
     failed = [point for point in points if not point.passed]
@@ -148,7 +169,14 @@ def full_at(evidence: Evidence, multiple: float) -> Part | None:
         The part with the lowest bound, where the multiple reaches that; None where no part is full.
     """
     wanted = evidence.rate * multiple
-    return next((part for part in evidence.parts if part.bound.value <= wanted), None)
+    site = evidence.site
+    threads = sum(count * site.threads.get(name, 1) for name, count in site.workers.items())
+    for part in evidence.parts:
+        # Each thread has one connection at most: they do not grow with the rate for ever.
+        never = part.kind == Kind.CONNECTIONS and 0 < threads < part.capacity
+        if part.bound.value <= wanted and not never:
+            return part
+    return None
 
 
 def _terms(concurrency: float, sigma: bool, kappa: bool) -> list[float]:

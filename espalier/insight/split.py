@@ -37,9 +37,16 @@ def split(rows: Sequence[Row], waits: Mapping[str, float]) -> Times:
     count = sum(row.weight for row in asked)
     if not count:
         return Times(Split(database_waits=waits), timing=False)
-    if sum(row.weight for row in told) < _TOLD * count:
+    if not tells(rows):
         return Times(_untold(asked, waits), timing=False)
     return Times(_told(told, waits), timing=True)
+
+
+def tells(rows: Sequence[Row]) -> bool:
+    """Whether Django tells its times for most of the requests that came to it."""
+    asked = [row for row in rows if row.request.upstream is not None]
+    told = sum(row.weight for row in asked if row.request.app is not None)
+    return told > 0 and told >= _TOLD * sum(row.weight for row in asked)
 
 
 def database_waits(samples: Sequence[Sample]) -> dict[str, float]:

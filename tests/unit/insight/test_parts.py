@@ -153,6 +153,20 @@ def test_threads_are_held_for_as_long_as_requests_wait() -> None:
     assert not threads.is_hard
 
 
+def test_a_request_that_never_came_to_a_thread_holds_none() -> None:
+    lost = Visit(view="", told=False, status=504, outside=9.0, share=0.2)
+    made = recording(machines={"web1": WEB, "db1": DB}, visits=[Visit(outside=0.1), lost], rate=10)
+    threads = observe(made).part(Kind.THREADS)
+    assert threads is not None
+    assert threads.busy == pytest.approx(10 / 1.2 * 0.125, rel=0.15)
+
+
+def test_without_times_of_django_threads_are_held_for_as_long_as_nginx_waits() -> None:
+    found = apart(visits=[Visit(told=False, outside=0.1)], rate=20).part(Kind.THREADS)
+    assert found is not None
+    assert found.busy == pytest.approx(20 * 0.125, rel=0.1)
+
+
 def test_the_disk_and_the_pool_are_parts() -> None:
     db = Host(services=("pgbouncer", "postgresql_primary"))
     found = apart(

@@ -8,8 +8,8 @@ import pytest
 
 from espalier.insight.evidence import Kind
 from espalier.insight.observe import observe
-from espalier.insight.recording import Recording
-from espalier.insight.scalability import Law, Point, curve, full_at, knee, law
+from espalier.insight.recording import Recording, Sample
+from espalier.insight.scalability import Law, Point, curve, full_at, knee, law, of_production
 from espalier.insight.trend import peak, trend
 from tests.unit.insight.builders import Host, recording
 
@@ -92,6 +92,31 @@ def test_the_part_that_is_full_at_a_multiple_of_today() -> None:
     assert full is not None
     assert full.kind == Kind.PROCESSOR
     assert full_at(found, 2.0) is None
+
+
+def test_connections_are_not_full_where_threads_are_fewer() -> None:
+    def busy(name: str, sample: Sample) -> Sample:
+        postgresql = sample.postgresql
+        assert postgresql is not None
+        changed = postgresql.model_copy(update={"connections": 30.0})
+        return sample.model_copy(update={"postgresql": changed})
+
+    host = {"web1": Host(workers=4, threads=8)}
+    few, many = (
+        observe(recording(machines=host, rate=5, site={"max_connections": limit}, change=busy))
+        for limit in (31, 40)
+    )
+    full = full_at(few, 2.0)
+    assert full is not None
+    assert full.kind == Kind.CONNECTIONS
+    assert full_at(many, 2.0) is None
+
+
+def test_production_gives_a_point_for_each_minute() -> None:
+    found = of_production([recording(rate=30, seconds=130), recording(rate=10, seconds=60)])
+    assert [round(point.offered, -1) for point in found] == [10, 30, 30]
+    assert found[0].concurrency == pytest.approx(10 * 0.026, rel=0.15)
+    assert found[0].p50 == pytest.approx(0.026, rel=0.1)
 
 
 def day(number: int, rate: float, purpose: str = "measure") -> Recording:
