@@ -81,7 +81,11 @@ def reads_share(statements: Sequence[Statement], rows: Sequence[Row]) -> float:
     shares = []
     if seconds := sum(one.seconds for one in statements):
         shares.append(sum(one.seconds for one in statements if one.reads) / seconds)
-    asked = [(row.weight * row.request.database, row.request.writes) for row in rows]
+    asked = [
+        (row.weight * row.request.database, row.request.writes)
+        for row in rows
+        if row.request.upstream is not None  # what a cache kept has the times of another request
+    ]
     if taken := sum(seconds for seconds, _ in asked):
         shares.append(sum(seconds for seconds, writes in asked if not writes) / taken)
     return min(shares, default=0.0)

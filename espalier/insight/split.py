@@ -10,8 +10,9 @@ from espalier.insight.figures import ratio
 from espalier.insight.recording import Request, Sample
 from espalier.insight.window import Row
 
-# Below this share of requests with times of Django's, none of them are used.
-_TOLD = 0.5
+# Below this share of requests with times of Django's, none of them are used. It is low, as most
+# requests may end in a time-out of nginx' where a site is overloaded.
+_TOLD = 0.1
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,15 @@ def split(rows: Sequence[Row], waits: Mapping[str, float]) -> Times:
         waits: share of active sessions of the database by wait.
     """
     asked = [row for row in rows if row.request.upstream is not None]
-    told = [row for row in asked if row.request.app is not None]
-    count = sum(row.weight for row in asked)
-    if not count:
+    if not asked:
         return Times(Split(database_waits=waits), timing=False)
     if not tells(rows):
         return Times(_untold(asked, waits), timing=False)
-    return Times(_told(told, waits), timing=True)
+    return Times(_told([row for row in asked if row.request.app is not None], waits), timing=True)
 
 
 def tells(rows: Sequence[Row]) -> bool:
-    """Whether Django tells its times for most of the requests that came to it."""
+    """Whether Django tells its times for enough of the requests that nginx asked it."""
     asked = [row for row in rows if row.request.upstream is not None]
     told = sum(row.weight for row in asked if row.request.app is not None)
     return told > 0 and told >= _TOLD * sum(row.weight for row in asked)

@@ -114,6 +114,8 @@ def test_reads_in_requests_that_write_stay_with_the_primary() -> None:
     assert reads_share([], [calm, wrote]) == 0.25
     assert reads_share([reads, writes], [calm, wrote]) == 0.25
     assert reads_share([writes], [calm]) == 0.0
+    kept = Row("web1", 1, PLAIN._replace(database=2.0, upstream=None, cache="HIT"))
+    assert reads_share([], [calm, wrote, kept]) == 0.25
     assert reads_share([], []) == 0.0
 
 
