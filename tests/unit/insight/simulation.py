@@ -42,7 +42,7 @@ class Visit:
     Attributes:
         share: how often it comes, relative to the others.
         weight: what it takes of the demands, relative to the others.
-        keys: how many different addresses it has.
+        keys: how many different addresses it has; by default hardly any is asked twice.
         outside: seconds in which it waits for something outside of the site.
         told: whether Django tells its times.
     """
@@ -60,7 +60,7 @@ class Visit:
     outside: float = 0.0
     caching: float = 0.0
     personal: bool = False
-    keys: int = 1000
+    keys: int = 10**9
     told: bool = True
 
 
