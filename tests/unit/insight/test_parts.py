@@ -9,8 +9,8 @@ import pytest
 
 from espalier.insight.evidence import Evidence, Kind
 from espalier.insight.observe import observe
-from espalier.insight.recording import Processor, Sample
-from tests.unit.insight.builders import Host, Visit, recording
+from espalier.insight.recording import Postgresql, Processor, Sample, Service
+from tests.unit.insight.builders import BEGAN, Host, Visit, recording
 
 WEB = Host(services=("nginx", "django"), cores=2.0, workers=4, threads=8)
 DB = Host(services=("postgresql_primary",), cores=2.0)
@@ -106,6 +106,24 @@ def test_one_worker_on_two_cores_is_full_at_one_core() -> None:
     assert found.certain > 0.99
 
 
+def test_more_workers_than_cores_are_no_more_than_cores() -> None:
+    workers = apart(machines={"web1": Host(services=("nginx", "django"), workers=9)}).part(
+        Kind.WORKERS
+    )
+    assert workers is not None
+    assert workers.capacity == 2.0
+
+
+def test_more_processes_than_are_told_of_show_in_their_sum() -> None:
+    def many(name: str, sample: Sample) -> Sample:
+        service = Service(cpu=1.9, processes=[0.1] * 16)
+        return sample.model_copy(update={"services": {"django": service}})
+
+    workers = apart(machines={"web1": WEB}, change=many).part(Kind.WORKERS)
+    assert workers is not None
+    assert workers.busy == pytest.approx(1.9)
+
+
 def test_a_service_with_a_quota_is_full_before_its_machine() -> None:
     db = Host(services=("postgresql_primary",), cores=2.0, quotas={"postgresql_primary": 0.5})
     demands = {"django": 0.01, "postgresql_primary": 0.02}
@@ -165,6 +183,38 @@ def test_without_times_of_django_threads_are_held_for_as_long_as_nginx_waits() -
     found = apart(visits=[Visit(told=False, outside=0.1)], rate=20).part(Kind.THREADS)
     assert found is not None
     assert found.busy == pytest.approx(20 * 0.125, rel=0.1)
+
+
+def test_sending_an_answer_to_a_slow_visitor_holds_no_thread() -> None:
+    made = recording(machines={"web1": WEB}, rate=10, seconds=60)
+    web = made.machines["web1"]
+    # Sent for 30 s, and answered after the window: Django had them until its 45th second.
+    slow = [web.requests[0]._replace(t=BEGAN + 75, took=36.0, upstream=6.0, app=6.0)] * 10
+    web = web.model_copy(update={"requests": web.requests + slow})
+    threads = observe(made.model_copy(update={"machines": {"web1": web}})).part(Kind.THREADS)
+    assert threads is not None
+    assert threads.busy == pytest.approx(1.0 + 10 * 0.025, rel=0.05)
+
+
+def test_no_more_threads_are_held_than_there_are() -> None:
+    web = Host(services=("nginx", "django"), workers=1, threads=2)
+    found = observe(
+        recording(machines={"web1": web}, visits=[Visit(told=False, outside=0.1)], steps=[5, 40])
+    )
+    assert found.beyond is not None
+    threads = found.beyond.part(Kind.THREADS)
+    assert threads is not None
+    assert threads.utilisation == pytest.approx(1.0)
+
+
+def test_connections_count_at_their_most() -> None:
+    def more(name: str, sample: Sample) -> Sample:
+        connections = 40.0 if sample.t % 10 == 0 else 10.0
+        return sample.model_copy(update={"postgresql": Postgresql(connections=connections)})
+
+    found = observe(recording(change=more)).part(Kind.CONNECTIONS)
+    assert found is not None
+    assert (found.busy, found.capacity) == (pytest.approx(40), 100)
 
 
 def test_the_disk_and_the_pool_are_parts() -> None:

@@ -134,12 +134,19 @@ def test_the_peak_is_the_fullest_minute() -> None:
 
 
 def test_growth_by_day_reaches_the_bound_on_a_day() -> None:
-    found = trend([day(1, 10), day(3, 20), day(5, 30)], 100.0)
+    found = trend([day(1, 10), day(1, 3), day(3, 20), day(5, 30)], 100.0)
     assert found is not None
     assert list(found.peaks) == [date(2026, 12, 1), date(2026, 12, 3), date(2026, 12, 5)]
     assert found.per_day == pytest.approx(5, rel=0.1)
     assert found.reached is not None
+    assert found.peaks[date(2026, 12, 1)] == pytest.approx(10, rel=0.1)
     assert date(2026, 12, 17) <= found.reached <= date(2026, 12, 22)
+
+
+def test_a_bound_that_was_passed_already_is_reached_on_the_last_day() -> None:
+    found = trend([day(1, 10), day(3, 20), day(5, 30)], 12.0)
+    assert found is not None
+    assert found.reached == date(2026, 12, 5)
 
 
 def test_no_trend_of_two_days_and_no_date_without_growth() -> None:

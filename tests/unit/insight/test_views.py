@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from espalier.insight import pareto
-from espalier.insight.evidence import View
+from espalier.insight.evidence import Kind, View
 from espalier.insight.observe import observe
 from espalier.insight.recording import Request, Statement
 from espalier.insight.replay import replays
 from espalier.insight.views import errors, quietest, views
 from espalier.insight.window import Row, choose
-from tests.unit.insight.builders import Host, Visit, recording
+from tests.unit.insight.builders import BEGAN, Host, Visit, recording
 from tests.unit.insight.test_split import PLAIN
 
 TWO = [
@@ -120,6 +120,22 @@ def test_a_log_that_was_thinned_out_tells_no_hits() -> None:
     found = observe(made.model_copy(update={"machines": {"web1": web}}))
     assert found.replays == []
     assert found.rate == pytest.approx(200, rel=0.1)
+    threads = found.part(Kind.THREADS)
+    assert threads is not None
+    assert threads.busy == pytest.approx(200 * 0.025, rel=0.1)
+
+
+def test_a_cache_is_warm_from_before_the_window_and_each_machine_has_its_own() -> None:
+    made = recording(visits=[Visit(keys=1)], steps=[20, 25], seconds=20)
+    (found,) = (one for one in observe(made).replays if one.seconds == 60)
+    assert found.hits == found.requests
+    one = recording(seconds=60)
+    asked = [PLAIN._replace(t=BEGAN + t) for t in (10.0, 20.0)]
+    two = {
+        name: one.machines["web1"].model_copy(update={"requests": [request]})
+        for name, request in zip(("web1", "web2"), asked, strict=True)
+    }
+    assert observe(one.model_copy(update={"machines": two})).replays == []
 
 
 def _view(name: str, cpu: float) -> View:

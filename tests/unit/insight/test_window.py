@@ -128,6 +128,21 @@ def test_a_second_without_a_sample_gets_the_mean_of_the_others() -> None:
     assert Window(BEGAN, 4).series(without, lambda one: values[one.t]) == [1.0, 2.0, 4.0, 9.0]
 
 
+def test_what_was_answered_well_is_what_is_sustained() -> None:
+    found = observe(_with_steps(ladder(40), answered=700, failed=100))
+    assert found.sustained == 30.0
+    assert found.rate == pytest.approx(40, rel=0.1)
+
+
+def test_a_load_that_did_not_come_to_this_site_tells_nothing() -> None:
+    made = ladder(40)
+    web = made.machines["web1"].model_copy(update={"requests": []})
+    found = observe(made.model_copy(update={"machines": {"web1": web}}))
+    assert not found.enough
+    assert "nginx' log" in found.why_not
+    assert found.rate == found.sustained == pytest.approx(40, rel=0.1)
+
+
 def test_the_step_beyond_is_seen_in_its_own_seconds() -> None:
     found = observe(ladder(40, 80, 160))
     assert found.failed
