@@ -57,8 +57,12 @@ def advise(evidence: Evidence) -> Advice:
         where,
         _sentence(choice),
         round(choice.certainty, 3),
-        _limit(evidence, first),
-        [sentence for one in choice.findings for sentence in one.evidence],
+        _limit(evidence, choice.beneath[0] if choice.beneath else first),
+        [
+            sentence
+            for one in (*choice.findings, *choice.beneath)
+            for sentence in (one.evidence[:1] if one in choice.beneath else one.evidence)
+        ],
         changes[0] if changes else None,
         _others(choice, changes, findings),
         _ruled_out(evidence, findings),

@@ -27,10 +27,14 @@ _DATABASE = (Place.DATABASE_PROCESSOR, Place.DATABASE_WRITES, Place.DISK, Place.
 
 @dataclass(frozen=True)
 class Choice:
-    """What is named: one finding, or two that are full together; and how sure that is."""
+    """What is named: one finding, or two that are full together; and how sure that is.
+
+    `beneath` is what is full for the reason that is named.
+    """
 
     findings: Sequence[Finding]
     certainty: float
+    beneath: Sequence[Finding] = ()
 
 
 def choose(evidence: Evidence, findings: Sequence[Finding]) -> Choice | None:
@@ -111,7 +115,7 @@ def _hard(evidence: Evidence, findings: Sequence[Finding], hard: Sequence[Findin
         near = list(hard[:2]) if _bound(hard[1]) <= at.MARGIN**2 * _bound(hard[0]) else near
     reason = _reason(findings, near)
     if reason:
-        return Choice([reason], _sure(max(reason.strength, 0.5)))
+        return Choice([reason], _sure(max(reason.strength, 0.5)), near)
     if len(near) > 1:
         return Choice(near[:2], max(certain, 1 - certain))
     return Choice([hard[0]], certain)

@@ -9,6 +9,7 @@ from espalier.insight.evidence import Evidence, Kind, Part
 
 PRIMARY = "postgresql_primary"
 DATABASES = (PRIMARY, "postgresql_replica", "pgbouncer")
+COMPUTING = (Kind.PROCESSOR, Kind.SERVICE, Kind.WORKERS)
 
 
 def saturated(evidence: Evidence) -> Evidence:
@@ -63,16 +64,18 @@ def strained(evidence: Evidence) -> list[Part]:
     return sorted(found, key=lambda part: part.bound.value)
 
 
-def hard_is_idle(evidence: Evidence, limit: float = at.STRAINED) -> bool:
-    """Whether no device and no process is full."""
-    return all(load_of(evidence, part) < limit for part in evidence.parts if part.is_hard)
+def processors_are_idle(evidence: Evidence, limit: float = at.STRAINED) -> bool:
+    """Whether no processor, quota or process is full. Of disks a container shows the host's."""
+    return all(load_of(evidence, part) < limit for part in evidence.parts if part.kind in COMPUTING)
 
 
 def is_busy(evidence: Evidence, services: Iterable[str], limit: float = at.STRAINED) -> bool:
-    """Whether a hard part that these services use most is full."""
+    """Whether a processor, quota or process that these services use most is full."""
     names = set(services)
     return any(
-        part.is_hard and names & {part.service, part.busiest} and load_of(evidence, part) >= limit
+        part.kind in COMPUTING
+        and names & {part.service, part.busiest}
+        and load_of(evidence, part) >= limit
         for part in evidence.parts
     )
 

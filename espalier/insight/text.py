@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from espalier.insight.advice import Advice, Change, Edit, Verdict
+from espalier.insight.advice import Advice, Change, Edit, Place, Verdict
 from espalier.insight.evidence import Evidence
 from espalier.insight.words import between, figure, percent, rate
 
@@ -15,6 +15,7 @@ WIDTH = 100
 LABEL = 12
 OTHERS = 4  # further changes that are shown
 
+_ON_MACHINES = (Place.APP_PROCESSOR, Place.WORKERS, Place.THREADS, Place.DISK, Place.MEMORY)
 _TITLES = {
     Verdict.BOTTLENECK: "BOTTLENECK",
     Verdict.TWO: "BOTTLENECK",
@@ -63,12 +64,9 @@ def _heading(advice: Advice) -> str:
         return "not enough load to tell"
     what = advice.verdict.value
     if advice.verdict in (Verdict.BOTTLENECK, Verdict.OUTSIDE, Verdict.TWO):
-        on = f" on {advice.where}" if advice.where and " " not in advice.where else ""
-        what = (
-            f"{advice.place.value}{on}"
-            if on or not advice.where
-            else (f"{advice.place.value}: {advice.where}")
-        )
+        what = f"{advice.place.value}: {advice.where}" if advice.where else advice.place.value
+        if advice.place in _ON_MACHINES:
+            what = f"{advice.place.value} on {advice.where}"
     sure = f"   {percent(advice.certainty)} sure"
     limit = ""
     if advice.limit is not None:
@@ -78,7 +76,12 @@ def _heading(advice: Advice) -> str:
 
 def _change(change: Change, currency: str) -> Iterator[str]:
     yield from _block("CHANGE", change.sentence)
+    before = ""
     for edit in change.edits:
+        place = f"{edit.file}, below `{edit.below.strip()}`" if edit.below else edit.file
+        if place != before:
+            yield f"{'':<{LABEL}}{place}:"
+        before = place
         yield from _edit(edit)
     if change.statement:
         yield f"{'':<{LABEL}}{' '.join(change.statement.split())}"
@@ -98,8 +101,6 @@ def _change(change: Change, currency: str) -> Iterator[str]:
 
 
 def _edit(edit: Edit) -> Iterator[str]:
-    below = f", below `{edit.below.strip()}`" if edit.below else ""
-    yield f"{'':<{LABEL}}{edit.file}{below}:"
     for sign, lines in (("-", edit.removed), ("+", edit.added)):
         for line in lines:
             yield f"{'':<{LABEL}}{sign} {line}"

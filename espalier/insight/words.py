@@ -11,10 +11,11 @@ def percent(share: float) -> str:
 
 
 def figure(value: float) -> str:
-    """Three digits that count: 118, 41.2, 0.52."""
+    """Three digits that count: 118, 41.2, 0.52, 8."""
     if abs(value) >= 100:
         return f"{value:.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}".rstrip("0").rstrip(".")
+    text = f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return text.rstrip("0").rstrip(".")
 
 
 def duration(seconds: float) -> str:

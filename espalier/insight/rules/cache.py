@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from posixpath import commonpath
 
 from espalier.insight import edits
 from espalier.insight import thresholds as at
@@ -14,16 +15,17 @@ from espalier.insight.price import priced
 from espalier.insight.state import DATABASES, is_busy
 from espalier.insight.words import percent, shown_path
 
-MOST = 3  # paths in one advice
+MOST = 3  # views in one advice
+NEARLY = 0.8  # of what a longer time would save: pages are fresher
 
 
 def replayed(evidence: Evidence) -> Iterator[Finding]:
     """Costly pages that the same visitors without a cookie ask for again and again."""
     best = _best(evidence)
     share = min(sum(one.share for one in best), 0.98)
-    if share < at.REPLAY_SHARE:
+    pages = {path: one.seconds for one in best for path in _prefixes(evidence, one)}
+    if share < at.REPLAY_SHARE or not pages:
         return
-    pages = {shown_path(one.path): one.seconds for one in best}
     paths = ", ".join(pages)
     hits = sum(one.hits for one in best) / sum(one.requests for one in best)
     gone = (share * 0.85, share, min(share * 1.03, 0.98))
@@ -69,13 +71,31 @@ def replayed(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _best(evidence: Evidence) -> list[Replay]:
-    """For each path the replay that saves most, of those with hits enough."""
-    by_path: dict[str, Replay] = {}
+    """Of each view one replay with hits enough: the shortest time that saves nearly as much as any.
+
+    Pages that nginx keeps already are left out.
+    """
+    by_view: dict[str, list[Replay]] = {}
+    kept = tuple(evidence.site.microcache)
     for one in evidence.replays:
-        if one.requests and one.hits >= at.REPLAY_HITS * one.requests:
-            known = by_path.get(one.path)
-            if known is None or one.saved > known.saved:
-                by_path[one.path] = one
-    kept = {shown_path(path) for path in evidence.site.microcache}
-    found = [one for path, one in by_path.items() if shown_path(path) not in kept]
+        enough = one.requests and one.hits >= at.REPLAY_HITS * one.requests
+        if enough and not (kept and one.path.startswith(kept)):
+            by_view.setdefault(one.view, []).append(one)
+    found = []
+    for several in by_view.values():
+        most = max(one.saved for one in several)
+        near = [one for one in several if one.saved >= NEARLY * most]
+        found.append(min(near, key=lambda one: one.seconds))
     return sorted(found, key=lambda one: -one.saved)[:MOST]
+
+
+def _prefixes(evidence: Evidence, replay: Replay) -> list[str]:
+    """What a view's addresses begin with; all of them one by one, where that is the whole site."""
+    paths = [shown_path(replay.path)]
+    for view in evidence.views:
+        if view.name == replay.view:
+            paths = list(dict.fromkeys([*paths, *(shown_path(path) for path in view.paths)]))
+    if len(paths) == 1 and "*" not in paths[0]:
+        return paths
+    common = commonpath(paths).split("*", 1)[0].rstrip("/") + "/"
+    return [common] if len(common) > 1 else [path for path in paths if "*" not in path]

@@ -12,11 +12,11 @@ from espalier.insight.predict import freed
 from espalier.insight.state import (
     database_machine,
     django_machines,
-    hard_is_idle,
     held,
     held_share,
     is_caused,
     outside_postgresql,
+    processors_are_idle,
     queries_a_request,
     saturated,
 )
@@ -83,7 +83,7 @@ def visitors(evidence: Evidence) -> Iterator[Finding]:
     """Answers that nginx has, and that visitors take slowly."""
     end = saturated(evidence)
     share = end.split.share("nginx")
-    if share < at.VISITORS_SHARE or not hard_is_idle(evidence, at.FULL):
+    if share < at.VISITORS_SHARE or not processors_are_idle(evidence, at.FULL):
         return
     if not is_caused(evidence, 1.0) and end.split.nginx < at.CAUSE_SECONDS:
         return

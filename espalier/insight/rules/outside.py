@@ -9,7 +9,7 @@ from espalier.insight.advice import Change, Place, Remedy
 from espalier.insight.evidence import Evidence, View
 from espalier.insight.finding import Finding, Level
 from espalier.insight.predict import freed
-from espalier.insight.state import hard_is_idle, held_share, is_caused, saturated
+from espalier.insight.state import held_share, is_caused, processors_are_idle, saturated
 from espalier.insight.words import duration, percent
 
 
@@ -25,7 +25,7 @@ def waiting(evidence: Evidence) -> Iterator[Finding]:
         return
     share = held_share(end, "unexplained")
     # Threads that wait for the interpreter lock are not explained either.
-    if is_caused(evidence, share, at.UNEXPLAINED) and hard_is_idle(evidence):
+    if is_caused(evidence, share, at.UNEXPLAINED) and processors_are_idle(evidence):
         view = max(end.views, key=_rest, default=None)
         seconds = end.split.unexplained
         yield _finding(evidence, view, "waiting for nothing that is known", share, seconds, False)

@@ -108,9 +108,9 @@ def workers(evidence: Evidence) -> Iterator[Finding]:
             and at_end.split.share("queue") >= at.QUEUE_SHARE
             and all(load_of(evidence, one) < at.STRAINED for one in beneath)
         )
-        if near or part.capacity >= total + len(machines):
-            continue
-        if load_of(evidence, part) < at.STRAINED and not uneven:
+        count = _count(evidence, part)
+        few = count < total and not near and load_of(evidence, part) >= at.STRAINED
+        if not few and not (uneven and count < total + len(machines)):
             continue
         yield Finding(
             Place.WORKERS,
@@ -118,7 +118,7 @@ def workers(evidence: Evidence) -> Iterator[Finding]:
             Level.HARD,
             max(load_of(evidence, part), busiest),
             [
-                f"{figure(part.capacity)} worker process{'es' if part.capacity > 1 else ''} on "
+                f"{figure(count)} worker process{'es' if count > 1 else ''} on "
                 f"{figure(total)} cores; the busiest one uses {cores(busiest)}, and one process "
                 "cannot use more than about one",
                 _idle_cores(beneath),
@@ -201,7 +201,13 @@ def _all_cores_have_workers(evidence: Evidence, part: Part) -> bool:
         for one in evidence.parts
         if one.kind in (Kind.PROCESSOR, Kind.SERVICE) and set(one.machines) & set(part.machines)
     )
-    return near or part.capacity >= total + len(part.machines)
+    return near or _count(evidence, part) >= total
+
+
+def _count(evidence: Evidence, part: Part) -> float:
+    """How many processes there are; the part's capacity has at most one a core of them."""
+    known = [evidence.site.workers.get(name, 0) for name in part.machines]
+    return float(sum(known)) or part.capacity
 
 
 def _where(part: Part) -> str:

@@ -94,7 +94,9 @@ def _mean(evidence: Evidence, name: str) -> float:
         for view in window.views
         if view.name == name and view.requests and view.queries
     ]
-    asked = evidence.rate_django * evidence.seconds
+    steps = evidence.load.steps if evidence.load else []
+    # Statements are those of the whole recording.
+    asked = sum(step.answered for step in steps) or evidence.rate_django * evidence.seconds
     short = [
         one.seconds / one.calls
         for one in evidence.statements
