@@ -8,7 +8,7 @@ every gain (operational laws: Denning and Buzen, 1978).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -114,15 +114,22 @@ def relieved(
     return changed
 
 
-def freed(change: Change, evidence: Evidence, share: float) -> Change:
+def freed(change: Change, evidence: Evidence, share: float, ends: Collection[Kind] = ()) -> Change:
     """A change that takes away a share of the time which threads are held, the hardware being idle.
 
     Threads then turn round 1 / (1 - share) times as fast, until a hard part is full. How much of
     the wait really goes is not known: the interval begins at a half of it.
+
+    Args:
+        ends: kinds of parts that the change mends as well, so that they cap nothing.
     """
     if evidence.sustained <= 0:
         return change
-    hard = [part for part in evidence.parts if part.is_hard and part.bound.value > 0]
+    hard = [
+        part
+        for part in evidence.parts
+        if part.is_hard and part.kind not in ends and part.bound.value > 0
+    ]
     cap = min(hard, key=lambda part: part.bound.value, default=None)
     today = evidence.sustained
     top = cap.bound.value * USUAL_EFFICIENCY if cap else math.inf

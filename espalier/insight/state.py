@@ -134,5 +134,7 @@ def outside_postgresql(evidence: Evidence) -> float:
     """
     if evidence.database.replicas or not evidence.rate_django:
         return 0.0
-    inside = (evidence.database.active + evidence.pool.get("waited", 0.0)) / evidence.rate_django
+    # A session that sends to a slow network counts as active.
+    active = evidence.database.active * (1 - evidence.database.waiting("Client:"))
+    inside = (active + evidence.pool.get("waited", 0.0)) / evidence.rate_django
     return max(evidence.split.database - inside, 0.0)

@@ -27,7 +27,9 @@ SLOW = 1.0
 ERRORS = 0.01  # [K]
 
 STEAL = 0.10  # share of a machine's cores. [K]
-THROTTLED = 0.10  # share of time. Trials
+# Share of time that a machine is held back. A small quota holds back for a tenth of it at half
+# load, as processes use it up in bursts. Trials
+THROTTLED = 0.40
 
 # gunicorn's processes share requests unevenly: threads that are held 60% can have a queue of
 # seconds in front. [K], and lessons of trials
@@ -38,6 +40,7 @@ THREADS_HELD_UNEVENLY = 0.50
 
 PROCESS_FULL = 0.85  # of one core. [K]: "about one core each"
 CONNECTIONS_MOST = 0.80  # of max_connections. [K]
+RESERVED = 3  # of them for the superuser: PostgreSQL's superuser_reserved_connections
 SESSIONS_A_REQUEST = 0.5  # [K]: "about one"; pages without a query lower it
 CONNECTING_SHARE = 0.10  # of the response. Trials
 

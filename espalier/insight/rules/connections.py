@@ -32,16 +32,19 @@ def refused(evidence: Evidence) -> Iterator[Finding]:
     count = max(one.database.refused for one in windows(evidence))
     most = max(one.database.most_connections for one in windows(evidence))
     allowed = evidence.database.max_connections
-    if not count or not allowed or most < at.CONNECTIONS_MOST * allowed:
-        return
     errors = max(one.errors for one in windows(evidence))
+    if not allowed or most < min(at.CONNECTIONS_MOST * allowed, allowed - at.RESERVED):
+        return
+    if not count and errors <= at.ERRORS:
+        return
     yield Finding(
         Place.CONNECTIONS,
         _WHERE.format(database_machine(evidence)),
         Level.FAILURE,
         1.0,
         [
-            f"{count} requests failed while {figure(most)} of {allowed} connections were open",
+            f"{count or 'some'} requests failed while {figure(most)} of {allowed} connections were "
+            f"open, of which {at.RESERVED} are kept for the superuser",
             f"{percent(errors)} of all requests ended with an error",
         ],
         _fewer(evidence, min(errors + 0.2, 0.7)),

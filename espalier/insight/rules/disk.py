@@ -76,7 +76,7 @@ def syncing(evidence: Evidence) -> Iterator[Finding]:
         Level.CAUSE,
         min(max(caused, share if not end.timing else 0.0), 1.0),
         said,
-        [freed(change, evidence, min(caused, 0.9))],
+        [freed(change, evidence, min(caused, 0.9), {Kind.DISK})],
     )
 
 
@@ -97,7 +97,7 @@ def reading(evidence: Evidence) -> Iterator[Finding]:
     )
     disk = Change(Remedy.DISK, Place.DISK, f"Rent a faster disk for {machine}: reads wait for it.")
     memory = more_memory(evidence, machine)
-    changes = [freed(one, evidence, min(caused, 0.9)) for one in (memory, disk)]
+    changes = [freed(one, evidence, min(caused, 0.9), {Kind.DISK}) for one in (memory, disk)]
     yield Finding(
         Place.MEMORY if short else Place.DISK,
         machine,

@@ -23,10 +23,13 @@ def signs(machine: MachineEvidence) -> list[str]:
         found.append(f"everything waited for memory for {percent(machine.memory_full or 0)} of it")
     if machine.swapped_in >= at.SWAPPED_IN:
         found.append(f"{figure(machine.swapped_in)} pages a second came back from swap")
-    if machine.major_faults >= at.MAJOR_FAULTS and machine.limit_hits >= at.LIMIT_HITS:
+    # A database reads data again as a matter of course; a program that does has lost its own code.
+    again = machine.refaults >= at.REFAULTS and "postgresql_primary" not in machine.services
+    faults = machine.major_faults >= at.MAJOR_FAULTS
+    if machine.limit_hits >= at.LIMIT_HITS and (faults or again):
         found.append(
             f"a limit of memory was met {figure(machine.limit_hits)} times a second, and "
-            f"{figure(machine.major_faults)} pages a second were read again"
+            f"{figure(max(machine.major_faults, machine.refaults))} pages a second were read again"
         )
     return found
 

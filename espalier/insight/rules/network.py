@@ -19,8 +19,12 @@ from espalier.insight.state import (
     processors_are_idle,
     queries_a_request,
     saturated,
+    suffering,
 )
 from espalier.insight.words import duration, figure, percent
+
+# A kept connection is checked before a request uses it (CONN_HEALTH_CHECKS).
+HEALTH_CHECKS = 1.0
 
 
 def between_machines(evidence: Evidence) -> Iterator[Finding]:
@@ -42,7 +46,8 @@ def between_machines(evidence: Evidence) -> Iterator[Finding]:
     trip = max(trips, default=0.0)
     lost = max((_lost(end, name, target) for name in sources), default=0.0)
     gap = outside_postgresql(end)
-    expected = trip * queries_a_request(end)
+    trips_a_request = queries_a_request(end) + HEALTH_CHECKS
+    expected = trip * trips_a_request
     unknown = bool(end.database.replicas)
     delayed = (
         trip >= at.ROUND_TRIP
@@ -60,7 +65,7 @@ def between_machines(evidence: Evidence) -> Iterator[Finding]:
         f"a request spends {duration(end.split.database)} with the database, of which PostgreSQL "
         f"works {duration(max(end.split.database - gap, 0.0))}",
         f"a round trip to {target} takes {duration(trip)}, and a request makes "
-        f"{figure(queries_a_request(end))} of them; {figure(lost * 100)}% of the segments were "
+        f"{figure(trips_a_request)} of them; {figure(lost * 100)}% of the segments were "
         "sent again",
     ]
     change = Change(
@@ -83,19 +88,27 @@ def visitors(evidence: Evidence) -> Iterator[Finding]:
     """Answers that nginx has, and that visitors take slowly."""
     end = saturated(evidence)
     share = end.split.share("nginx")
-    if share < at.VISITORS_SHARE or not processors_are_idle(evidence, at.FULL):
+    # Files that nginx sends by itself are in no view's time.
+    views = max((view.p95 for view in end.views), default=0.0)
+    queue = end.split.share("queue")
+    elsewhere = suffering(evidence) and end.slow > at.SLOWER * views > 0 and queue < at.QUEUE_SHARE
+    if not processors_are_idle(evidence, at.FULL):
         return
-    if not is_caused(evidence, 1.0) and end.split.nginx < at.CAUSE_SECONDS:
+    slowly = share >= at.VISITORS_SHARE and (
+        suffering(evidence) or end.split.nginx >= at.CAUSE_SECONDS
+    )
+    if not slowly and not (elsewhere and end.errors <= at.ERRORS):
         return
     yield Finding(
         Place.VISITORS,
         "between nginx and its visitors",
         Level.CAUSE,
-        share,
+        share if slowly else at.CAUSE_SHARE,
         [
             f"{percent(share)} of a response is nginx sending it ({duration(end.split.nginx)}), "
             f"{figure(end.bytes_sent)} MiB/s in all",
-            f"Django is done after {duration(held(end))}",
+            f"Django is done after {duration(held(end))}; 95% of the visitors have their answer "
+            f"after {duration(end.slow)}",
         ],
         [
             Change(

@@ -25,6 +25,7 @@ from espalier.insight.state import (
     processor,
     saturated,
     strained,
+    suffering,
 )
 from espalier.insight.words import cores, figure, percent, rate
 from espalier.wiring.django import worker_count
@@ -51,7 +52,11 @@ def host(evidence: Evidence) -> Iterator[Finding]:
         full = machine.busy + stolen >= at.FULL * allowed
         # A quota that is known as the machine's cores is full like any processor. One that holds
         # it back below them is the provider's.
-        held_back = machine.throttled >= at.THROTTLED and machine.busy < at.STRAINED * allowed
+        held_back = (
+            machine.throttled >= at.THROTTLED
+            and machine.busy < at.STRAINED * allowed
+            and suffering(evidence)
+        )
         if not (machine.steal >= at.STEAL and full) and not held_back:
             continue
         if held_back:

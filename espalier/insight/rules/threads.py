@@ -12,7 +12,14 @@ from espalier.insight.evidence import Evidence, Interval, Kind, Part
 from espalier.insight.finding import Finding, Level
 from espalier.insight.predict import connections_of, predicted
 from espalier.insight.price import priced
-from espalier.insight.state import DATABASES, django_machines, is_busy, saturated, windows
+from espalier.insight.state import (
+    DATABASES,
+    django_machines,
+    is_busy,
+    saturated,
+    suffering,
+    windows,
+)
 from espalier.insight.words import duration, figure, percent
 
 MOST = 32  # in one process: beyond it they wait for each other's interpreter lock
@@ -30,7 +37,9 @@ def threads(evidence: Evidence) -> Iterator[Finding]:
     share = max(one.utilisation for one in seen if one)
     held = queue >= at.QUEUE_SHARE and share >= at.THREADS_HELD
     unevenly = queue >= at.LONG_QUEUE_SHARE and share >= at.THREADS_HELD_UNEVENLY
-    if not held and not unevenly:
+    # Where Django tells no times, a request that waits for a thread looks like one that has it.
+    untold = not end.timing and share >= at.THREADS_HELD and suffering(evidence)
+    if not held and not unevenly and not untold:
         return
     said = [
         f"{percent(min(share, 1.0))} of {figure(part.capacity)} threads are held, and a request "
@@ -41,7 +50,7 @@ def threads(evidence: Evidence) -> Iterator[Finding]:
         Place.THREADS,
         ", ".join(part.machines),
         Level.SOFT,
-        queue,
+        max(queue, 0.4),
         said,
         [_more(evidence, part)],
         part,
