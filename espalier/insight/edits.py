@@ -125,14 +125,19 @@ def _free_machine(site: SiteFacts, duty: str) -> tuple[str, list[Edit]]:
     used = {name for machines in site.services.values() for name in machines}
     known = [*site.addresses, *(name for name in site.prices if name not in site.addresses)]
     mine = set(site.duties.get(duty, ()))
-    for name in known:
-        if name in site.addresses and name not in used | mine:
-            return name, []
+    spares = [name for name in known if name in site.addresses and name not in used | mine]
+    if spares:
+        named = [name for name in spares if name.startswith(duty)]
+        return (named or (spares if duty == "app" else spares[::-1]))[0], []
     taken = {*known, *used, *(name for names in site.duties.values() for name in names)}
     number = next(n for n in range(2, 1000) if f"{duty}{n}" not in taken)
     name = f"{duty}{number}"
-    private = _free_address(site)
-    variables = {"ansible_host": "ADDRESS", "private_address": private or "PRIVATE_ADDRESS"}
+    private = _free_address(site, duty)
+    # Each placeholder is another one: two machines with one address are refused.
+    variables = {
+        "ansible_host": f"ADDRESS_OF_{name.upper()}",
+        "private_address": private or f"PRIVATE_ADDRESS_OF_{name.upper()}",
+    }
     text = ", ".join(f"{key}: {value}" for key, value in variables.items())
     line = f"    {name}: {{{text}}}"
     return name, [
@@ -140,15 +145,18 @@ def _free_machine(site: SiteFacts, duty: str) -> tuple[str, list[Edit]]:
     ]
 
 
-def _free_address(site: SiteFacts) -> str:
-    """The address after the highest private one, where all are private; else nothing."""
+def _free_address(site: SiteFacts, duty: str) -> str:
+    """An address after the highest private one, where all are private; else nothing.
+
+    Each duty has another one, as two machines may be added at once.
+    """
     try:
         addresses = [ipaddress.ip_address(address) for address in site.addresses.values()]
     except ValueError:
         return ""
     if not addresses or not all(one.is_private and one.version == 4 for one in addresses):
         return ""
-    return str(max(addresses, key=int) + 1)
+    return str(max(addresses, key=int) + (1 if duty == "app" else 2))
 
 
 def _sets_tiers(one: Edit, other: Edit) -> bool:

@@ -157,11 +157,11 @@ def _reason(findings: Sequence[Finding], near: Sequence[Finding]) -> Finding | N
         gain = one.changes[0].gain
         if gain is None:
             continue
-        beats = tier is None or gain.value >= tier.value or comparable(gain, tier)
+        better = tier is None or gain.value >= tier.value
         # Whether a page may be a minute old is the owner's to say, so a cache has to beat the tier.
         # What is wrong in a query, a view or a number only has to be worth mending.
         cached = one.remedy in (Remedy.MICROCACHE, Remedy.CACHE)
-        enough = beats or (gain.value >= REASON_GAIN and not cached)
+        enough = better or (not cached and (comparable(gain, tier) or gain.value >= REASON_GAIN))
         if enough and gain.value > 1.0:
             fitting.append((gain.value, one))
     return max(fitting, key=lambda pair: pair[0])[1] if fitting else None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from espalier.insight import edits
+from espalier.insight import edits, usual
 from espalier.insight import thresholds as at
-from espalier.insight.advice import Change, Place, Remedy
+from espalier.insight.advice import Change, Edit, Place, Remedy
 from espalier.insight.evidence import Evidence, Kind
 from espalier.insight.finding import Finding, Level
 from espalier.insight.predict import freed, predicted, relieved
@@ -22,7 +22,6 @@ from espalier.insight.state import (
     windows,
 )
 from espalier.insight.words import duration, figure, percent
-from espalier.wiring.pgbouncer import pool_size
 
 _WHERE = "PostgreSQL on {}"
 
@@ -125,13 +124,12 @@ def small_pool(evidence: Evidence) -> Iterator[Finding]:
         return
     machine = database_machine(evidence)
     now = evidence.site.pool_size or 0
-    cores = int(evidence.machines[machine].cores) if machine in evidence.machines else 1
-    new = max(pool_size(cores), 2 * now)
+    new = max(usual.pool(evidence, machine), 2 * now)
     change = Change(
         Remedy.LARGER_POOL,
         Place.POOL,
         f"Let pgbouncer open {new} connections instead of {now}.",
-        [edits.host_variable(machine, "pgbouncer_pool_size", new, now)],
+        [_pool(evidence, new)],
         then=["espalier site"],
     )
     yield Finding(
@@ -156,18 +154,18 @@ def large_pool(evidence: Evidence) -> Iterator[Finding]:
     if now is None or machine not in evidence.machines:
         return
     cores = evidence.machines[machine].cores
-    usual = pool_size(int(cores))
+    fitting = usual.pool(evidence, machine)
     active = max(one.database.active for one in windows(evidence))
-    if now < at.POOL_TOO_LARGE * usual or active <= max(at.BACKENDS_A_CORE * cores, usual):
+    if now < at.POOL_TOO_LARGE * fitting or active <= max(at.BACKENDS_A_CORE * cores, fitting):
         return
     if not is_busy(evidence, DATABASES):
         return
     change = Change(
         Remedy.SMALLER_POOL,
         Place.POOL,
-        f"Let pgbouncer open {usual} connections instead of {now}: those beyond take turns at "
+        f"Let pgbouncer open {fitting} connections instead of {now}: those beyond take turns at "
         f"{figure(cores)} cores, and hold locks and memory meanwhile.",
-        [edits.host_variable(machine, "pgbouncer_pool_size", usual, now)],
+        [_pool(evidence, fitting)],
         then=["espalier site"],
     )
     parts = relieved(evidence, (0.0, 0.0, 0.0), (0.05, 0.25, 0.5))
@@ -188,17 +186,22 @@ def _fewer(evidence: Evidence, share: float) -> list[Change]:
         return [priced(change, 0.0, evidence.sustained)]
     machine = database_machine(evidence)
     now = evidence.site.pool_size or 0
-    cores = int(evidence.machines[machine].cores) if machine in evidence.machines else 1
-    new = min(pool_size(cores), max(evidence.database.max_connections // 2, 2))
+    new = min(usual.pool(evidence, machine), max(evidence.database.max_connections // 2, 2))
     change = Change(
         Remedy.SMALLER_POOL,
         Place.CONNECTIONS,
         f"Let pgbouncer open {new} connections instead of {now}; PostgreSQL allows "
         f"{evidence.database.max_connections}.",
-        [edits.host_variable(machine, "pgbouncer_pool_size", new, now)],
+        [_pool(evidence, new)],
         then=["espalier site"],
     )
     return [priced(freed(change, evidence, share), 0.0, evidence.sustained)]
+
+
+def _pool(evidence: Evidence, size: int) -> Edit:
+    machine = database_machine(evidence)
+    before = usual.written(evidence.site.pool_size, usual.pool(evidence, machine))
+    return edits.host_variable(machine, "pgbouncer_pool_size", size, before)
 
 
 def _pgbouncer(evidence: Evidence) -> Change:

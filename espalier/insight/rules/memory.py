@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from espalier.insight import edits
+from espalier.insight import edits, usual
 from espalier.insight import thresholds as at
 from espalier.insight.advice import Change, Place, Remedy
 from espalier.insight.evidence import Evidence, MachineEvidence
@@ -71,16 +71,23 @@ def more_memory(evidence: Evidence, name: str, service: str = "", limit: float =
 def _changes(evidence: Evidence, machine: MachineEvidence, service: str) -> list[Change]:
     more = more_memory(evidence, machine.name, service, machine.memory_limits.get(service, 0.0))
     workers = evidence.site.workers.get(machine.name, 0)
-    usual = max(int(machine.cores) + 1, 2)
+    fitting = max(int(machine.cores) + 1, 2)
     if workers <= 1 or "django" not in machine.services:
         return [more]
-    fewer = max(min(usual, workers - 1), 1)
+    fewer = max(min(fitting, workers - 1), 1)
     less = Change(
         Remedy.FEWER_WORKERS,
         Place.MEMORY,
         f"Run {fewer} worker processes on {machine.name} instead of {workers}.",
-        [edits.host_variable(machine.name, "django_workers", fewer, workers)],
+        [
+            edits.host_variable(
+                machine.name,
+                "django_workers",
+                fewer,
+                usual.written(workers, usual.workers(evidence, machine.name)),
+            )
+        ],
         then=["espalier site"],
         cost=0.0,
     )
-    return [less, more] if workers > usual else [more, less]
+    return [less, more] if workers > fitting else [more, less]

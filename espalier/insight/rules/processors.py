@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from espalier.insight import edits
+from espalier.insight import edits, usual
 from espalier.insight import thresholds as at
 from espalier.insight.advice import Change, Place, Remedy
 from espalier.insight.evidence import Evidence, Interval, Kind, Part
@@ -28,7 +28,6 @@ from espalier.insight.state import (
     suffering,
 )
 from espalier.insight.words import cores, figure, percent, rate
-from espalier.wiring.django import worker_count
 
 _DJANGO = ("django", "app_proxy")
 
@@ -144,11 +143,11 @@ def _more_workers(evidence: Evidence, part: Part) -> Change:
     changes = []
     count = {}
     for name in part.machines:
-        machine = evidence.machines.get(name)
         now = evidence.site.workers.get(name)
-        wanted = max(worker_count(int(machine.cores), int(machine.memory_mb)) if machine else 2, 2)
+        wanted = usual.workers(evidence, name)
         count[name] = max(wanted, now or 0)
-        changes.append(edits.host_variable(name, "django_workers", count[name], now))
+        before = usual.written(now, wanted)
+        changes.append(edits.host_variable(name, "django_workers", count[name], before))
     total = sum(count.values())
     usable = min(total, sum(evidence.machines[n].cores for n in count if n in evidence.machines))
     factor = max(usable, part.capacity) / max(part.capacity, 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from espalier.insight import edits
+from espalier.insight import edits, usual
 from espalier.insight import thresholds as at
 from espalier.insight.advice import Change, Place, Remedy
 from espalier.insight.evidence import Evidence
@@ -33,7 +33,14 @@ def evicting(evidence: Evidence) -> Iterator[Finding]:
         Remedy.REDIS_MEMORY,
         Place.REDIS_MEMORY,
         f"Give redis {new} MiB instead of {figure(now)}.",
-        [edits.host_variable(machine, "redis_memory_mb", new, int(now) if now else None)],
+        [
+            edits.host_variable(
+                machine,
+                "redis_memory_mb",
+                new,
+                usual.written(int(now) or None, usual.redis(evidence, machine)),
+            )
+        ],
         then=["espalier site"],
     )
     busy = is_busy(evidence, ("django", *DATABASES))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from espalier.insight import edits
+from espalier.insight import edits, usual
 from espalier.insight import thresholds as at
 from espalier.insight.advice import Change, Place, Remedy
 from espalier.insight.evidence import Evidence, Interval, Kind, Part
@@ -73,7 +73,11 @@ def _more(evidence: Evidence, part: Part) -> Change:
         now = site.threads.get(name, max(round(part.capacity / workers), 1))
         new = min(max(math.ceil(now * factor), now + 1), max(MOST, now + 1))
         before, after = before + workers * now, after + workers * new
-        changes.append(edits.host_variable(name, "django_threads", new, site.threads.get(name)))
+        changes.append(
+            edits.host_variable(
+                name, "django_threads", new, usual.written(site.threads.get(name), usual.THREADS)
+            )
+        )
     grown = after / max(before, 1)
     change = Change(
         Remedy.THREADS,

@@ -264,6 +264,7 @@ def failing(knee: float, beyond: dict[str, Any], **changes: Any) -> Evidence:
     }
     calm = evidence(**(common | changes))
     worse: dict[str, Any] = {
+        "views": [replace(one, p95=3.0) for one in calm.views],
         "rate": failed_at * 0.93,
         "rate_django": failed_at * 0.93,
         "slow": 3.0,
