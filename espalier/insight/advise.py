@@ -62,12 +62,19 @@ def advise(evidence: Evidence) -> Advice:
             sentence
             for one in (*choice.findings, *choice.beneath)
             for sentence in (one.evidence[:1] if one in choice.beneath else one.evidence)
-        ],
+        ]
+        + _knee(evidence),
         changes[0] if changes else None,
         _others(choice, changes, findings),
         _ruled_out(evidence, findings),
         evidence.site.currency,
     )
+
+
+def _knee(evidence: Evidence) -> list[str]:
+    if not evidence.failed or evidence.sustained <= 0:
+        return []
+    return [f"visitors are answered well up to {rate(evidence.sustained)}"]
 
 
 def _sentence(choice: Choice) -> str:

@@ -34,7 +34,8 @@ def advice_text(advice: Advice, evidence: Evidence, record: str = "") -> str:
         record: what is known of earlier predictions, a sentence; nothing is shown without one.
     """
     lines = list(_block(_TITLES[advice.verdict], _heading(advice)))
-    lines += _block("", advice.sentence)
+    if advice.verdict is not Verdict.BOTTLENECK:
+        lines += _block("", advice.sentence)
     for sentence in advice.evidence:
         lines += _block("EVIDENCE", sentence)
     if advice.change is not None:
