@@ -7,12 +7,13 @@ a symptom: it is named only where everything beneath is idle.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from espalier.insight import thresholds as at
 from espalier.insight.advice import Place, Remedy
-from espalier.insight.evidence import Evidence
+from espalier.insight.evidence import Evidence, Kind
 from espalier.insight.finding import Finding, Level
 from espalier.insight.price import comparable
 from espalier.insight.state import load_of, saturated
@@ -20,6 +21,7 @@ from espalier.insight.state import load_of, saturated
 # A finding that is cheap and specific goes before hardware from this gain on. Calibrated by trials.
 REASON_GAIN = 1.15
 STRONG = 0.5
+MOST_CERTAIN = 0.99  # a bootstrap knows nothing of what was not measured
 _FAILURES = (Place.CONNECTIONS, Place.MEMORY, Place.HOST)
 _SOFT = (Place.POOL, Place.THREADS, Place.OUTSIDE)
 _DATABASE = (Place.DATABASE_PROCESSOR, Place.DATABASE_WRITES, Place.DISK, Place.MEMORY)
@@ -47,7 +49,7 @@ def choose(evidence: Evidence, findings: Sequence[Finding]) -> Choice | None:
     soft = sorted(_at(findings, Level.SOFT), key=lambda one: _SOFT.index(one.place))
     hard = _merged(_at(findings, Level.HARD))
     full = [one for one in hard if one.part and load_of(evidence, one.part) >= at.FULL]
-    if causes and not _stands(full, causes[0]):
+    if causes and not _stands(evidence, full, causes[0]):
         return _explained(findings, causes[0])
     if hard and not (soft and soft[0].strength >= STRONG and not full):
         return _hard(evidence, findings, hard)
@@ -66,7 +68,7 @@ def _sure(strength: float) -> float:
 
 
 def _bound(finding: Finding) -> float:
-    return finding.part.bound.value if finding.part else float("inf")
+    return finding.part.bound.value if finding.part else math.inf
 
 
 def _merged(hard: Sequence[Finding]) -> list[Finding]:
@@ -83,12 +85,16 @@ def _overlap(one: Finding, other: Finding) -> bool:
     return bool(one.part and other.part and set(one.part.machines) & set(other.part.machines))
 
 
-def _stands(full: Sequence[Finding], cause: Finding) -> bool:
+def _stands(evidence: Evidence, full: Sequence[Finding], cause: Finding) -> bool:
     """Whether a full device is the limit, rather than the cause beside it.
 
-    A cause that says why the device's own place is full is the better name for it.
+    A cause that says why the device's own place is full is the better name for it. So is one that
+    threads are held by for most of their time, where they run out before the device does.
     """
     if not full:
+        return False
+    soft = [part.bound.value for part in evidence.parts if part.kind in (Kind.THREADS, Kind.POOL)]
+    if cause.strength >= STRONG and min(soft, default=math.inf) <= _bound(full[0]):
         return False
     if any(one.place == cause.place for one in full):
         return False
@@ -134,7 +140,7 @@ def _certain(evidence: Evidence, first: Finding) -> float:
     total = sum(same)
     if not total:
         total = evidence.certain
-    return min(max(total, 0.0), 1.0)
+    return min(max(total, 0.0), MOST_CERTAIN)
 
 
 def _reason(findings: Sequence[Finding], near: Sequence[Finding]) -> Finding | None:

@@ -290,3 +290,27 @@ def test_baselines(name: str, expected: tuple[Place, Remedy]) -> None:
 def test_the_baseline_of_utilisation_names_nothing_below_60_percent() -> None:
     expected = (Place.NOWHERE, Remedy.NOTHING)
     assert BASELINES["highest utilisation wins"](evidence()) == expected
+
+
+@pytest.mark.parametrize(("threads", "place"), [(46, Place.NETWORK), (90, Place.APP_PROCESSOR)])
+def test_what_threads_wait_for_is_named_where_they_run_out_first(
+    threads: float, place: Place
+) -> None:
+    """A processor that is nearly full beside a delay: which of them ends the site's rate?"""
+    parts = parts_with(
+        part(Kind.PROCESSOR, "web1", 2, 50, 40, APP),
+        part(Kind.THREADS, "web1", 12, threads, 40, APP, APP),
+    )
+    given = failing(
+        40,
+        {
+            "parts": saturate(parts, 46),
+            "split": split(queue=0.3, database=0.2),
+            "machines": {
+                "web1": machine("web1", round_trips={"db1": 0.05}),
+                "db1": machine("db1"),
+            },
+        },
+        parts=parts,
+    )
+    assert advise(given).place == place
