@@ -11,7 +11,7 @@ from espalier.insight.evidence import Evidence
 from espalier.insight.finding import Finding, Level
 from espalier.insight.predict import freed, predicted, relieved
 from espalier.insight.price import priced
-from espalier.insight.state import DATABASES, is_busy, saturated, suffering, windows
+from espalier.insight.state import DATABASES, held_share, is_busy, saturated, suffering, windows
 from espalier.insight.words import figure, percent
 
 LARGEST = 0.25  # of the machine's memory, where other services are on it
@@ -54,7 +54,7 @@ def evicting(evidence: Evidence) -> Iterator[Finding]:
         Place.REDIS_MEMORY,
         f"redis on {machine}",
         level,
-        missed,
+        missed if busy else missed * held_share(end, "computing", "database"),
         [
             f"redis drops {figure(evicted)} entries a second for lack of memory "
             f"({figure(now)} MiB), and {percent(missed)} of what is asked of it is missing"

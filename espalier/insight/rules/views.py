@@ -10,7 +10,7 @@ from espalier.insight.evidence import Evidence, View
 from espalier.insight.finding import Finding, Level
 from espalier.insight.predict import freed, predicted, relieved
 from espalier.insight.price import priced
-from espalier.insight.state import DATABASES, is_busy, saturated, suffering, windows
+from espalier.insight.state import DATABASES, held_share, is_busy, saturated, suffering, windows
 from espalier.insight.words import duration, figure, percent, shown_path
 
 # What mending an N+1 leaves: two or three queries with a join or an IN.
@@ -26,7 +26,8 @@ def many_queries(evidence: Evidence) -> Iterator[Finding]:
         if view.queries < at.CALLS_A_REQUEST or share < at.VIEW_SHARE or mean >= at.CALL_MEAN:
             continue
         busy = is_busy(evidence, ("django", *DATABASES))
-        caused = suffering(evidence) and saturated(evidence).split.total > 0
+        base_share = held_share(saturated(evidence), "database")
+        caused = suffering(evidence) and base_share >= at.DATABASE_MATTERS
         fewer = 1 - LEFT / view.queries
         change = Change(
             Remedy.VIEW,
@@ -45,7 +46,8 @@ def many_queries(evidence: Evidence) -> Iterator[Finding]:
             Place.VIEW,
             view.name,
             Level.REASON if busy else Level.CAUSE if caused else Level.NOTE,
-            share,
+            # Beside a slow network, which makes each of them long, the network is the larger share.
+            share if busy else share * base_share,
             [
                 f"{view.name} asks {figure(view.queries)} queries a request, "
                 f"{duration(mean)} each, and takes {percent(share)} of Django's time"
