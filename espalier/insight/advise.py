@@ -9,7 +9,7 @@ from espalier.insight.advice import Advice, Change, Place, Remedy, Verdict
 from espalier.insight.edits import merged
 from espalier.insight.evidence import Evidence, Interval
 from espalier.insight.finding import Finding, Level
-from espalier.insight.judge import Choice, choose, is_named
+from espalier.insight.judge import Choice, can_be_judged, choose
 from espalier.insight.predict import label, predicted, step_ratio
 from espalier.insight.rules import RULES
 from espalier.insight.state import load_of, strained, suffering
@@ -173,7 +173,9 @@ def _key(change: Change) -> tuple[object, ...]:
 
 def _ruled_out(evidence: Evidence, findings: Sequence[Finding]) -> list[str]:
     found = {_SAME.get(one.place, one.place) for one in findings}
-    return [place.value for place in _RULED_OUT if place not in found and is_named(place, evidence)]
+    return [
+        place.value for place in _RULED_OUT if place not in found and can_be_judged(place, evidence)
+    ]
 
 
 def _without_limit(evidence: Evidence, findings: Sequence[Finding]) -> Advice:

@@ -18,10 +18,6 @@ from espalier.insight.finding import Finding, Level
 from espalier.insight.price import comparable
 from espalier.insight.state import load_of, saturated
 
-# A finding that is cheap and specific goes before hardware from this gain on. Calibrated by trials.
-REASON_GAIN = 1.15
-STRONG = 0.5
-MOST_CERTAIN = 0.99  # a bootstrap knows nothing of what was not measured
 _FAILURES = (Place.CONNECTIONS, Place.MEMORY, Place.HOST)
 _SOFT = (Place.POOL, Place.THREADS, Place.OUTSIDE)
 _DATABASE = (Place.DATABASE_PROCESSOR, Place.DATABASE_WRITES, Place.DISK, Place.MEMORY)
@@ -51,7 +47,7 @@ def choose(evidence: Evidence, findings: Sequence[Finding]) -> Choice | None:
     full = [one for one in hard if one.part and load_of(evidence, one.part) >= at.FULL]
     if causes and not _stands(evidence, full, causes[0]):
         return _explained(findings, causes[0])
-    if hard and not (soft and soft[0].strength >= STRONG and not full):
+    if hard and not (soft and soft[0].strength >= at.STRONG and not full):
         return _hard(evidence, findings, hard)
     if soft:
         return Choice([soft[0]], _sure(soft[0].strength))
@@ -94,7 +90,7 @@ def _stands(evidence: Evidence, full: Sequence[Finding], cause: Finding) -> bool
     if not full:
         return False
     soft = [part.bound.value for part in evidence.parts if part.kind in (Kind.THREADS, Kind.POOL)]
-    if cause.strength >= STRONG and min(soft, default=math.inf) <= _bound(full[0]):
+    if cause.strength >= at.STRONG and min(soft, default=math.inf) <= _bound(full[0]):
         return False
     if any(one.place == cause.place for one in full):
         return False
@@ -140,7 +136,7 @@ def _certain(evidence: Evidence, first: Finding) -> float:
     total = sum(same)
     if not total:
         total = evidence.certain
-    return min(max(total, 0.0), MOST_CERTAIN)
+    return min(max(total, 0.0), at.MOST_CERTAIN)
 
 
 def _reason(findings: Sequence[Finding], near: Sequence[Finding]) -> Finding | None:
@@ -167,13 +163,13 @@ def _reason(findings: Sequence[Finding], near: Sequence[Finding]) -> Finding | N
         # Whether a page may be a minute old is the owner's to say, so a cache has to beat the tier.
         # What is wrong in a query, a view or a number only has to be worth mending.
         cached = one.remedy in (Remedy.MICROCACHE, Remedy.CACHE)
-        enough = better or (not cached and (comparable(gain, tier) or gain.value >= REASON_GAIN))
+        enough = better or (not cached and (comparable(gain, tier) or gain.value >= at.REASON_GAIN))
         if enough and gain.value > 1.0:
             fitting.append((gain.value, one))
     return max(fitting, key=lambda pair: pair[0])[1] if fitting else None
 
 
-def is_named(place: Place, evidence: Evidence) -> bool:
+def can_be_judged(place: Place, evidence: Evidence) -> bool:
     """Whether a place could be judged at all from what was measured."""
     end = saturated(evidence)
     if place in (Place.LOCKS, Place.CONNECTIONS, Place.QUERY):

@@ -12,13 +12,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from espalier.insight import thresholds as at
 from espalier.insight.advice import Change
 from espalier.insight.evidence import Evidence, Interval, Kind, Part
 from espalier.insight.recording import Load
 from espalier.insight.state import DATABASES
 
-LEAST_EFFICIENCY = 0.6
-USUAL_EFFICIENCY = 0.85  # of a site whose limit was not reached. Calibrated by the trials
 # A knee lies anywhere within a step; of two of them the ratio is off by a triangle of one step to
 # each side, 95% of which lie within this part of it.
 TRIANGLE = 0.78
@@ -27,8 +26,8 @@ TRIANGLE = 0.78
 def efficiency(evidence: Evidence, bound: float) -> float:
     """The share of a bound that the site reaches before visitors suffer."""
     if not evidence.failed or bound <= 0:
-        return USUAL_EFFICIENCY
-    return min(max(evidence.sustained / bound, LEAST_EFFICIENCY), 1.0)
+        return at.USUAL_EFFICIENCY
+    return min(max(evidence.sustained / bound, at.LEAST_EFFICIENCY), 1.0)
 
 
 def widened(interval: Interval, down: float, up: float) -> Interval:
@@ -132,7 +131,7 @@ def freed(change: Change, evidence: Evidence, share: float, ends: Collection[Kin
     ]
     cap = min(hard, key=lambda part: part.bound.value, default=None)
     today = evidence.sustained
-    top = cap.bound.value * USUAL_EFFICIENCY if cap else math.inf
+    top = cap.bound.value * at.USUAL_EFFICIENCY if cap else math.inf
     value = max(min(today / (1 - min(share, 0.95)), top), today)
     high = max(min(value * 1.5, cap.bound.high if cap else math.inf), value)
     gain = Interval(1 + 0.5 * (value / today - 1), value / today, high / today)

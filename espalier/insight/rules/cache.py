@@ -16,7 +16,6 @@ from espalier.insight.state import DATABASES, is_busy
 from espalier.insight.words import percent, shown_path
 
 MOST = 3  # views in one advice
-NEARLY = 0.8  # of what a longer time would save: pages are fresher
 
 
 def replayed(evidence: Evidence) -> Iterator[Finding]:
@@ -84,7 +83,7 @@ def _best(evidence: Evidence) -> list[Replay]:
     found = []
     for several in by_view.values():
         most = max(one.saved for one in several)
-        near = [one for one in several if one.saved >= NEARLY * most]
+        near = [one for one in several if one.saved >= at.REPLAY_NEARLY * most]
         found.append(min(near, key=lambda one: one.seconds))
     return sorted(found, key=lambda one: -one.saved)[:MOST]
 

@@ -23,9 +23,6 @@ from espalier.insight.state import (
 )
 from espalier.insight.words import duration, figure, percent
 
-# A kept connection is checked before a request uses it (CONN_HEALTH_CHECKS).
-HEALTH_CHECKS = 1.0
-
 
 def between_machines(evidence: Evidence) -> Iterator[Finding]:
     """Time between Django and its database which is not PostgreSQL's.
@@ -46,7 +43,7 @@ def between_machines(evidence: Evidence) -> Iterator[Finding]:
     trip = max(trips, default=0.0)
     lost = max((_lost(end, name, target) for name in sources), default=0.0)
     gap = outside_postgresql(end)
-    trips_a_request = queries_a_request(end) + HEALTH_CHECKS
+    trips_a_request = queries_a_request(end) + at.HEALTH_CHECKS
     expected = trip * trips_a_request
     unknown = bool(end.database.replicas)
     delayed = (

@@ -14,8 +14,6 @@ from espalier.insight.price import priced
 from espalier.insight.state import DATABASES, held_share, is_busy, saturated, suffering, windows
 from espalier.insight.words import figure, percent
 
-LARGEST = 0.25  # of the machine's memory, where other services are on it
-
 
 def evicting(evidence: Evidence) -> Iterator[Finding]:
     """A cache that drops entries for lack of memory, and misses them."""
@@ -28,7 +26,7 @@ def evicting(evidence: Evidence) -> Iterator[Finding]:
     machine = next(iter(evidence.site.services.get("redis", ())), "")
     now = evidence.site.redis_memory_mb or end.redis.get("limit_mb", 0.0)
     size = evidence.machines[machine].memory_mb if machine in evidence.machines else 0.0
-    new = int(max(2 * now, min(8 * now, LARGEST * size), 64))
+    new = int(max(2 * now, min(8 * now, at.REDIS_LARGEST * size), 64))
     change = Change(
         Remedy.REDIS_MEMORY,
         Place.REDIS_MEMORY,

@@ -22,9 +22,6 @@ from espalier.insight.state import (
 )
 from espalier.insight.words import duration, figure, percent
 
-MOST = 32  # in one process: beyond it they wait for each other's interpreter lock
-SPARE = 1.2
-
 
 def threads(evidence: Evidence) -> Iterator[Finding]:
     """A queue in front of threads that are held, while processors have time."""
@@ -59,7 +56,9 @@ def threads(evidence: Evidence) -> Iterator[Finding]:
 
 def _more(evidence: Evidence, part: Part) -> Change:
     hard = [one.bound.value for one in evidence.parts if one.is_hard and one.bound.value > 0]
-    wanted = min(hard, default=4 * part.bound.value) / max(part.bound.value, 1e-9) * SPARE
+    wanted = (
+        min(hard, default=4 * part.bound.value) / max(part.bound.value, 1e-9) * at.THREADS_SPARE
+    )
     factor = min(max(wanted, 2.0), 8.0)
     site = evidence.site
     most = evidence.database.max_connections or site.max_connections
@@ -71,7 +70,7 @@ def _more(evidence: Evidence, part: Part) -> Change:
     for name in part.machines or tuple(django_machines(evidence)):
         workers = site.workers.get(name, 1)
         now = site.threads.get(name, max(round(part.capacity / workers), 1))
-        new = min(max(math.ceil(now * factor), now + 1), max(MOST, now + 1))
+        new = min(max(math.ceil(now * factor), now + 1), max(at.THREADS_MOST, now + 1))
         before, after = before + workers * now, after + workers * new
         changes.append(
             edits.host_variable(

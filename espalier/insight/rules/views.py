@@ -13,9 +13,6 @@ from espalier.insight.price import priced
 from espalier.insight.state import DATABASES, held_share, is_busy, saturated, suffering, windows
 from espalier.insight.words import duration, figure, percent, shown_path
 
-# What mending an N+1 leaves: two or three queries with a join or an IN.
-LEFT = 4.0
-
 
 def many_queries(evidence: Evidence) -> Iterator[Finding]:
     """A view with many short queries a request: one a row, most likely ("N+1")."""
@@ -28,7 +25,7 @@ def many_queries(evidence: Evidence) -> Iterator[Finding]:
         busy = is_busy(evidence, ("django", *DATABASES))
         base_share = held_share(saturated(evidence), "database")
         caused = suffering(evidence) and base_share >= at.DATABASE_MATTERS
-        fewer = 1 - LEFT / view.queries
+        fewer = 1 - at.QUERIES_LEFT / view.queries
         change = Change(
             Remedy.VIEW,
             Place.VIEW,

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from espalier.insight.advice import Place, Remedy, Verdict
+from espalier.insight.advise import advise
 from espalier.insight.evidence import (
     Database,
     Evidence,
@@ -276,3 +278,14 @@ def failing(knee: float, beyond: dict[str, Any], **changes: Any) -> Evidence:
 def saturate(parts: Sequence[Part], rate: float) -> list[Part]:
     """The same parts at another rate: busier, none more than full."""
     return [replace(one, busy=min(one.capacity, one.demand * rate)) for one in parts]
+
+
+def said(given: Evidence) -> tuple[Verdict, Place, Remedy]:
+    """Verdict, place and first remedy."""
+    advice = advise(given)
+    return advice.verdict, advice.place, advice.change.remedy if advice.change else Remedy.NOTHING
+
+
+def machines(**changes: dict[str, Any]) -> dict[str, Any]:
+    """The two machines, one or both of them changed."""
+    return {name: machine(name, **changes.get(name, {})) for name in ("web1", "db1")}

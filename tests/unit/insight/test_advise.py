@@ -19,6 +19,7 @@ from tests.unit.insight.evidence_builder import (
     part,
     parts_with,
     quiet_parts,
+    said,
     saturate,
     site,
     split,
@@ -27,12 +28,6 @@ from tests.unit.insight.evidence_builder import (
 )
 
 APP, DB = "django", "postgresql_primary"
-
-
-def said(given: Evidence) -> tuple[Verdict, Place, Remedy]:
-    """Verdict, place and first remedy."""
-    advice = advise(given)
-    return advice.verdict, advice.place, advice.change.remedy if advice.change else Remedy.NOTHING
 
 
 def shared(django: float, base: float, bound: float = 50.0, **changes: Any) -> Evidence:
