@@ -150,8 +150,9 @@ def _others(choice: Choice, changes: Sequence[Change], findings: Sequence[Findin
     if len(choice.findings) > 1:
         rest += [change for one in choice.findings for change in one.changes]
     named = [id(one) for one in choice.findings]
+    beside = choice.findings[0].level == Level.HARD
     others = [
-        replace(change, share=change.share or one.strength)
+        _quicker(change, one) if beside and one.level == Level.CAUSE else _shared(change, one)
         for one in findings
         if id(one) not in named and one.level != Level.SOFT
         for change in one.changes[:2]
@@ -165,6 +166,16 @@ def _others(choice: Choice, changes: Sequence[Change], findings: Sequence[Findin
             seen.append(_key(change))
             result.append(change)
     return result
+
+
+def _shared(change: Change, finding: Finding) -> Change:
+    return replace(change, share=change.share or finding.strength)
+
+
+def _quicker(change: Change, finding: Finding) -> Change:
+    """A change of what threads wait for, beside a full device: answers are quicker, not more."""
+    shared = _shared(change, finding)
+    return replace(shared, gain=None, after=None, next_limit="", per_thousand=None, response=True)
 
 
 def _key(change: Change) -> tuple[object, ...]:

@@ -125,6 +125,8 @@ def _instead(change: Change, currency: str) -> str:
     text = f"{change.remedy.value}: {change.sentence}"
     if change.gain is not None:
         text += f" {figure(change.gain.value)} times as many requests ({between(change.gain)})."
+    if change.response:
+        text += f" Quicker answers, by up to {percent(change.share)}; not more of them."
     cost = _cost(change, currency)
     return f"{text} {cost[0].upper()}{cost[1:]}." if cost and change.cost else text
 

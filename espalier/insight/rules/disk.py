@@ -21,7 +21,7 @@ from espalier.insight.state import (
 )
 from espalier.insight.words import duration, figure, percent, rate
 
-_READS = ("io:datafileread", "io:datafileprefetch", "io:buffileread", "io:aioioreadcompletion")
+_READS = ("io:datafileread", "io:datafileprefetch", "io:buffileread", "io:aioiocompletion")
 # Who writes WAL waits for IO; who commits meanwhile waits for the lock that the writer has.
 _SYNCS = (
     "io:walsync",

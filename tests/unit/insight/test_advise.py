@@ -308,4 +308,8 @@ def test_what_threads_wait_for_is_named_where_they_run_out_first(
         },
         parts=parts,
     )
-    assert advise(given).place == place
+    advice = advise(given)
+    assert advice.place == place
+    network = [one for one in advice.others if one.remedy == Remedy.NETWORK]
+    assert [(one.response, one.gain) for one in network] == [(True, None)] * len(network)
+    assert bool(network) == (place == Place.APP_PROCESSOR)
