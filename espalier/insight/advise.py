@@ -135,8 +135,7 @@ def _both(evidence: Evidence, choice: Choice) -> Change:
                 for full in parts
             )
         ]
-        today = min((part.bound for part in parts), key=lambda bound: bound.value)
-        change = predicted(change, evidence, changed, today)
+        change = predicted(change, evidence, changed)
     return change
 
 

@@ -119,7 +119,8 @@ def _hard(evidence: Evidence, findings: Sequence[Finding], hard: Sequence[Findin
     if reason:
         return Choice([reason], _sure(max(reason.strength, 0.5)), near)
     if len(near) > 1:
-        return Choice(near[:2], max(certain, 1 - certain))
+        both = sum(_certain(evidence, one) for one in near[:2])
+        return Choice(near[:2], min(both, at.MOST_CERTAIN))
     return Choice([hard[0]], certain)
 
 

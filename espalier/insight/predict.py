@@ -51,22 +51,21 @@ def predicted(
     change: Change,
     evidence: Evidence,
     changed: Sequence[tuple[Part, Interval]],
-    today: Interval | None = None,
 ) -> Change:
     """A change with its gain, the rate after it, and what will be the limit then.
 
     Args:
         changed: parts with the bounds that they will have. Of the others, hard ones keep theirs and
             cap the gain; soft ones do not count, as threads and pools are held by those who wait.
-        today: requests/s that are possible today; without it the lowest bound of those that change.
+            Today's limit is the lowest bound of the same parts.
     """
     if not changed:
         return change
-    before = today or min((part.bound for part, _ in changed), key=lambda one: one.value)
     new = {id(part): bound for part, bound in changed}
     after = [(bound, part) for part, bound in changed]
     after += [(one.bound, one) for one in evidence.parts if one.is_hard and id(one) not in new]
     after = [(bound, part) for bound, part in after if bound.value > 0]
+    before = min((part.bound for _, part in after), key=lambda one: one.value)
     lowest, limit = min(after, key=lambda one: one[0].value)
     reached = Interval(
         min(bound.low for bound, _ in after), lowest.value, min(bound.high for bound, _ in after)

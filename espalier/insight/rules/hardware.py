@@ -17,7 +17,7 @@ from espalier.insight.predict import (
     with_replica,
 )
 from espalier.insight.price import machine_price, priced
-from espalier.insight.state import DATABASES, django_machines
+from espalier.insight.state import COMPUTING, DATABASES, django_machines
 
 _NEW = "Write the addresses of {name}, a new machine, into hosts.yml. "
 RUN = ("espalier check", "espalier site")
@@ -63,7 +63,7 @@ def app_machine(evidence: Evidence, part: Part) -> Change:
         next_limit=limit,
     )
     price = machine_price(site, machines[0] if machines else "")
-    return priced(predicted(change, evidence, changed, part.bound), price, evidence.sustained)
+    return priced(predicted(change, evidence, changed), price, evidence.sustained)
 
 
 def moved_django(evidence: Evidence, part: Part) -> Change:
@@ -83,7 +83,7 @@ def moved_django(evidence: Evidence, part: Part) -> Change:
         then=RUN,
     )
     price = machine_price(evidence.site, part.machines[0])
-    return priced(predicted(change, evidence, changed, part.bound), price, evidence.sustained)
+    return priced(predicted(change, evidence, changed), price, evidence.sustained)
 
 
 def replica(evidence: Evidence, part: Part) -> Change:
@@ -115,7 +115,7 @@ def replica(evidence: Evidence, part: Part) -> Change:
         then=RUN,
     )
     price = machine_price(site, part.machines[0])
-    return priced(predicted(change, evidence, changed, part.bound), price, evidence.sustained)
+    return priced(predicted(change, evidence, changed), price, evidence.sustained)
 
 
 def larger_machine(evidence: Evidence, part: Part, place: Place) -> Change:
@@ -127,9 +127,14 @@ def larger_machine(evidence: Evidence, part: Part, place: Place) -> Change:
         f"Rent a larger machine for {machines}: twice the cores.",
         then=RUN,
     )
-    new = Interval(part.bound.low * 1.5, part.bound.value * 1.8, part.bound.high * 2.0)
+    # The kit runs as many worker processes more, so that they are no limit.
+    changed = [
+        (one, Interval(one.bound.low * 1.5, one.bound.value * 1.8, one.bound.high * 2.0))
+        for one in evidence.parts
+        if one.kind in COMPUTING and set(one.machines) & set(part.machines)
+    ]
     price = machine_price(evidence.site, part.machines[0] if part.machines else "")
-    return priced(predicted(change, evidence, [(part, new)]), price, evidence.sustained)
+    return priced(predicted(change, evidence, changed), price, evidence.sustained)
 
 
 def raised_quota(evidence: Evidence, part: Part, place: Place) -> Change:

@@ -75,27 +75,27 @@ def anything(seed: int) -> Evidence:
             hit_ratio=some(0.8, 1.0),
             sync_wait=random.choice([None, 0.001, 0.1]),
             sessions=some(0, 40),
-            most_connections=some(5, 99),
-            refused=int(some(0, 50)),
+            most_connections=some(5, 5, 5, 99),
+            refused=int(some(0, 0, 0, 50)),
             blocking={"UPDATE shop_item SET n = n + $1": 2.0} if some(0, 1) else {},
         ),
         "machines": {
             name: machine(
                 name,
-                steal=some(0, 0.3),
+                steal=some(0, 0, 0, 0.3),
                 throttled=some(0, 0.5),
                 busy=some(0.1, 2.0),
-                killed=some(0, 0, 0, 1),
-                limit_hits=some(0, 5),
+                killed=some(*[0] * 20, 1),
+                limit_hits=some(0, 0, 0, 0, 5),
                 major_faults=some(0, 100),
-                memory_full=random.choice([None, 0.0, 0.2]),
+                memory_full=random.choice([None, *[0.0] * 10, 0.2]),
                 round_trips={"db1": some(0, 0.02)},
             )
             for name in ("web1", "db1")
         },
         "pool": {"clients_waiting": some(0, 5), "waited": some(0, 8)} if some(0, 1) else {},
         "redis": {"evicted": some(0, 9), "hits": some(0, 9), "misses": 5.0},
-        "errors": some(0, 0.1),
+        "errors": some(0, 0, 0.1),
         "timing": bool(some(0, 1)),
     }
     common: dict[str, Any] = {
