@@ -42,6 +42,22 @@ class OnlyThisSite(AbstractResolver):
         """Nothing to close."""
 
 
+def open_connector(site: Site, limit: int, force_close: bool = False) -> aiohttp.TCPConnector:
+    """Make connections that lead to a site only.
+
+    Args:
+        site: where they go.
+        limit: how many at once; 0 for any number.
+        force_close: close each after one request.
+    """
+    return aiohttp.TCPConnector(
+        resolver=OnlyThisSite(site),
+        ssl=False,  # the lab's certificate is self-signed
+        limit=limit,
+        force_close=force_close,
+    )
+
+
 def open_sessions(site: Site) -> tuple[aiohttp.ClientSession, aiohttp.ClientSession]:
     """Open a visitor's two sessions, with the same cookies: only the first keeps its connection."""
     jar = aiohttp.CookieJar(unsafe=True)  # a site without a name has cookies, too
@@ -61,12 +77,7 @@ def open_sessions(site: Site) -> tuple[aiohttp.ClientSession, aiohttp.ClientSess
         aiohttp.ClientSession(
             base_url=site.base,
             cookie_jar=jar,
-            connector=aiohttp.TCPConnector(
-                resolver=OnlyThisSite(site),
-                ssl=False,  # the lab's certificate is self-signed
-                limit=1,
-                force_close=force_close,
-            ),
+            connector=open_connector(site, 1, force_close),
             timeout=aiohttp.ClientTimeout(total=TIMEOUT),
             trace_configs=[tracing],
         )
