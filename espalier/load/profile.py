@@ -61,7 +61,7 @@ class Ask(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: str
-    weight: float = Field(1, gt=0, allow_inf_nan=False)
+    weight: float = Field(default=1, gt=0, allow_inf_nan=False)
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     form: dict[str, str] | None = None
     personal: bool = False

@@ -22,6 +22,8 @@ from espalier.load.site import LoadError, Site
 
 VISITORS = 20  # who keep cookies, in each process
 MOST_OPEN = 4000  # requests without an answer, in each process
+MOST_CHECKED = 50  # pages of a profile
+NO_CONNECTION = "no connection"
 ABANDONED = "not answered when the step was over"
 TOKEN = "csrftoken"  # Django's default name of the cookie
 
@@ -144,6 +146,26 @@ class Sender:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
 
+    async def check(self) -> str:
+        """Ask once for each page that somebody wrote down; gives what is wrong with one, or "".
+
+        A page that is not there would look like a site that does not keep up.
+        """
+        reads = [ask for ask in self.profile.requests if ask.method == "GET"]
+        written = self.profile.source == "file"
+        for ask in reads[: MOST_CHECKED if written else 1]:
+            session = (self._visitors if ask.keeps_cookies else self._anonymous)[0]
+            path = fill(ask.path, self.dice)
+            failure = await _fails(session, "GET", path)
+            if failure == NO_CONNECTION:
+                return f"{self.site.base} ({self.site.address}) cannot be reached: {failure}."
+            if written and failure.startswith("status 4"):
+                return (
+                    f"GET {path} is answered with {failure}, so nothing could be learnt from it: "
+                    f"correct this request of the profile {self.profile.name}."
+                )
+        return ""
+
     async def probe(self) -> float:
         """Ask for the page that the profile asks for most; gives what it took, in seconds."""
         reads = [ask for ask in self.profile.requests if ask.reads]
@@ -183,7 +205,7 @@ async def _fails(session: aiohttp.ClientSession, method: str, path: str, **more:
     except TimeoutError:
         return f"no answer in {TIMEOUT} s"
     except aiohttp.ClientConnectorError:
-        return "no connection"
+        return NO_CONNECTION
     except (aiohttp.ClientError, OSError) as error:
         return type(error).__name__
     return f"status {response.status}" if response.status >= 400 else ""

@@ -126,10 +126,37 @@ def test_a_form_without_a_token_is_refused_before_the_load() -> None:
         pass
 
 
+def test_a_page_that_is_not_there_is_refused_before_the_load() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response(status=200 if request.path == "/" else 404)
+
+    profile = Profile(name="mine", requests=[Ask(path="/"), Ask(path="/trees/9/", personal=True)])
+    with (
+        serving(answer) as site,
+        pytest.raises(LoadError, match=r"GET /trees/9/ is answered with status 404"),
+        Senders(site, profile),
+    ):
+        pass
+
+
+def test_a_site_that_cannot_be_reached_is_refused_before_the_load() -> None:
+    gone = Site("127.0.0.1", "orchard.example", scheme="http", port=1)
+
+    with (
+        pytest.raises(LoadError, match="cannot be reached"),
+        Senders(gone, Profile(name="x", requests=[Ask(path="/")])),
+    ):
+        pass
+
+
 def test_what_is_not_answered_in_time_is_abandoned() -> None:
     async def answer(request: web.Request) -> web.Response:
-        await asyncio.sleep(60)
+        answered.append(request)
+        if len(answered) > 1:  # the first is the check before the load
+            await asyncio.sleep(60)
         return web.Response()
+
+    answered: list[web.Request] = []
 
     with (
         serving(answer) as site,
@@ -154,7 +181,7 @@ def test_processes_share_a_rate_and_can_be_told_to_end() -> None:
     ):
         senders.grow(2)
         outcomes, _, cut = senders.send(50, 1, 5, lambda *_: "")
-        assert (len(outcomes), asked["/"], cut) == (50, 50, "")
+        assert (len(outcomes), asked["/"], cut) == (50, 51, "")  # and the check before
 
         def enough(outcomes: list[Outcome], sent: int, now: float) -> str:
             return "enough" if outcomes else ""
@@ -167,10 +194,12 @@ def test_processes_share_a_rate_and_can_be_told_to_end() -> None:
 
 def test_a_load_ends_when_it_is_stopped() -> None:
     async def answer(request: web.Request) -> web.Response:
-        if request.path == "/":
+        answered.append(request)
+        if len(answered) > 1:
             stop.set()
         return web.Response()
 
+    answered: list[web.Request] = []
     stop = threading.Event()
     with serving(answer) as site:
         load = run_load(
