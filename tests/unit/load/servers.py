@@ -28,12 +28,19 @@ def serving(handler: Handler) -> Iterator[Site]:
         port = runner.addresses[0][1]
         begun.append(Site("127.0.0.1", "orchard.example", scheme="http", port=port))
 
+    async def end() -> None:
+        waiting = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+
     loop.run_until_complete(begin())
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
     try:
         yield begun[0]
     finally:
+        asyncio.run_coroutine_threadsafe(end(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
