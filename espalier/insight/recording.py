@@ -313,6 +313,7 @@ class Step(_Part):
     lag: float  # p99 of how late the sender itself was
     passed: bool
     why: str = ""
+    late: bool = False  # the sender was: it did not pass, and says nothing of the site
 
     @property
     def achieved(self) -> float:
