@@ -61,6 +61,11 @@ class Senders:
         """How many there are."""
         return len(self._all)
 
+    @property
+    def pids(self) -> list[int]:
+        """Their process ids."""
+        return [process.pid for process, _ in self._all if process.pid]
+
     def grow(self, number: int) -> None:
         """Have at least so many, and no more than four."""
         context = multiprocessing.get_context("spawn")
@@ -92,7 +97,8 @@ class Senders:
             seconds: for how long.
             drain: how many seconds to wait for the last answers.
             watch: called some times a second with the outcomes so far, the requests sent in the
-                last five seconds, and the seconds since the beginning; a sentence ends the sending.
+                last five seconds, and the seconds since the beginning; a sentence ends the sending
+                and the waiting.
 
         Returns:
             The outcomes, when it began (Unix clock), and what `watch` said.
@@ -117,7 +123,7 @@ class Senders:
                 history.append((time.monotonic(), sent))
             now = time.monotonic()
             recent = sum(sent for moment, sent in history if moment >= now - 5)
-            if not cut and now - began < seconds and (cut := watch(outcomes, recent, now - began)):
+            if busy and not cut and (cut := watch(outcomes, recent, now - began)):
                 for connection in busy:
                     connection.send(("cut",))
         return outcomes, unix, cut
@@ -200,19 +206,22 @@ async def _run(
             await asyncio.sleep(FLUSH)
             flush()
 
+    async def work() -> None:
+        await sender.run(rate, seconds, began, rows.append, count)
+        await sender.drain(time.monotonic() + drain)
+
     telling = asyncio.create_task(tell())
-    sending = asyncio.create_task(sender.run(rate, seconds, began, rows.append, count))
+    working = asyncio.create_task(work())
     hearing = asyncio.create_task(messages.get())
-    await asyncio.wait([sending, hearing], return_when=asyncio.FIRST_COMPLETED)
-    there = True
-    if hearing.done():
-        there = hearing.result() is not None
-        sending.cancel()
-        drain = 0
+    await asyncio.wait([working, hearing], return_when=asyncio.FIRST_COMPLETED)
+    there = not hearing.done() or hearing.result() is not None
+    hearing.cancel()
+    if working.done():
+        await working  # raises what went wrong
     else:
-        hearing.cancel()
-    await asyncio.gather(sending, return_exceptions=not there or drain == 0)
-    await sender.drain(time.monotonic() + drain)
+        working.cancel()
+        await asyncio.wait([working])
+        await sender.drain(0)
     telling.cancel()
     if there:
         flush()

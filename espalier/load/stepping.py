@@ -94,6 +94,8 @@ def drive(
         def watch(outcomes: list[Outcome], recent: int, now: float) -> str:
             if stop.is_set():
                 return STOPPED
+            if now >= plan.seconds:
+                return ""  # only the last answers are waited for
             if plan.careful and (why := disturbs(outcomes, now)):
                 return why
             return suffering(outcomes, recent, now)
@@ -115,7 +117,7 @@ def drive(
                 _await_quiet(senders, rates.lowest, clock, sleep, stop)
                 continue
             step = step.model_copy(
-                update={"passed": False, "why": "the requests were sent too late"}
+                update={"passed": False, "why": "the requests were sent too late", "late": True}
             )
             invalid = (
                 f"At {rate:g} requests/s the load itself was {step.lag * 1000:.0f} ms late: the "

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -30,6 +34,15 @@ def send(site: Site, profile: Profile, rate: float, seconds: float) -> list[Outc
         return outcomes
 
     return asyncio.run(go())
+
+
+def runs(pid: int) -> bool:
+    """Whether a process is there, and not only the record that it ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return stat.rsplit(")")[1].split()[0] not in "ZX"
 
 
 def test_it_asks_as_the_profile_says() -> None:
@@ -166,6 +179,51 @@ def test_what_is_not_answered_in_time_is_abandoned() -> None:
 
     assert cut == ""
     assert [one.failure for one in outcomes] == ["not answered when the step was over"] * 10
+
+
+def test_a_load_that_is_stopped_does_not_wait_for_the_last_answers() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        answered.append(request)
+        if len(answered) > 1:
+            await asyncio.sleep(60)
+        return web.Response()
+
+    answered: list[web.Request] = []
+    with (
+        serving(answer) as site,
+        Senders(site, Profile(name="x", requests=[Ask(path="/")])) as senders,
+    ):
+        began = time.monotonic()
+        outcomes, _, cut = senders.send(
+            20, 0.5, 50, lambda rows, sent, now: "enough" if now > 0.6 else ""
+        )
+
+    assert (len(outcomes), cut) == (10, "enough")
+    assert time.monotonic() - began < 40
+
+
+def test_no_process_outlives_the_one_that_made_it() -> None:
+    async def answer(request: web.Request) -> web.Response:
+        return web.Response()
+
+    with serving(answer) as site:
+        program = (
+            "from espalier.load.processes import Senders; from espalier.load.site import Site\n"
+            "from espalier.load.profile import Ask, Profile; import os, sys, signal\n"
+            "senders = Senders(Site('127.0.0.1', 'orchard.example', 'http', int(sys.argv[1])),"
+            " Profile(name='x', requests=[Ask(path='/')])).__enter__()\n"
+            "print(senders.pids[0], flush=True)\n"
+            "os.kill(os.getpid(), signal.SIGKILL)\n"
+        )
+        ran = subprocess.run(
+            [sys.executable, "-c", program, str(site.port)], capture_output=True, text=True
+        )
+
+    assert ran.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 10
+    while runs(int(ran.stdout)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not runs(int(ran.stdout))
 
 
 def test_processes_share_a_rate_and_can_be_told_to_end() -> None:
