@@ -9,7 +9,7 @@ from typing import Protocol
 
 from espalier.insight.recording import Load, Step
 from espalier.load.judging import disturbs, is_late, step_of, suffering
-from espalier.load.processes import MOST, Senders
+from espalier.load.processes import RATE, Senders
 from espalier.load.profile import Profile
 from espalier.load.rates import Plan, Rates
 from espalier.load.sender import Outcome
@@ -113,7 +113,7 @@ def drive(
         if is_late(step) and not cut:
             if not retried and not stop.is_set():
                 retried = True
-                senders.grow(MOST)
+                senders.grow(-int(-rate // (RATE / 4)))
                 _await_quiet(senders, rates.lowest, clock, sleep, stop)
                 continue
             step = step.model_copy(
