@@ -14,8 +14,8 @@ NOTICED = 0.1  # seconds: below, nobody notices that a page is slower
 WORST = 5.0  # seconds of p95, after which nothing is learnt from more load
 ERRORS, MANY_ERRORS = 0.01, 0.05  # shares of the requests
 ACHIEVED = 0.97  # of what was offered
-# Seconds of the sender's p99: a fifth of what is noticed. On two cores that are full with other work
-# it is 10 ms with the senders' priority, and 15 to 25 ms without.
+# Seconds of the sender's p99: a fifth of what is noticed. On two cores that are full with other
+# work it is 10 ms with the senders' priority, and 15 to 25 ms without.
 LATE = 0.02
 WATCHED = 5.0  # seconds in which a load watches whether the site still answers
 SUFFERING = 0.2  # share of errors

@@ -61,6 +61,11 @@ class Plan:
                 2,
             )
 
+    @property
+    def highest(self) -> float:
+        """The highest rate that this plan may send, for `safety.permit`; infinite without a bound."""
+        return self.only_rate or self.last or float("inf")
+
 
 @dataclass
 class Rates:

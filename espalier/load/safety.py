@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from espalier.inventory.addresses import is_ip_address
 from espalier.inventory.environments import LAB
 from espalier.inventory.site import SiteError
 from espalier.load.profile import Profile
 
+LAB_NETWORK = ipaddress.ip_network("198.18.0.0/15")  # for tests (RFC 2544); no lab is elsewhere
 SHARE = 0.7  # of the lowest bound that is known of production
 COPIES = {"staging", "stage", "test", "testing", "lab", "copy", "trial", "preview", "dev", "qa"}
 REAL = {"production", "prod", "live", "main", "www"}
@@ -33,9 +36,19 @@ def facts_of(hostvars: Mapping[str, Mapping[str, Any]]) -> Facts:
     """Read them from the machines' variables, as ``ansible-inventory --list`` gives them."""
     machines = list(hostvars.values())
     return Facts(
-        lab=bool(machines) and all(machine.get("lab") for machine in machines),
+        lab=bool(machines) and all(map(_is_lab_machine, machines)),
         quiet=bool(machines)
         and all((machine.get("project") or {}).get("quiet") is True for machine in machines),
+    )
+
+
+def _is_lab_machine(machine: Mapping[str, Any]) -> bool:
+    """Whether a machine is the lab's: a copied `lab:` does not make production one."""
+    address = str(machine.get("ansible_host", ""))
+    return (
+        bool(machine.get("lab"))
+        and is_ip_address(address)
+        and ipaddress.ip_address(address) in LAB_NETWORK
     )
 
 

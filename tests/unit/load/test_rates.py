@@ -115,6 +115,12 @@ def test_a_plan_that_cannot_be_is_refused(wrong: dict[str, float]) -> None:
     assert refused.value.status == 2
 
 
+def test_a_plan_says_how_much_it_may_send() -> None:
+    assert Plan().highest == float("inf")
+    assert Plan(start=2, last=30).highest == 30
+    assert Plan(only_rate=7).highest == 7
+
+
 def test_arrivals_are_irregular_and_as_many_as_the_rate_says() -> None:
     due = arrivals(20, 60, random.Random(3))
 

@@ -36,9 +36,12 @@ def test_an_environment_is_production_unless_something_says_otherwise(
 
 
 def test_facts_hold_only_where_they_hold_for_every_machine() -> None:
-    made = {"lab": {"name": "site"}, "project": {"quiet": True}}
+    made = {"lab": {"name": "x"}, "ansible_host": "198.18.0.2", "project": {"quiet": True}}
 
     assert facts_of({"a": made, "b": made}) == Facts(lab=True, quiet=True)
+    # Somebody copied the lab's hosts.yml for machines of a provider.
+    assert facts_of({"a": {**made, "ansible_host": "203.0.113.5"}}) == Facts(quiet=True)
+    assert facts_of({"a": {**made, "ansible_host": "vps1.example"}}) == Facts(quiet=True)
     assert facts_of({"a": made, "b": {}}) == Facts()
     assert facts_of({}) == Facts()
 
