@@ -63,7 +63,7 @@ class Plan:
 
     @property
     def highest(self) -> float:
-        """The highest rate that this plan may send, for `safety.permit`; infinite without a bound."""
+        """The highest rate that it may send, for `safety.permit`; infinite without a bound."""
         return self.only_rate or self.last or float("inf")
 
 
