@@ -139,21 +139,32 @@ class Remote:
         """The ssh command that reaches a machine, without what to run there."""
         return command(self.config, destinations(self.site.variables)[machine], options)
 
-    def start(self, machine: str, words: Sequence[str], **pipes: Any) -> subprocess.Popen[str]:
+    def start(
+        self, machine: str, words: Sequence[str], *, keep_input: bool = False, **pipes: Any
+    ) -> subprocess.Popen[str]:
         """Start a command as root on a machine; it has no input but the password.
 
-        `pipes` are stdout and stderr as `subprocess.Popen` takes them; what they carry is text.
+        Args:
+            machine: its name.
+            words: the command and its arguments.
+            keep_input: leave its input open as `stdin` of the process: the command sees its end
+                when that is closed, or when this process ends.
+            pipes: stdout and stderr as `subprocess.Popen` takes them; what they carry is text.
         """
         line, before = root_command(self.site.variables[machine], words)
         job: subprocess.Popen[str] = subprocess.Popen(
             [*self.command(machine), line],
-            stdin=subprocess.PIPE if before else subprocess.DEVNULL,
+            stdin=subprocess.PIPE if before or keep_input else subprocess.DEVNULL,
             env=self.environment,
             text=True,
             errors="replace",
             **pipes,
         )
-        if job.stdin:
+        if job.stdin and keep_input:
+            with suppress(BrokenPipeError):
+                job.stdin.write(before)
+                job.stdin.flush()
+        elif job.stdin:
             with suppress(BrokenPipeError), job.stdin:  # where ssh has ended, it says why
                 job.stdin.write(before)
             job.stdin = None

@@ -1,0 +1,261 @@
+"""Compare two recordings, before and after a change: the gain, as an interval, and a verdict.
+
+Of two loads, what the site carried at most is compared; of two recordings of visitors, what a
+request costs in processor time, or how long Django takes for it. Intervals are bootstrapped over
+blocks of the recording, as requests of one moment resemble each other (moving parts of a site are
+slow and fast for seconds, not for single requests).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import fmean
+
+from espalier.insight.advice import Change, Remedy
+from espalier.insight.differences import differences, not_comparable
+from espalier.insight.evidence import Interval
+from espalier.insight.recording import Load, Recording, Step
+
+BLOCK = 5  # seconds
+ROUNDS = 400
+LEAST_BLOCKS = 6
+# Recordings of visitors at rates that differ by more are not compared by their response times.
+TRAFFIC = 1.3
+# What these save is processor time a request, whatever the traffic.
+SAVING = (
+    Remedy.INDEX,
+    Remedy.VIEW,
+    Remedy.CODE,
+    Remedy.CACHE,
+    Remedy.MICROCACHE,
+    Remedy.PGBOUNCER,
+    Remedy.KEEP_CONNECTIONS,
+)
+
+
+class Outcome(StrEnum):
+    """What two recordings show of a change."""
+
+    CONFIRMED = "confirmed"
+    NOT_CONFIRMED = "not confirmed"
+    WORSE = "worse"
+    NOTHING = "nothing proven"
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A comparison of two recordings.
+
+    Attributes:
+        sentence: the verdict, with its reason.
+        measure: what was compared: "throughput", "processor time a request", "response time".
+        before, after: its values: requests/s, or seconds.
+        gain: above 1 is better, whatever is compared; None where nothing is proven.
+        at_least: the limit after the change was not reached.
+        predicted: of the advice, for the same measure; None without a number.
+        changed: what differs between the two sites, a few words each.
+    """
+
+    outcome: Outcome
+    sentence: str
+    measure: str = ""
+    before: float = 0.0
+    after: float = 0.0
+    gain: Interval | None = None
+    at_least: bool = False
+    predicted: Interval | None = None
+    changed: Sequence[str] = ()
+
+
+def prove(before: Recording, after: Recording, change: Change | None = None) -> Proof:
+    """Compare a recording with one from before a change.
+
+    Args:
+        before: the older one.
+        after: the newer one.
+        change: what was advised of the older one; None where that is not known.
+    """
+    changed = differences(before, after)
+    if reason := not_comparable(before, after, change, changed):
+        return Proof(Outcome.NOTHING, reason, changed=changed)
+    if before.load and after.load:
+        return _of_loads(before, after, before.load, after.load, change, changed)
+    return _of_visitors(before, after, change, changed)
+
+
+def _of_loads(
+    before: Recording,
+    after: Recording,
+    old: Load,
+    new: Load,
+    change: Change | None,
+    changed: Sequence[str],
+) -> Proof:
+    first, second = best_step(old), best_step(new)
+    if first is None or second is None:
+        which = "older" if first is None else "newer"
+        return Proof(Outcome.NOTHING, f"The {which} load has no step that counts.", changed=changed)
+    if is_unlimited(old):
+        return Proof(
+            Outcome.NOTHING,
+            "The load before the change did not reach what the site can do: every step passed. "
+            "`espalier load --steps` with higher rates does.",
+            changed=changed,
+        )
+    gain = ratio(
+        [count for count in _counts(after, second)],
+        [count for count in _counts(before, first)],
+        second.achieved / first.achieved if first.achieved else 1.0,
+        fmean,
+    )
+    return _judged(
+        "throughput",
+        first.achieved,
+        second.achieved,
+        gain,
+        change.gain if change else None,
+        changed,
+        at_least=is_unlimited(new),
+    )
+
+
+def best_step(load: Load) -> Step | None:
+    """The step in which a site answered most: the knee, or the first step beyond it.
+
+    A site that is full goes on answering as many as it can, so that the step which failed says
+    more exactly what that is than the last one that passed: steps are a quarter apart.
+    """
+    counted = [step for step in load.steps if step.answered - step.failed > 0]
+    passed = [step for step in counted if step.passed]
+    beyond = next((step for step in counted if not step.passed), None)
+    candidates = [*passed[-1:], *([beyond] if beyond else [])]
+    return max(candidates, key=lambda step: step.achieved, default=None)
+
+
+def is_unlimited(load: Load) -> bool:
+    """Whether a load ended before it found what the site can do."""
+    return all(step.passed for step in load.steps)
+
+
+def _counts(recording: Recording, step: Step) -> list[float]:
+    """Requests answered well in each block of a step."""
+    blocks = [0.0] * int((step.ended - step.began) // BLOCK)
+    for name, request in recording.requests():
+        place = int((request.t - step.began) // BLOCK)
+        if 0 <= place < len(blocks) and request.status < 500:
+            blocks[place] += recording.machines[name].every
+    return blocks if any(blocks) else []
+
+
+def _of_visitors(
+    before: Recording, after: Recording, change: Change | None, changed: Sequence[str]
+) -> Proof:
+    if change and change.remedy in SAVING:
+        measure, of = "processor time a request", _processor_time
+        predicted = change.gain
+    else:
+        measure, of = "response time", _response_times
+        predicted = None
+        rates = [sum(1 for _ in one.requests()) / max(one.seconds, 1) for one in (before, after)]
+        if min(rates) <= 0 or max(rates) / min(rates) > TRAFFIC:
+            return Proof(
+                Outcome.NOTHING,
+                f"There were {rates[0] * 60:.0f} requests a minute before and {rates[1] * 60:.0f} "
+                "after: with such different traffic response times say nothing about the change.",
+                measure,
+                changed=changed,
+            )
+    old, new = of(before), of(after)
+    if min(len(old), len(new)) < LEAST_BLOCKS:
+        return Proof(
+            Outcome.NOTHING,
+            "There were too few requests to compare: measure for longer, at a busier time.",
+            measure,
+            changed=changed,
+        )
+    value = fmean(old) / fmean(new) if fmean(new) else 1.0
+    gain = ratio(old, new, value, fmean)
+    return _judged(measure, fmean(old), fmean(new), gain, predicted, changed)
+
+
+def _processor_time(recording: Recording) -> list[float]:
+    """Processor seconds of all services for a request, in each block."""
+    busy: dict[int, float] = {}
+    for machine in recording.machines.values():
+        for sample in machine.samples:
+            cpu = sum(service.cpu for service in sample.services.values()) * sample.dt
+            place = int((sample.t - recording.began) // BLOCK)
+            busy[place] = busy.get(place, 0.0) + cpu
+    requests: dict[int, float] = {}
+    for name, request in recording.requests():
+        place = int((request.t - recording.began) // BLOCK)
+        requests[place] = requests.get(place, 0.0) + recording.machines[name].every
+    return [busy[place] / count for place, count in sorted(requests.items()) if place in busy]
+
+
+def _response_times(recording: Recording) -> list[float]:
+    """Mean seconds that Django took, in each block."""
+    took: dict[int, list[float]] = {}
+    for _, request in recording.requests():
+        if request.upstream is not None:
+            place = int((request.t - recording.began) // BLOCK)
+            took.setdefault(place, []).append(request.upstream)
+    return [fmean(values) for _, values in sorted(took.items())]
+
+
+def ratio(
+    above: Sequence[float],
+    below: Sequence[float],
+    value: float,
+    of: Callable[[Sequence[float]], float],
+) -> Interval:
+    """A ratio of two series of blocks, with the interval of 95% by bootstrap (Efron 1979).
+
+    Args:
+        above, below: blocks; where one has less than two, the interval is the value alone.
+        value: the ratio as it was measured.
+        of: what is compared of each series.
+    """
+    if min(len(above), len(below)) < 2 or not of(below) or not of(above):
+        return Interval(value, value, value)
+    dice = random.Random(1)
+    middle = of(above) / of(below)
+    found = sorted(
+        of(dice.choices(above, k=len(above))) / (of(dice.choices(below, k=len(below))) or 1e-9)
+        for _ in range(ROUNDS)
+    )
+    low, high = found[int(0.025 * ROUNDS)], found[int(0.975 * ROUNDS)]
+    return Interval(value * low / middle, value, value * high / middle)
+
+
+def _judged(
+    measure: str,
+    before: float,
+    after: float,
+    gain: Interval,
+    predicted: Interval | None,
+    changed: Sequence[str],
+    at_least: bool = False,
+) -> Proof:
+    """The verdict on a gain that was measured."""
+    short = predicted is not None and gain.high < predicted.low
+    if at_least and short:
+        outcome, sentence = (
+            Outcome.NOTHING,
+            f"The load ended below what was predicted, and every step passed: {gain.value:.2f} "
+            "times as much, or more.",
+        )
+    elif gain.low > 1 and not short:
+        outcome, sentence = Outcome.CONFIRMED, "The change does what was predicted."
+        if predicted is None:
+            sentence = "The change made it better."
+    elif gain.high < 1:
+        outcome, sentence = Outcome.WORSE, "The change made it worse: take it back."
+    elif gain.low > 1:
+        outcome, sentence = Outcome.NOT_CONFIRMED, "It is better, and by less than was predicted."
+    else:
+        outcome, sentence = Outcome.NOT_CONFIRMED, "No gain can be told from chance."
+    return Proof(outcome, sentence, measure, before, after, gain, at_least, predicted, changed)
