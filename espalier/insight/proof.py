@@ -24,6 +24,9 @@ ROUNDS = 400
 LEAST_BLOCKS = 6
 # Recordings of visitors at rates that differ by more are not compared by their response times.
 TRAFFIC = 1.3
+# A step of a load fails where p95 is so many times that of the lowest rate, and can be noticed: as
+# `espalier.load.judging` has it. The newer load is held to the answers of the older one.
+SLOWER, NOTICED = 3.0, 0.1  # and seconds
 # What these save is processor time a request, whatever the traffic.
 SAVING = (
     Remedy.INDEX,
@@ -94,6 +97,7 @@ def _of_loads(
     change: Change | None,
     changed: Sequence[str],
 ) -> Proof:
+    new = held_to(new, old)
     first, second = best_step(old), best_step(new)
     if first is None or second is None:
         which = "older" if first is None else "newer"
@@ -106,8 +110,8 @@ def _of_loads(
             changed=changed,
         )
     gain = ratio(
-        [count for count in _counts(after, second)],
-        [count for count in _counts(before, first)],
+        _counts(after, second),
+        _counts(before, first),
         second.achieved / first.achieved if first.achieved else 1.0,
         fmean,
     )
@@ -122,6 +126,22 @@ def _of_loads(
     )
 
 
+def held_to(load: Load, reference: Load) -> Load:
+    """A load whose steps pass only where answers are as quick as the older load asked for.
+
+    It may have begun at a higher rate, where answers are slower already, and so have asked for
+    less.
+    """
+    passed = [step for step in reference.steps if step.passed]
+    if not passed:
+        return load
+    quick = max(SLOWER * min(passed, key=_offered).p95, NOTICED)
+    steps = [
+        step.model_copy(update={"passed": step.passed and step.p95 <= quick}) for step in load.steps
+    ]
+    return load.model_copy(update={"steps": steps})
+
+
 def best_step(load: Load) -> Step | None:
     """The step in which a site answered most: the knee, or the first step beyond it.
 
@@ -129,10 +149,16 @@ def best_step(load: Load) -> Step | None:
     more exactly what that is than the last one that passed: steps are a quarter apart.
     """
     counted = [step for step in load.steps if step.answered - step.failed > 0]
-    passed = [step for step in counted if step.passed]
-    beyond = next((step for step in counted if not step.passed), None)
-    candidates = [*passed[-1:], *([beyond] if beyond else [])]
-    return max(candidates, key=lambda step: step.achieved, default=None)
+    beyond = min((one for one in counted if not one.passed), key=_offered, default=None)
+    limit = beyond.offered if beyond else float("inf")
+    knee = max(
+        (one for one in counted if one.passed and one.offered < limit), key=_offered, default=None
+    )
+    return max(filter(None, (knee, beyond)), key=lambda step: step.achieved, default=None)
+
+
+def _offered(step: Step) -> float:
+    return step.offered
 
 
 def is_unlimited(load: Load) -> bool:
@@ -187,7 +213,7 @@ def _processor_time(recording: Recording) -> list[float]:
     for machine in recording.machines.values():
         for sample in machine.samples:
             cpu = sum(service.cpu for service in sample.services.values()) * sample.dt
-            place = int((sample.t - recording.began) // BLOCK)
+            place = int((sample.t - sample.dt / 2 - recording.began) // BLOCK)
             busy[place] = busy.get(place, 0.0) + cpu
     requests: dict[int, float] = {}
     for name, request in recording.requests():

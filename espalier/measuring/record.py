@@ -86,12 +86,12 @@ class Recorder:
         """Whether a machine still records."""
         return any(thread.is_alive() for thread in self.threads.values())
 
-    def wait(self) -> None:
-        """Wait until the machines have recorded for their seconds, and have told it all."""
+    def wait(self, stop: threading.Event) -> None:
+        """Wait until the machines have recorded for their seconds, or until `stop` is set."""
         limit = self.began + self.seconds + END_TIMEOUT
-        while self.is_running() and time.time() < limit:
-            self._give_up_silent(limit)
-            time.sleep(0.1)
+        while self.is_running() and not stop.is_set() and time.time() < limit:
+            self.give_up_silent()
+            stop.wait(0.1)
 
     def finish(self) -> dict[str, Machine]:
         """End the recording, wait for what the machines still have to tell, and give it.
@@ -126,15 +126,16 @@ class Recorder:
                 self.jobs[name] = self.remote.start(name, words, keep_input=True, **pipes)
         for name, job in self.jobs.items():
             self.threads[name] = threading.Thread(target=self._read, args=(name, job), daemon=True)
-            reader = threading.Thread(target=self._read_errors, args=(name, job), daemon=True)
             self.threads[name].start()
-            reader.start()
 
     def _read(self, name: str, job: subprocess.Popen[str]) -> None:
+        errors = threading.Thread(target=self._read_errors, args=(name, job), daemon=True)
+        errors.start()
         for line in job.stdout or ():
             self._last[name] = time.time()
             self.streams[name].take(line, self._last[name])
         job.wait()
+        errors.join(1)
 
     def _read_errors(self, name: str, job: subprocess.Popen[str]) -> None:
         for line in job.stderr or ():
@@ -151,8 +152,7 @@ class Recorder:
     def _why_not(self, name: str) -> str:
         """Why a machine does not record."""
         job = self.jobs[name]
-        with suppress(subprocess.TimeoutExpired):
-            job.wait(1)
+        self.threads[name].join(0.1)
         errors = "".join(self._errors[name])
         if job.returncode == NO_PROGRAM or f"{PROGRAM}: not found" in errors:
             return f"{name} has no program that records yet. {RUN}"
@@ -160,7 +160,7 @@ class Recorder:
             return f"{name} did not begin to record within {START_TIMEOUT} s."
         return f"{name} cannot be recorded: {explain(errors)}"
 
-    def _give_up_silent(self, limit: float) -> None:
+    def give_up_silent(self) -> None:
         """End the connection of a machine that has said nothing for long while it should."""
         now = time.time()
         if now > self.began + self.seconds:

@@ -1,7 +1,8 @@
 """Where measurements are kept: `.measurements/` beside the inventory, for its owner alone.
 
-`<id>.json.gz` is a recording, `<id>.advice.json` what was advised of it, `ledger.jsonl` has a line
-for each proof. The directory hides itself from git, whatever the project's `.gitignore` says.
+`<id>.json.gz` is a recording, `<id>.load.json` what was sent while it was made, `<id>.advice.json`
+what was advised of it, and `ledger.jsonl` has a line for each proof. The directory hides itself
+from git, whatever the project's `.gitignore` says.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from espalier.inventory.secret_files import private_directory
 from espalier.inventory.site import SiteError
 
 DIRECTORY = ".measurements"
-RECORDING, ADVICE, LEDGER = ".json.gz", ".advice.json", "ledger.jsonl"
+RECORDING, LOAD, ADVICE, LEDGER = ".json.gz", ".load.json", ".advice.json", "ledger.jsonl"
 _ADVICE: TypeAdapter[Advice] = TypeAdapter(Advice)
 
 
@@ -114,6 +115,28 @@ class Store:
             raise SiteError(
                 f"{path} is no advice: {where}: {first['msg']}. `espalier advise {name}` makes it "
                 "anew.",
+                2,
+            ) from None
+
+    def write_load(self, name: str, sent: Mapping[str, Any]) -> None:
+        """Keep what was sent while a recording was made: its `profile` and its `plan`."""
+        self._make()
+        _write(self.directory / f"{name}{LOAD}", json.dumps(sent, indent=1).encode() + b"\n")
+
+    def read_load(self, name: str) -> dict[str, Any]:
+        """What was sent while a recording was made.
+
+        Raises:
+            SiteError: that is not known.
+        """
+        path = self.directory / f"{name}{LOAD}"
+        try:
+            found = json.loads(path.read_bytes())
+            return {"profile": dict(found["profile"]), "plan": dict(found["plan"])}
+        except (OSError, ValueError, TypeError, KeyError):
+            raise SiteError(
+                f"What was sent in the load {name} is not known ({path} has it), so that it cannot "
+                "be sent again: `espalier load`, `espalier advise`, and prove the change then.",
                 2,
             ) from None
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from espalier.inventory.services import TUNNELS
+from espalier.wiring.debian import RELEASES
 
-# As the roles name them; {project} is the site's name. A star is systemd's own wildcard: the
-# version of PostgreSQL and the number of a process are the machine's.
+_POSTGRESQL = tuple(f"postgresql@{one['postgresql']}-main.service" for one in RELEASES.values())
+# As the roles name them; {project} is the site's name. Some do not run, and some are not there.
 UNITS: Mapping[str, Sequence[str]] = {
     "nginx": ("nginx.service",),
     "app_proxy": ("nginx.service",),
     "django": ("{project}-web@blue.service", "{project}-web@green.service"),
     "media": ("espalier-media.service",),
     "pgbouncer": ("pgbouncer.service",),
-    "postgresql_primary": ("postgresql@*.service",),
-    "postgresql_replica": ("postgresql@*.service",),
+    "postgresql_primary": _POSTGRESQL,
+    "postgresql_replica": _POSTGRESQL,
     "redis": ("redis-server.service",),
     "queue": ("redis-server@queue.service",),
     **dict.fromkeys(TUNNELS.values(), ("haproxy.service",)),
@@ -23,7 +24,8 @@ UNITS: Mapping[str, Sequence[str]] = {
     "pgbackrest_repository": ("pgbackrest.service",),
     "restic": ("espalier-uploads-backup.service",),
 }
-# Not of the topology: the project's other processes (`processes`, `schedule` in project.yml).
+# Not of the topology: the project's other processes (`processes`, `schedule` in project.yml). How
+# many there are is the release's to say, so that the star is systemd's own wildcard.
 PROCESSES = "processes"
 PROCESS_UNITS = ("{project}-process@*.service", "{project}-schedule@*.service")
 

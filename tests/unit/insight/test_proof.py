@@ -1,0 +1,198 @@
+"""A gain is judged by what was seen before and after a change."""
+
+from __future__ import annotations
+
+import pytest
+
+from espalier.insight.advice import Change, Edit, Place, Remedy
+from espalier.insight.evidence import Interval
+from espalier.insight.ledger import ledger_entry, record_line, take_back
+from espalier.insight.proof import Outcome, Proof, best_step, held_to, prove
+from espalier.insight.recording import Load, Recording, Request
+from tests.unit.measuring.recordings import SITE, recording, request, step
+
+WORKERS = Change(
+    remedy=Remedy.WORKERS,
+    place=Place.WORKERS,
+    sentence="Let there be 3 workers.",
+    edits=[Edit("group_vars/all/project.yml", ["workers: 1"], ["workers: 3"])],
+    gain=Interval(1.6, 1.9, 2.1),
+)
+MORE = SITE.model_copy(update={"workers": {"vps1": 3}})
+
+
+def requests(rate: float, began: float, took: float = 0.1) -> list[Request]:
+    """So many requests per second, for 60 seconds."""
+    return [request(began + at / rate, took) for at in range(int(rate * 60))]
+
+
+def loaded(capacity: float, *, name: str = "a", site=SITE, profile="p", **more) -> Recording:
+    """A load of two steps: one that passed, and one in which the site was full."""
+    passed, failed = capacity * 0.8, capacity * 1.2
+    steps = [step(passed, passed, 0), step(failed, capacity, 60, passed=False)]
+    load = Load(profile=profile, steps=steps, knee=passed, **more)
+    sent = [*requests(passed, 0), *requests(capacity, 60)]
+    return recording(name, load=load, site=site, requests=sent)
+
+
+def test_gain_as_predicted_is_confirmed() -> None:
+    proof = prove(loaded(20), loaded(38, name="b", site=MORE), WORKERS)
+    assert proof.outcome is Outcome.CONFIRMED
+    assert proof.measure == "throughput"
+    assert (round(proof.before, 1), round(proof.after, 1)) == (20.0, 38.0)
+    assert proof.gain and proof.gain.value == pytest.approx(1.9, abs=0.01)
+    assert 1.8 < proof.gain.low <= proof.gain.high < 2.0
+    assert proof.predicted == Interval(1.6, 1.9, 2.1)
+    assert proof.changed == ["workers vps1: 1, now 3"]
+    assert not proof.at_least
+
+
+@pytest.mark.parametrize(
+    ("after", "outcome", "words"),
+    [
+        (25, Outcome.NOT_CONFIRMED, "less than was predicted"),
+        (20, Outcome.NOT_CONFIRMED, "No gain"),
+        (14, Outcome.WORSE, "take it back"),
+    ],
+)
+def test_less_than_predicted(after: float, outcome: Outcome, words: str) -> None:
+    proof = prove(loaded(20), loaded(after, name="b", site=MORE), WORKERS)
+    assert proof.outcome is outcome
+    assert words in proof.sentence
+
+
+def all_passed(rate: float) -> Recording:
+    load = Load(profile="p", steps=[step(20, 20, 0), step(rate, rate, 60)], knee=rate)
+    sent = [*requests(20, 0), *requests(rate, 60)]
+    return recording("b", load=load, site=MORE, requests=sent)
+
+
+def test_limit_that_is_not_reached_gives_a_lower_bound() -> None:
+    proof = prove(loaded(20), all_passed(40), WORKERS)
+    assert proof.outcome is Outcome.CONFIRMED
+    assert proof.at_least
+    proof = prove(loaded(20), all_passed(26), WORKERS)
+    assert proof.outcome is Outcome.NOTHING
+    assert "ended below what was predicted" in proof.sentence
+
+
+def test_load_that_never_was_too_much_proves_nothing() -> None:
+    before = all_passed(40).model_copy(update={"site": SITE})
+    proof = prove(before, loaded(60, name="b", site=MORE), WORKERS)
+    assert proof.outcome is Outcome.NOTHING
+    assert proof.gain is None
+
+
+def test_slow_sender_proves_nothing() -> None:
+    slow = loaded(38, name="b", site=MORE, valid=False, invalid="it was 40 ms late.")
+    proof = prove(loaded(20), slow, WORKERS)
+    assert proof.outcome is Outcome.NOTHING
+    assert proof.sentence == "The newer load proves nothing: it was 40 ms late."
+
+
+def test_what_differs_where_it_must_not() -> None:
+    other_profile = prove(loaded(20), loaded(38, site=MORE, profile="q"), WORKERS)
+    assert other_profile.outcome is Outcome.NOTHING
+    assert "two profiles, p and q" in other_profile.sentence
+    after = loaded(38, site=MORE)
+    more = after.model_copy(update={"machines": {**after.machines, "app2": after.machines["vps1"]}})
+    assert "app2" in prove(loaded(20), more, WORKERS).sentence
+    assert prove(loaded(20), more, WORKERS).outcome is Outcome.NOTHING
+    unchanged = prove(loaded(20), loaded(20.5), WORKERS)
+    assert unchanged.outcome is Outcome.NOTHING
+    assert "Nothing of the site has changed" in unchanged.sentence
+    visitors = prove(loaded(20), recording(), WORKERS)
+    assert visitors.outcome is Outcome.NOTHING
+
+
+def test_index_changes_nothing_that_is_written() -> None:
+    index = Change(remedy=Remedy.INDEX, place=Place.QUERY, sentence="", statement="CREATE INDEX")
+    assert prove(loaded(20), loaded(38), index).outcome is Outcome.CONFIRMED
+
+
+def test_best_step_is_the_fuller_of_knee_and_first_failure() -> None:
+    steps = [
+        step(10, 10, 0),
+        step(40, 12, 60, passed=False),
+        step(16, 15.5, 120, passed=False),
+        step(12.5, 12.4, 180),
+        step(80, 30, 240),  # passed above a failure: chance
+    ]
+    best = best_step(Load(profile="p", steps=steps))
+    assert best and best.offered == 16
+
+
+def test_newer_load_is_held_to_the_answers_of_the_older_one() -> None:
+    older = Load(profile="p", steps=[step(10, 10, 0)])  # p95 of 0.2 s
+    slow = step(30, 30, 60).model_copy(update={"p95": 0.7})
+    newer = Load(profile="p", steps=[step(20, 20, 0), slow])
+    assert [one.passed for one in held_to(newer, older).steps] == [True, False]
+
+
+def watched(cpu: float, took: float, *, count: float = 10, site=SITE) -> Recording:
+    sent = [*requests(count, 0, took), *requests(count, 60, took)]
+    return recording(cpu=cpu, requests=sent, site=site)
+
+
+def test_visitors_processor_time_of_a_request() -> None:
+    index = Change(
+        remedy=Remedy.INDEX,
+        place=Place.QUERY,
+        sentence="",
+        statement="CREATE INDEX",
+        gain=Interval(1.5, 2.0, 2.5),
+    )
+    # Twice the visitors after it: each costs half as much.
+    proof = prove(watched(1.0, 0.1), watched(1.0, 0.1, count=20), index)
+    assert proof.measure == "processor time a request"
+    assert (proof.before, proof.after) == (pytest.approx(0.1), pytest.approx(0.05))
+    assert proof.gain and proof.gain.value == pytest.approx(2.0)
+    assert proof.outcome is Outcome.CONFIRMED
+
+
+def test_visitors_response_time_needs_the_same_traffic() -> None:
+    faster = prove(watched(1.0, 0.2), watched(1.0, 0.1, site=MORE), WORKERS)
+    assert faster.measure == "response time"
+    assert faster.outcome is Outcome.CONFIRMED
+    assert faster.predicted is None  # of a throughput
+    quiet = prove(watched(1.0, 0.2), watched(1.0, 0.1, count=5, site=MORE), WORKERS)
+    assert quiet.outcome is Outcome.NOTHING
+    assert "600 requests a minute before and 300" in quiet.sentence
+
+
+def test_take_back_reverses_every_edit_last_first() -> None:
+    change = Change(
+        remedy=Remedy.APP_SERVERS,
+        place=Place.APP_PROCESSOR,
+        sentence="",
+        edits=[
+            Edit("hosts.yml", [], ["app2:"], below="vps1:"),
+            Edit("hosts.yml", ["tiers: []"], ["tiers: [app_servers]"]),
+        ],
+    )
+    assert take_back(change) == [
+        Edit("hosts.yml", ["tiers: [app_servers]"], ["tiers: []"]),
+        Edit("hosts.yml", ["app2:"], [], below="vps1:"),
+    ]
+
+
+def test_record_is_of_the_last_seven_that_can_be_compared() -> None:
+    def entry(predicted: float, measured: float, *, at_least: bool = False) -> dict[str, object]:
+        proof = Proof(
+            Outcome.CONFIRMED,
+            "",
+            predicted=Interval(1, predicted, 3),
+            gain=Interval(1, measured, 3),
+            at_least=at_least,
+        )
+        return ledger_entry(proof, recording("a"), recording("b"), WORKERS)
+
+    assert record_line([]) == ""
+    assert record_line([entry(2.0, 1.8)]) == "last prediction: error 10%"
+    old = [entry(1.0, 2.0)] * 5
+    newer = [entry(2.0, 1.8), entry(2.0, 2.0), entry(2.0, 2.1), entry(2.0, 5, at_least=True)]
+    more = [entry(2.0, 2.4), entry(2.0, 1.7), entry(2.0, 1.96), entry(2.0, 2.18)]
+    # 10, 0, 5, 20, 15, 2, 9 per cent
+    assert record_line([*old, *newer, *more]) == "last 7 predictions: median error 9%"
+    assert entry(2.0, 1.8)["predicted"] == [1, 2.0, 3]
+    assert entry(2.0, 1.8)["remedy"] == "workers"
