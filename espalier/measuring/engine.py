@@ -40,13 +40,23 @@ def advice_text(advice: Advice, evidence: Evidence, record: str) -> str:
 
 
 def prices(site: Site) -> tuple[Mapping[str, float], str]:
-    """What machines cost a month, and in which currency."""
-    return {}, ""
+    """What machines cost a month, and in which currency; of a site read with its settings."""
+    try:
+        found: tuple[Mapping[str, float], str] = import_module(
+            "espalier.inventory.prices"
+        ).site_prices(site)
+    except ModuleNotFoundError:
+        return {}, ""
+    return found
 
 
 def has_insight(site: Site) -> bool:
-    """Whether PostgreSQL can be asked for indexes: `insight: true` in hosts.yml."""
-    return bool(getattr(site, "insight", False))
+    """Whether PostgreSQL can be asked for indexes: `insight: true` in hosts.yml.
+
+    Of a site read with its settings, in which a template may have left text.
+    """
+    said = (one.get("insight") for one in site.settings.values())
+    return any(str(one).lower() in ("true", "yes", "on", "1") for one in said)
 
 
 def visited_site(hostvars: Mapping[str, Any], machine: str) -> target.Site:
@@ -78,7 +88,7 @@ def profile_kept(values: Mapping[str, Any]) -> Profile:
 
 def profile_of_links(site: target.Site) -> Profile:
     """A profile of the pages that the front page leads to."""
-    return import_module("espalier.load.links").profile_of_links(site)
+    return import_module("espalier.load.crawl").profile_of_links(site)
 
 
 def plan(**values: Any) -> Plan:

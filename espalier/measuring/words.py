@@ -61,7 +61,7 @@ def percent(share: float) -> str:
     """A share near 1, which is not rounded up to all: `99.98%`."""
     if share >= 1:
         return "100%"
-    return f"{int(share * 10000) / 100:.2f}%"
+    return f"{int(round(share * 10000, 6)) / 100:.2f}%"
 
 
 def step_line(step: Step) -> str:

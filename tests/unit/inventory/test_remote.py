@@ -14,12 +14,14 @@ from espalier.inventory import askpass
 from espalier.inventory.known_hosts import ssh_arguments
 from espalier.inventory.remote import (
     MISSING,
+    Remote,
     as_root,
     connection_data,
     explain,
     password_input,
     root_command,
 )
+from espalier.inventory.site import Site
 
 # As sudo: without a password it refuses (-n), or takes a line of stdin (-S), once. A command that
 # is not there ends with 1.
@@ -46,6 +48,7 @@ fi
 command -v "$1" >/dev/null || { echo "sudo: $1: command not found" >&2; exit 1; }
 exec "$@"
 """
+NONE_NEEDED = {"NEEDS_NONE": "1"}
 RIGHT = "pear 'on' \"quince\" $HOME \\n"
 
 
@@ -237,3 +240,24 @@ def test_pyinfra_is_told_a_file_with_a_space_in_its_path() -> None:
 def test_refused_host_key_is_explained() -> None:
     words = "No ED25519 host key is known for h and you have requested strict checking.\r\n"
     assert "`espalier check` shows it" in explain(f"{words}Host key verification failed.\r\n")
+
+
+@pytest.mark.parametrize("password", ["", RIGHT])
+def test_input_that_is_kept_ends_when_it_is_closed(
+    machine: dict[str, str], tmp_path: Path, password: str
+) -> None:
+    """A command on a machine sees what is written, and the end when it is closed."""
+    ssh = tmp_path / "ssh"
+    ssh.write_text('#!/bin/sh\nfor line; do :; done\nexec sh -c "$line"\n')
+    ssh.chmod(0o755)
+    variables = {"ansible_host": "192.0.2.1", "ansible_become_password": password}
+    site = Site(tmp_path, "shop", {}, {}, {}, {"vps1": variables})
+    remote = Remote(site, tmp_path / "config", machine if password else machine | NONE_NEEDED)
+    words = ["sh", "-c", "echo begins; cat; echo ends"]
+    job = remote.start("vps1", words, keep_input=True, stdout=subprocess.PIPE)
+    assert job.stdin and job.stdout
+    assert job.stdout.readline() == "begins\n"
+    job.stdin.write("a pear\n")
+    job.stdin.close()
+    assert job.stdout.read() == "a pear\nends\n"
+    assert job.wait(10) == 0

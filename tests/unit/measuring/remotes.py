@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from espalier.insight.recording import Request
 from espalier.inventory.site import Site
 
 MACHINE = {"machine": {"cores": 2.0, "memory_mb": 2048.0, "services": ["nginx", "django"]}}
@@ -19,8 +20,6 @@ DJANGO = 'hello\n{"age": 600, "pool": false}\n'
 
 def row(t: float, **more: Any) -> list[Any]:
     """A request as the machine's program prints it."""
-    from espalier.insight.recording import Request
-
     values: dict[str, Any] = dict.fromkeys(Request._fields, 0)
     values |= {"t": t, "path": "/", "key": "k", "method": "GET", "status": 200, "took": 0.1}
     values |= {"upstream": 0.1, "cache": "", "personal": False, "target": "", "view": "home"}
@@ -58,6 +57,7 @@ class FakeRemote:
     def start(
         self, machine: str, words: Sequence[str], *, keep_input: bool = False, **pipes: Any
     ) -> subprocess.Popen[str]:
+        """Start a script in place of a command on a machine."""
         self.asked.append((machine, list(words)))
         for name, lines in (("first", self.first), ("last", self.last)):
             text = "".join(json.dumps(line) + "\n" for line in lines)

@@ -118,9 +118,9 @@ def test_stop_ends_the_waiting(site: Site, tmp_path: Path) -> None:
 
 def test_other_form_is_an_older_kit(site: Site, tmp_path: Path) -> None:
     remote = FakeRemote(site, tmp_path, last=end_lines([[1.0, "/"]]))
-    with Recorder(remote, site, 600) as recorder:
-        with pytest.raises(SiteError, match=r"a request has 2 columns and not 26.*espalier site"):
-            recorder.finish()
+    wanted = r"a request has 2 columns and not 26.*espalier site"
+    with Recorder(remote, site, 600) as recorder, pytest.raises(SiteError, match=wanted):
+        recorder.finish()
 
 
 def test_clock_that_is_behind_is_moved() -> None:
