@@ -35,7 +35,7 @@ def advise(evidence: Evidence) -> Advice:
 
 def advice_text(advice: Advice, evidence: Evidence, record: str) -> str:
     """An advice for a person; `record` says how good predictions have been."""
-    text: str = import_module("espalier.insight.text").text(advice, evidence, record=record)
+    text: str = import_module("espalier.insight.text").advice_text(advice, evidence, record)
     return text
 
 

@@ -20,8 +20,8 @@ SKIPPED_DIRECTORIES = word_set(
     ".git .hg .svn __pycache__ node_modules .tox .nox .mypy_cache .pytest_cache .ruff_cache"
 )
 SKIPPED_FILES = (".pyc", ".pyo", ".DS_Store")
-# Where the kit keeps passwords, beside an inventory: never packed.
-SECRETS = ".secrets"
+# Where the kit keeps passwords and recordings, beside an inventory: never packed.
+PRIVATE = (".secrets", ".measurements")
 # What makes a directory an inventory of this kit. It may lie in the project, and is none of its
 # code: another password in its vault makes no other release.
 TOPOLOGY_FILES = ("topology.yml", "topology.yaml")
@@ -118,7 +118,7 @@ def scan(tree: Path, paths: Iterable[str], key: str) -> tuple[File, ...]:
     wanted = sorted(set(paths))
     inventories = _inventories(tree, wanted)
     for path in wanted:
-        if SECRETS in path.split("/") or path.startswith(inventories):
+        if any(one in PRIVATE for one in path.split("/")) or path.startswith(inventories):
             continue
         full = tree / path
         try:

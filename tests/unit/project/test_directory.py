@@ -73,8 +73,9 @@ def test_submodule_that_is_not_fetched_is_noted(tmp_path):
     assert any("submodule sub is not fetched" in note for note in source.notes)
 
 
-def test_secrets_beside_an_inventory_in_the_project_are_never_packed(tmp_path):
+def test_secrets_and_recordings_in_the_project_are_never_packed(tmp_path):
     secrets = {"deploy/production/.secrets/database_password": "x", "deploy/hosts.yml": "x"}
+    secrets["deploy/production/.measurements/ledger.jsonl"] = "x"
     _, source = fetched(write(tmp_path / "plain", PLAIN | secrets))
     assert source.paths == {*PLAIN, "deploy/hosts.yml"}
     _, source = fetched(repository(tmp_path / "tracked", PLAIN | secrets))
