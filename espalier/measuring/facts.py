@@ -44,6 +44,8 @@ pool = default.get("OPTIONS", {}).get("pool")
 print(json.dumps({"age": default.get("CONN_MAX_AGE", 0), "pool": bool(pool)}))
 """
 DEFAULT_CONNECTIONS = 100  # PostgreSQL's own
+# Of Django's connections, in seconds, where it did not answer: the overlay's, and Django's own.
+OVERLAY_AGE, DEFAULT_AGE = 600, 0
 
 Settings = Mapping[str, int]
 
@@ -126,6 +128,7 @@ def site_facts(
     machines = site.topology["machines"]
     apps = site.app_machines
     pages = site.project.get("microcache") or ()
+    overlay = site.project.get("overlay", True) is not False
     return SiteFacts(
         project=site.name,
         tiers=list(site.topology["tiers"]),
@@ -140,10 +143,10 @@ def site_facts(
         threads={one: n for one in apps if (n := of(one, "ESPALIER_WEB_THREADS"))},
         max_connections=first("postgresql_primary", "max_connections") or DEFAULT_CONNECTIONS,
         pool_size=first("pgbouncer", "default_pool_size"),
-        conn_max_age=django.get("age") if django else 0,
+        conn_max_age=django.get("age", OVERLAY_AGE if overlay else DEFAULT_AGE),
         redis_memory_mb=first("redis", "maxmemory"),
         microcache={page["path"]: float(page["seconds"]) for page in pages},
         prices=dict(prices),
         currency=currency,
-        overlay=site.project.get("overlay", True) is not False,
+        overlay=overlay,
     )

@@ -75,9 +75,9 @@ def step_line(step: Step) -> str:
 
 def load_lines(load: Load) -> list[str]:
     """How a load ended, and its knee."""
-    lines = [load.ended] if load.ended else []
     if not load.valid:
-        lines.append(f"It proves nothing: {load.invalid}")
+        return [f"The load does not count. {load.invalid}"]
+    lines = [load.ended] if load.ended else []
     if load.knee is None:
         lines.append("No step passed: begin lower, with --steps FROM-TO.")
     elif all(step.passed for step in load.steps):

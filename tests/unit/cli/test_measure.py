@@ -64,7 +64,6 @@ def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace
     """What the machines print: `last` may be changed by a test."""
     now = time.time()
     played = SimpleNamespace(
-        first=[MACHINE, {"sample": {"t": now, "dt": 1.0, "processor": {"busy": 0.5}}}],
         last=end_lines([row(now) for _ in range(9)] + [row(now, status=502)]),
         script={},
         remotes=[],
@@ -74,7 +73,9 @@ def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> SimpleNamespace
     def reach(site: Site) -> Iterator[FakeRemote]:
         folder = tmp_path / "machine"
         folder.mkdir(exist_ok=True)
-        remote = FakeRemote(site, folder, played.first, played.last, played.script)
+        sample = {"t": time.time(), "dt": 1.0, "processor": {"busy": 0.5}}
+        first = [MACHINE, {"sample": sample}]
+        remote = FakeRemote(site, folder, first, played.last, played.script)
         played.remotes.append(remote)
         yield remote
 

@@ -171,3 +171,10 @@ def test_settings_are_read_from_lines_of_files() -> None:
         "maxmemory": 102,
         "max_connections": 200,
     }
+
+
+def test_without_django_s_answer_the_overlay_s_age_counts(site: Site) -> None:
+    assert site_facts(site, {}, {}, {}).conn_max_age == 600
+    own = Site(site.inventory, site.name, site.topology, {"overlay": False}, {}, {})
+    assert site_facts(own, {}, {}, {}).conn_max_age == 0
+    assert site_facts(site, {}, {"age": None}, {}).conn_max_age is None
