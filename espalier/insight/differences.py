@@ -34,7 +34,11 @@ def differences(before: Recording, after: Recording) -> list[str]:
                 if one != other:
                     found.append(f"{name} {key}: {_said(one)}, now {_said(other)}")
         elif old[name] != new[name]:
-            found.append(f"{name}: {_said(old[name])}, now {_said(new[name])}")
+            one, other = (
+                "for ever" if name == "conn_max_age" and one is None else _said(one)
+                for one in (old[name], new[name])
+            )
+            found.append(f"{name}: {one}, now {other}")
     for name in (one for one in before.machines if one in after.machines):
         for what in ("cores", "memory_mb", "quotas", "memory_limits"):
             one, other = getattr(before.machines[name], what), getattr(after.machines[name], what)

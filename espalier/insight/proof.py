@@ -12,6 +12,7 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import hypot
 from statistics import fmean
 
 from espalier.insight.advice import Change, Remedy
@@ -21,6 +22,8 @@ from espalier.insight.recording import Load, Recording, Step
 
 BLOCK = 5  # seconds
 ROUNDS = 400
+# Two runs of one site differ by so much more than their blocks tell: neighbours, placement, caches.
+RUNS = 0.03
 LEAST_BLOCKS = 6
 # Recordings of visitors at rates that differ by more are not compared by their response times.
 TRAFFIC = 1.3
@@ -97,12 +100,11 @@ def _of_loads(
     change: Change | None,
     changed: Sequence[str],
 ) -> Proof:
-    new = held_to(new, old)
     first, second = best_step(old), best_step(new)
     if first is None or second is None:
         which = "older" if first is None else "newer"
         return Proof(Outcome.NOTHING, f"The {which} load has no step that counts.", changed=changed)
-    if is_unlimited(old):
+    if is_unlimited(old, old):
         return Proof(
             Outcome.NOTHING,
             "The load before the change did not reach what the site can do: every step passed. "
@@ -122,48 +124,34 @@ def _of_loads(
         gain,
         change.gain if change else None,
         changed,
-        at_least=is_unlimited(new),
+        at_least=is_unlimited(new, old),
     )
-
-
-def held_to(load: Load, reference: Load) -> Load:
-    """A load whose steps pass only where answers are as quick as the older load asked for.
-
-    It may have begun at a higher rate, where answers are slower already, and so have asked for
-    less.
-    """
-    passed = [step for step in reference.steps if step.passed]
-    if not passed:
-        return load
-    quick = max(SLOWER * min(passed, key=_offered).p95, NOTICED)
-    steps = [
-        step.model_copy(update={"passed": step.passed and step.p95 <= quick}) for step in load.steps
-    ]
-    return load.model_copy(update={"steps": steps})
 
 
 def best_step(load: Load) -> Step | None:
-    """The step in which a site answered most: the knee, or the first step beyond it.
+    """The step in which a site answered most; None where it answered in none.
 
-    A site that is full goes on answering as many as it can, so that the step which failed says
-    more exactly what that is than the last one that passed: steps are a quarter apart.
+    A site that is full goes on answering as many as it can. So a step that failed says more exactly
+    how many that is than the last one that passed: steps are a quarter apart.
     """
     counted = [step for step in load.steps if step.answered - step.failed > 0]
-    beyond = min((one for one in counted if not one.passed), key=_offered, default=None)
-    limit = beyond.offered if beyond else float("inf")
-    knee = max(
-        (one for one in counted if one.passed and one.offered < limit), key=_offered, default=None
-    )
-    return max(filter(None, (knee, beyond)), key=lambda step: step.achieved, default=None)
+    return max(counted, key=lambda step: step.achieved, default=None)
 
 
-def _offered(step: Step) -> float:
-    return step.offered
+def is_unlimited(load: Load, reference: Load) -> bool:
+    """Whether a load ended before it found what the site can do.
 
-
-def is_unlimited(load: Load) -> bool:
-    """Whether a load ended before it found what the site can do."""
-    return all(step.passed for step in load.steps)
+    Args:
+        load: whose highest step is looked at.
+        reference: an older load, or the same: answers have to be as quick as that one asked for. A
+            load that began at a higher rate, where answers are slower already, asks for less.
+    """
+    highest = max(load.steps, key=lambda step: step.offered, default=None)
+    if highest is None or not highest.passed:
+        return False
+    passed = [step for step in reference.steps if step.passed]
+    lowest = min(passed, key=lambda step: step.offered, default=highest)
+    return highest.p95 <= max(SLOWER * lowest.p95, NOTICED)
 
 
 def _counts(recording: Recording, step: Step) -> list[float]:
@@ -238,23 +226,28 @@ def ratio(
     value: float,
     of: Callable[[Sequence[float]], float],
 ) -> Interval:
-    """A ratio of two series of blocks, with the interval of 95% by bootstrap (Efron 1979).
+    """A ratio of two series of blocks, with its interval of 95%.
+
+    By bootstrap over the blocks (Efron 1979), and by what two runs of one site differ beside that;
+    the two are independent, so that their squares add up.
 
     Args:
-        above, below: blocks; where one has less than two, the interval is the value alone.
+        above, below: blocks; where one has less than two, they say nothing of chance.
         value: the ratio as it was measured.
         of: what is compared of each series.
     """
-    if min(len(above), len(below)) < 2 or not of(below) or not of(above):
-        return Interval(value, value, value)
-    dice = random.Random(1)
-    middle = of(above) / of(below)
-    found = sorted(
-        of(dice.choices(above, k=len(above))) / (of(dice.choices(below, k=len(below))) or 1e-9)
-        for _ in range(ROUNDS)
+    low = high = 1.0
+    if min(len(above), len(below)) >= 2 and of(below) and of(above):
+        dice = random.Random(1)
+        middle = of(above) / of(below)
+        found = sorted(
+            of(dice.choices(above, k=len(above))) / (of(dice.choices(below, k=len(below))) or 1e-9)
+            for _ in range(ROUNDS)
+        )
+        low, high = (found[int(share * ROUNDS)] / middle for share in (0.025, 0.975))
+    return Interval(
+        max(value * (1 - hypot(1 - low, RUNS)), 0.0), value, value * (1 + hypot(high - 1, RUNS))
     )
-    low, high = found[int(0.025 * ROUNDS)], found[int(0.975 * ROUNDS)]
-    return Interval(value * low / middle, value, value * high / middle)
 
 
 def _judged(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from statistics import fmean
+
 import pytest
 
 from espalier.insight.advice import Change, Edit, Place, Remedy
 from espalier.insight.evidence import Interval
 from espalier.insight.ledger import ledger_entry, record_line, take_back
-from espalier.insight.proof import Outcome, Proof, best_step, held_to, prove
+from espalier.insight.proof import Outcome, Proof, best_step, is_unlimited, prove, ratio
 from espalier.insight.recording import Load, Recording, Request
 from tests.unit.measuring.recordings import SITE, recording, request, step
 
@@ -110,23 +112,48 @@ def test_index_changes_nothing_that_is_written() -> None:
     assert prove(loaded(20), loaded(38), index).outcome is Outcome.CONFIRMED
 
 
-def test_best_step_is_the_fuller_of_knee_and_first_failure() -> None:
+def test_best_step_is_that_in_which_most_was_answered() -> None:
     steps = [
         step(10, 10, 0),
-        step(40, 12, 60, passed=False),
+        step(40, 12, 60, passed=False),  # so much that it stumbles
         step(16, 15.5, 120, passed=False),
         step(12.5, 12.4, 180),
-        step(80, 30, 240),  # passed above a failure: chance
     ]
     best = best_step(Load(profile="p", steps=steps))
     assert best and best.offered == 16
+    assert best_step(Load(profile="p", steps=[])) is None
 
 
-def test_newer_load_is_held_to_the_answers_of_the_older_one() -> None:
+def test_runs_differ_by_more_than_chance_within_them() -> None:
+    even = ratio([100.0] * 9, [100.0] * 9, 0.99, fmean)
+    assert (round(even.low, 3), even.value, round(even.high, 3)) == (0.96, 0.99, 1.02)
+    uneven = ratio([80.0, 120.0] * 5, [100.0] * 10, 1.0, fmean)
+    assert 0.8 < uneven.low < 0.93
+    assert 1.07 < uneven.high < 1.2
+
+
+def test_limit_is_not_reached_where_the_highest_step_is_as_quick_as_before() -> None:
     older = Load(profile="p", steps=[step(10, 10, 0)])  # p95 of 0.2 s
-    slow = step(30, 30, 60).model_copy(update={"p95": 0.7})
-    newer = Load(profile="p", steps=[step(20, 20, 0), slow])
-    assert [one.passed for one in held_to(newer, older).steps] == [True, False]
+    quick, slow = step(30, 30, 60), step(30, 30, 60).model_copy(update={"p95": 0.7})
+    newer = [step(20, 15, 0, passed=False), quick]  # a hiccup below
+    assert is_unlimited(Load(profile="p", steps=newer), older)
+    assert not is_unlimited(Load(profile="p", steps=[step(20, 20, 0), slow]), older)
+    failed = [step(20, 20, 0), step(30, 25, 60, passed=False)]
+    assert not is_unlimited(Load(profile="p", steps=failed), older)
+
+
+def test_where_the_load_began_does_not_change_the_gain() -> None:
+    """The same site: one load from below, one from near its limit, where answers are slow."""
+    steps = [step(8, 8, 0), step(16, 16, 60), step(24, 20, 120, passed=False)]
+    old = Load(profile="p", steps=steps, knee=16.0)
+    near = [step(16, 16, 0).model_copy(update={"p95": 0.9}), step(24, 20, 60, passed=False)]
+    proof = prove(
+        recording(load=old),
+        recording("b", load=Load(profile="p", steps=near, knee=16.0), site=MORE),
+        WORKERS,
+    )
+    assert proof.gain and proof.gain.value == pytest.approx(1.0)
+    assert proof.outcome is Outcome.NOT_CONFIRMED
 
 
 def watched(cpu: float, took: float, *, count: float = 10, site=SITE) -> Recording:
