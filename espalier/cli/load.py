@@ -37,7 +37,7 @@ WARM_UP = 15.0
 @click.option(
     "--like",
     metavar="NAME",
-    help="Ask for what the visitors of this environment did, as its newest recording has it.",
+    help="Ask for what the visitors of this environment did, as its newest `measure` has it.",
 )
 @click.option(
     "--steps",
@@ -96,7 +96,7 @@ def command(
     if profile:
         wanted = engine.profile_file(profile)
     elif like:
-        wanted = engine.profile_of(Store(select(like, Path.cwd())).newest())
+        wanted = engine.profile_of(Store(select(like, Path.cwd())).newest_of_visitors())
     else:
         # Production is refused before its pages are looked at.
         engine.permit(environment.name, hostvars, None, float("inf"), None)

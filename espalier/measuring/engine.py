@@ -87,8 +87,16 @@ def profile_kept(values: Mapping[str, Any]) -> Profile:
 
 
 def profile_of_links(site: target.Site) -> Profile:
-    """A profile of the pages that the front page leads to."""
-    return import_module("espalier.load.crawl").profile_of_links(site)
+    """A profile of the pages that the front page leads to.
+
+    Raises:
+        SiteError: the site does not answer.
+    """
+    crawl = import_module("espalier.load.crawl")
+    try:
+        return crawl.profile_of_links(site)
+    except target.LoadError as error:
+        raise SiteError(str(error)) from None
 
 
 def plan(**values: Any) -> Plan:

@@ -95,6 +95,22 @@ class Store:
             )
         return self.read(names[-1])
 
+    def newest_of_visitors(self) -> Recording:
+        """The newest recording that was made without a load.
+
+        Raises:
+            SiteError: there is none.
+        """
+        for name in reversed(self.names()):
+            found = self.read(name)
+            if found.purpose == "measure":
+                return found
+        raise SiteError(
+            f"What the visitors of {self.inventory.name} do is not known: `espalier measure -e "
+            f"{self.inventory.name}` watches them.",
+            2,
+        )
+
     def write_advice(self, name: str, advice: Advice) -> Path:
         """Keep what was advised of a recording, beside it; gives the file."""
         self._make()

@@ -10,6 +10,7 @@ import pytest
 
 from espalier.insight.advice import Advice, Change, Edit, Place, Remedy, Verdict
 from espalier.insight.evidence import Interval
+from espalier.insight.recording import Load
 from espalier.inventory.site import SiteError
 from espalier.measuring.store import Store, new_id
 from tests.unit.measuring.recordings import recording
@@ -59,6 +60,16 @@ def test_git_does_not_see_them(tmp_path: Path) -> None:
     Store(tmp_path / "deploy/production").write(recording())
     status = ["git", "-C", tmp_path, "status", "--porcelain", "--untracked-files=all"]
     assert subprocess.run(status, check=True, capture_output=True, text=True).stdout == ""
+
+
+def test_newest_of_visitors_is_no_load(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write(recording("20261201-041500-3f2a"))
+    store.write(recording("20261202-041500-3f2a", load=Load(profile="p", steps=[])))
+    assert store.newest().id == "20261202-041500-3f2a"
+    assert store.newest_of_visitors().id == "20261201-041500-3f2a"
+    with pytest.raises(SiteError, match="`espalier measure -e empty`"):
+        Store(tmp_path / "empty").newest_of_visitors()
 
 
 def test_without_a_recording_it_says_what_makes_one(tmp_path: Path) -> None:
