@@ -26,6 +26,7 @@ PACKAGES = {
     "importing": "importing",
     "espalier-egress": "egress",
     "espalier-alerts": "alerts",
+    "espalier-insight": "insight",
     "certificate": "certificate",
     "database-backup": "database_backup",
     "uploads-backup": "uploads_backup",

@@ -1,0 +1,96 @@
+"""Single processes: what they computed, waited for a core, hold in memory, and faulted."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from espalier_machine.insight.files import Kept
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_MIB = 1 << 20
+THREADS = 400  # of all processes that are watched for waiting, at most
+_THREADS_KEPT = 5.0  # seconds until new threads of a known process are looked for
+
+
+@dataclass
+class Reading:
+    """One process at one moment; seconds and counts since it began."""
+
+    cpu: float
+    waiting: float
+    faults: int
+    resident_mb: float
+    shared_mb: float
+
+
+def parse_stat(text: str) -> tuple[float, int] | None:
+    """Seconds of processor time and major faults, from /proc/PID/stat; None where it is none."""
+    words = text[text.rfind(")") + 2 :].split()
+    if len(words) < 13:
+        return None
+    return (int(words[11]) + int(words[12])) / _TICKS, int(words[9])
+
+
+def parse_statm(text: str) -> tuple[float, float]:
+    """Resident MiB, and which of them are shared, from /proc/PID/statm."""
+    words = text.split()
+    if len(words) < 3:
+        return 0.0, 0.0
+    return int(words[1]) * _PAGE / _MIB, int(words[2]) * _PAGE / _MIB
+
+
+def parse_schedstat(text: str) -> float:
+    """Seconds that a thread was ready and waited for a core: the second of three numbers, in ns."""
+    words = text.split()
+    return int(words[1]) / 1e9 if len(words) >= 2 else 0.0
+
+
+@dataclass
+class Process:
+    """The open files of one process. What a thread waited stays counted after its end."""
+
+    directory: Path
+    stat: Kept = field(init=False)
+    statm: Kept = field(init=False)
+    threads: dict[str, Kept] = field(default_factory=dict)
+    waited: dict[str, float] = field(default_factory=dict)
+    ended: float = 0.0
+    listed: float = -_THREADS_KEPT
+
+    def __post_init__(self) -> None:
+        """Name its files."""
+        self.stat = Kept(self.directory / "stat")
+        self.statm = Kept(self.directory / "statm")
+
+    def read(self, now: float, threads_left: int) -> Reading | None:
+        """What it is now; None where it has ended. Of its threads, at most so many are watched."""
+        stat = parse_stat(self.stat.read(1024))
+        if stat is None:
+            return None
+        if now - self.listed >= _THREADS_KEPT:
+            self._list_threads(threads_left)
+            self.listed = now
+        for name, file in self.threads.items():
+            self.waited[name] = max(self.waited.get(name, 0.0), parse_schedstat(file.read(128)))
+        waiting = self.ended + sum(self.waited.values())
+        return Reading(stat[0], waiting, stat[1], *parse_statm(self.statm.read(128)))
+
+    def _list_threads(self, threads_left: int) -> None:
+        try:
+            names = sorted(os.listdir(self.directory / "task"), key=int)[:threads_left]
+        except OSError:
+            names = []
+        for name in set(self.threads) - set(names):
+            self.threads.pop(name).close()
+            self.ended += self.waited.pop(name, 0.0)
+        for name in names:
+            if name not in self.threads:
+                self.threads[name] = Kept(self.directory / "task" / name / "schedstat")
+
+    def close(self) -> None:
+        """Close its files."""
+        for file in (self.stat, self.statm, *self.threads.values()):
+            file.close()
