@@ -6,8 +6,8 @@ machine is then below the path that process 1 has among systemd's own cgroups.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from espalier_machine.insight.files import read_text
 
@@ -16,8 +16,7 @@ SYSTEMD = "name=systemd"  # systemd's own hierarchy of version 1
 _INIT = "/init.scope"
 
 
-@dataclass(frozen=True)
-class Cgroups:
+class Cgroups(NamedTuple):
     """The hierarchies of this machine.
 
     Attributes:

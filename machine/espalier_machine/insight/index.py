@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from espalier_machine.insight.protocol import Session, SessionError
 from espalier_machine.insight.statements import Totals, is_read, schema_of
@@ -26,8 +25,7 @@ _SIMPLE = re.compile(
 )
 
 
-@dataclass(frozen=True)
-class Scan:
+class Scan(NamedTuple):
     """A table that a plan reads from its beginning to its end, and what it looks for there."""
 
     schema: str
@@ -165,8 +163,6 @@ class Planner:
     def best(self, text: str) -> dict[str, Any] | None:
         """recording.Index: the index that makes a plan cheapest, if that is worth it."""
         session = self._session
-        session.ask("DEALLOCATE ALL")
-        session.ask(f"PREPARE espalier AS {text}")
         plan = self._plan(text)
         cost = float(plan["Total Cost"])
         tried = dict.fromkeys(made for scan in scans(plan) for made in candidates(scan))
@@ -187,6 +183,9 @@ class Planner:
         return {"statement": statement, "cost": cost, "cost_with": best[0]}
 
     def _plan(self, text: str) -> dict[str, Any]:
+        # Prepared anew: a plan that was made before does not know of hypopg's indexes.
+        self._session.ask("DEALLOCATE ALL")
+        self._session.ask(f"PREPARE espalier AS {text}")
         values = ",".join(["NULL"] * parameters(text))
         call = f"espalier({values})" if values else "espalier"
         answer = self._session.ask(f"EXPLAIN (FORMAT JSON, VERBOSE) EXECUTE {call}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,6 +126,8 @@ def request(line: bytes, salt: str) -> list[Any] | None:
     if told:
         # The header's time in the database is without connecting; a Request's is with it.
         times[2] += _number(told.get("connecting", ""))
+    import hashlib  # with OpenSSL: three MiB, and needed at the end only
+
     # hashlib's own salt has 16 bytes at most; this is the same with any.
     key = hashlib.blake2b(f"{salt}{host}{uri}".encode(), digest_size=8).hexdigest()
     cache = found.get("cache", "")

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 
 class OptionsError(Exception):
     """The options are none; a sentence for people."""
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """What to record.
 
     Attributes:
@@ -27,8 +27,8 @@ class Options:
 
     project: str
     database: str
-    units: dict[str, list[str]] = field(default_factory=dict)
-    peers: dict[str, str] = field(default_factory=dict)
+    units: Mapping[str, list[str]] = MappingProxyType({})
+    peers: Mapping[str, str] = MappingProxyType({})
     salt: str = ""
     requests: bool = False
     insight: bool = False

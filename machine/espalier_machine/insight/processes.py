@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from espalier_machine.insight.files import Kept
 
@@ -15,8 +15,7 @@ THREADS = 400  # of all processes that are watched for waiting, at most
 _THREADS_KEPT = 5.0  # seconds until new threads of a known process are looked for
 
 
-@dataclass
-class Reading:
+class Reading(NamedTuple):
     """One process at one moment; seconds and counts since it began."""
 
     cpu: float
@@ -48,22 +47,17 @@ def parse_schedstat(text: str) -> float:
     return int(words[1]) / 1e9 if len(words) >= 2 else 0.0
 
 
-@dataclass
 class Process:
     """The open files of one process. What a thread waited stays counted after its end."""
 
-    directory: Path
-    stat: Kept = field(init=False)
-    statm: Kept = field(init=False)
-    threads: dict[str, Kept] = field(default_factory=dict)
-    waited: dict[str, float] = field(default_factory=dict)
-    ended: float = 0.0
-    listed: float = -_THREADS_KEPT
-
-    def __post_init__(self) -> None:
-        """Name its files."""
-        self.stat = Kept(self.directory / "stat")
-        self.statm = Kept(self.directory / "statm")
+    def __init__(self, directory: Path) -> None:
+        """Take its directory of /proc."""
+        self._tasks = directory / "task"
+        self.stat, self.statm = Kept(directory / "stat"), Kept(directory / "statm")
+        self.threads: dict[str, Kept] = {}
+        self.waited: dict[str, float] = {}
+        self.ended = 0.0
+        self.listed = -_THREADS_KEPT
 
     def read(self, now: float, threads_left: int) -> Reading | None:
         """What it is now; None where it has ended. Of its threads, at most so many are watched."""
@@ -80,7 +74,7 @@ class Process:
 
     def _list_threads(self, threads_left: int) -> None:
         try:
-            names = sorted(os.listdir(self.directory / "task"), key=int)[:threads_left]
+            names = sorted(os.listdir(self._tasks), key=int)[:threads_left]
         except OSError:
             names = []
         for name in set(self.threads) - set(names):
@@ -88,7 +82,7 @@ class Process:
             self.ended += self.waited.pop(name, 0.0)
         for name in names:
             if name not in self.threads:
-                self.threads[name] = Kept(self.directory / "task" / name / "schedstat")
+                self.threads[name] = Kept(self._tasks / name / "schedstat")
 
     def close(self) -> None:
         """Close its files."""

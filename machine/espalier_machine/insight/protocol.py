@@ -91,7 +91,7 @@ class Session:
         while not found:
             left = end - time.monotonic()
             if left <= 0 or not select.select([self], [], [], left)[0]:
-                raise SessionError(f"no answer within {patience:.0f} s")
+                raise SessionError(f"no answer within {patience:g} s")
             self.receive()
         if found[0].error:
             raise SessionError(found[0].error)
@@ -100,7 +100,7 @@ class Session:
     def check(self) -> None:
         """SessionError where a question has waited for too long."""
         if self._open and time.monotonic() - self._open[0][1] > _SILENCE:
-            raise SessionError(f"no answer within {_SILENCE:.0f} s")
+            raise SessionError(f"no answer within {_SILENCE:g} s")
 
     def receive(self) -> None:
         """Take what has come; SessionError where the session has ended."""

@@ -6,7 +6,6 @@ follows from what the configuration keeps of the project's: who reads that file 
 
 from __future__ import annotations
 
-import hashlib
 import re
 import socket
 import time
@@ -35,6 +34,8 @@ def password(config: str) -> str:
     """The password of our user, from the configuration; "" where there is no such user."""
     if not re.search(rf"^user {USER} ", config, re.MULTILINE):
         return ""
+    import hashlib  # with OpenSSL: three MiB, where there is a redis
+
     found = re.search(rf"^user (?!{USER} |default )\S+ .*?#([0-9a-f]{{64}})", config, re.MULTILINE)
     return hashlib.sha256(f"insight {found[1]}".encode()).hexdigest() if found else ""
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from espalier_machine.insight import mask
 from espalier_machine.insight.protocol import Session, SessionError
@@ -17,8 +16,7 @@ _CHANGES = re.compile(r"\b(?:INSERT\s+INTO|UPDATE|DELETE\s+FROM|MERGE\s+INTO)\b"
 _READS = re.compile(r"[\s(]*(SELECT|WITH)\b", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class Totals:
+class Totals(NamedTuple):
     """Of one statement since its counters began; seconds."""
 
     calls: int = 0
