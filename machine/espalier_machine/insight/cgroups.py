@@ -38,10 +38,9 @@ class Cgroups(NamedTuple):
         mount, root = self.mounts[controller]
         if not path:
             return _below(mount, root, self.base) or mount
-        found = _below(mount, root, path)
-        if not found and self.base:
-            found = _below(mount, root, self.base + path)
-        return found
+        if self.base and not path.startswith(self.base + "/"):
+            path = self.base + path
+        return _below(mount, root, path)
 
     def members(self, path: str) -> Path | None:
         """The directory of a unit's cgroup that tells its processes."""

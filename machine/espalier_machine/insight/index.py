@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from espalier_machine.insight.protocol import Session, SessionError
-from espalier_machine.insight.statements import Totals, is_read, schema_of
+from espalier_machine.insight.statements import Totals, extension, is_read
 
 MOST = 5  # statements that are looked at
 SHARE = 0.2  # of the time of all statements that such a statement takes at least
 _WORTH = 0.5  # of the cost: what an index must save at least
 _CANDIDATES = 10  # for one statement
+_PATIENCE = 20.0  # seconds for all of them
 _COLUMN = r'(?:"(?:[^"]|"")+"|[a-z_]\w*)'
 _SIMPLE = re.compile(
     rf"\(*(?:(?:{_COLUMN})\.)?(?P<column>{_COLUMN})\)*(?:::[\w ]+(?:\(\d+\))?)?"
@@ -158,7 +160,7 @@ class Planner:
     def __init__(self, session: Session, schema: str) -> None:
         """Plan without values, as a normalised statement has none; `schema` is hypopg's."""
         self._session, self._schema = session, schema
-        session.ask("SET plan_cache_mode = force_generic_plan; SET statement_timeout = '3s'")
+        session.ask("SET plan_cache_mode = force_generic_plan; SET statement_timeout = '1s'")
 
     def best(self, text: str) -> dict[str, Any] | None:
         """recording.Index: the index that makes a plan cheapest, if that is worth it."""
@@ -204,13 +206,17 @@ def find(
     ][:MOST]
     if not chosen:
         return {}
-    schema = schema_of(session, "hypopg")
-    if schema is None:
+    there = extension(session, "hypopg")
+    if there is None:
         errors.append("No index was looked for: the project's database has no extension hypopg.")
         return {}
-    planner = Planner(session, schema)
+    planner = Planner(session, there[0])
     found = {}
+    end = time.monotonic() + _PATIENCE
     for one in chosen:
+        if time.monotonic() > end:
+            errors.append("Not for all statements an index was looked for: planning took too long.")
+            break
         try:
             index = planner.best(texts[one])
         except SessionError as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,33 +74,56 @@ class Machine:
 
     def sample(self, t: float, dt: float) -> dict[str, Any]:
         """recording.Sample of the `dt` seconds before the time `t`."""
-        found: dict[str, Any] = {
-            "t": t,
-            "dt": dt,
-            "processor": self._processor.sample(dt),
-            "pressure": self._pressure.sample(dt),
-            "memory": self._memory.sample(dt),
-            "disk": self._disks.sample(dt),
-            "services": {},
+        found: dict[str, Any] = {"t": t, "dt": dt}
+        parts: dict[str, Callable[[float], Any]] = {
+            "processor": self._processor.sample,
+            "pressure": self._pressure.sample,
+            "memory": self._memory.sample,
+            "disk": self._disks.sample,
+            "network": self._network.sample,
         }
+        if self.pgbouncer:
+            parts["pool"] = self.pgbouncer.second
+        if self._redis:
+            parts["redis"] = self._redis.figures
+        if self._queue:
+            parts["queues"] = self._queue.queues
+        for name, read in parts.items():
+            with self._noted(name):
+                found[name] = read(dt)
+        with self._noted("services"):
+            found["services"], events = self._of_services(dt)
+            if self._memory.counts_alone and "memory" in found:
+                found["memory"] |= {n: found["memory"][n] + v for n, v in events.items()}
+        with self._noted("sockets"):
+            told = self._sockets.sample()
+            found["listen_queue"] = told.get("listen_queue")
+            found.setdefault("network", {}).update(told.get("network", {}))
+        if self.postgresql:
+            with self._noted("PostgreSQL"):
+                found |= self.postgresql.second(dt)
+        return found
+
+    def _of_services(self, dt: float) -> tuple[dict[str, Any], dict[str, float]]:
+        """Of each service what it took, and of all together how often a limit of memory was hit."""
+        found, events = {}, dict.fromkeys(("limit_hits", "killed"), 0.0)
         left = THREADS
         for name, service in self.services.items():
-            found["services"][name], events = service.sample(dt, left)
+            found[name], its = service.sample(dt, left)
             left -= service.watched()
-            for event, value in events.items():  # version 1 counts them for each cgroup alone
-                found["memory"][event] += value if self._memory.counts_alone else 0
-        told = self._sockets.sample()
-        found["network"] = self._network.sample(dt) | told.get("network", {})
-        found["listen_queue"] = told.get("listen_queue")
-        if self.postgresql:
-            found |= self.postgresql.second(dt)
-        if self.pgbouncer:
-            found["pool"] = self.pgbouncer.second(dt)
-        if self._redis:
-            found["redis"] = self._redis.figures(dt)
-        if self._queue:
-            found["queues"] = self._queue.queues()
-        return found
+            for event, value in its.items():
+                events[event] += value
+        return found, events
+
+    @contextlib.contextmanager
+    def _noted(self, part: str) -> Iterator[None]:
+        """A part that cannot be read in this second is left out, and said at the end."""
+        try:
+            yield
+        except (OSError, ValueError, LookupError) as error:
+            sentence = f"Not all was read of {part}: {type(error).__name__}: {error}."
+            if sentence not in self.errors and len(self.errors) < 20:
+                self.errors.append(sentence)
 
     def begin_statements(self) -> None:
         """Remember what statements had taken before."""
@@ -110,7 +135,7 @@ class Machine:
             self.errors.append(f"Statements are not told: {error}.")
             return
         try:
-            self._before = statements.totals(session, self.postgresql.version)
+            self._before = statements.totals(session)
         except SessionError as error:
             self.errors.append(f"Statements are not told: {error}.")
         finally:
@@ -126,7 +151,7 @@ class Machine:
             self.errors.append(f"Statements are not told: {error}.")
             return []
         try:
-            after = statements.totals(session, self.postgresql.version)
+            after = statements.totals(session)
             took = statements.grown(self._before, after)
             texts = statements.texts(session, list(took))
             indexes: dict[str, dict[str, Any]] = {}

@@ -23,14 +23,19 @@ class Reading(NamedTuple):
     faults: int
     resident_mb: float
     shared_mb: float
+    began: float = 0.0  # seconds after the machine's start
 
 
-def parse_stat(text: str) -> tuple[float, int] | None:
-    """Seconds of processor time and major faults, from /proc/PID/stat; None where it is none."""
+def parse_stat(text: str) -> tuple[float, int, float] | None:
+    """From /proc/PID/stat: seconds of processor time, major faults, and when it began.
+
+    That is in seconds after the machine's start. None where the text is none.
+    """
     words = text[text.rfind(")") + 2 :].split()
-    if len(words) < 13:
+    if len(words) < 20:
         return None
-    return (int(words[11]) + int(words[12])) / _TICKS, int(words[9])
+    cpu = (int(words[11]) + int(words[12])) / _TICKS
+    return cpu, int(words[9]), int(words[19]) / _TICKS
 
 
 def parse_statm(text: str) -> tuple[float, float]:
@@ -70,7 +75,8 @@ class Process:
         for name, file in self.threads.items():
             self.waited[name] = max(self.waited.get(name, 0.0), parse_schedstat(file.read(128)))
         waiting = self.ended + sum(self.waited.values())
-        return Reading(stat[0], waiting, stat[1], *parse_statm(self.statm.read(128)))
+        cpu, faults, began = stat
+        return Reading(cpu, waiting, faults, *parse_statm(self.statm.read(128)), began)
 
     def _list_threads(self, threads_left: int) -> None:
         try:

@@ -164,8 +164,8 @@ class Redis:
             "limit_mb": number("maxmemory") / _MIB,
         }
 
-    def queues(self) -> dict[str, int]:
-        """Jobs that wait, by list; counted every five seconds."""
+    def queues(self, _: float = 1.0) -> dict[str, int]:
+        """Jobs that wait, by list; counted every five seconds, whatever the sample's length."""
         if time.monotonic() - self._counted >= _LISTS_EVERY:
             self._counted = time.monotonic()
             found = self._ask("SCAN", "0", "COUNT", str(_KEYS), "TYPE", "list")

@@ -101,7 +101,8 @@ class Service:
     def sample(self, dt: float, threads: int = THREADS) -> tuple[dict[str, Any], dict[str, float]]:
         """recording.Service since the last call, and events of its memory limits per second.
 
-        `threads` is how many may be watched. A process that began meanwhile counts from its start.
+        `threads` is how many may be watched. A process counts from its start if it began meanwhile;
+        one that was found late, as of a unit that was started anew, from now on.
         """
         now = time.monotonic()
         pids = [pid for unit in self.running.values() for pid in unit.pids()]
@@ -110,7 +111,6 @@ class Service:
             pids = [pid for unit in self.running.values() for pid in unit.pids()]
         for pid in set(self._processes) - set(pids):
             self._forget(pid)
-        is_first = not self._last
         readings: dict[int, Reading] = {}
         for pid in pids:
             process = self._processes.setdefault(pid, Process(self._proc / str(pid)))
@@ -121,9 +121,10 @@ class Service:
             threads -= len(process.threads)
             readings[pid] = reading
         none = Reading(0.0, 0.0, 0, 0.0, 0.0)
+        since = time.clock_gettime(time.CLOCK_BOOTTIME) - dt - 0.05
         cores, waiting, faults = [], 0.0, 0.0
         for pid, reading in readings.items():
-            before = self._last.get(pid, reading if is_first else none)
+            before = self._last.get(pid, none if reading.began >= since else reading)
             cores.append(max(0.0, reading.cpu - before.cpu) / dt)
             waiting += max(0.0, reading.waiting - before.waiting)
             faults += max(0, reading.faults - before.faults)

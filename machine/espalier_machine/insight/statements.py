@@ -40,23 +40,27 @@ class Totals(NamedTuple):
         )
 
 
-def schema_of(session: Session, extension: str) -> str | None:
-    """The schema of an extension of this database, as SQL writes it; None without it."""
+def extension(session: Session, name: str) -> tuple[str, tuple[int, ...]] | None:
+    """The schema of an extension of this database, as SQL writes it, and its version."""
     answer = session.ask(
-        "SELECT quote_ident(nspname) FROM pg_extension JOIN pg_namespace n ON n.oid = extnamespace "
-        f"WHERE extname = '{extension}'"
+        "SELECT quote_ident(nspname), extversion FROM pg_extension "
+        f"JOIN pg_namespace n ON n.oid = extnamespace WHERE extname = '{name}'"
     )
-    return answer.rows[0][0] if answer.rows else None
+    if not answer.rows:
+        return None
+    schema, version = answer.rows[0]
+    return schema or "", tuple(int(part) for part in re.findall(r"\d+", version or ""))
 
 
-def query(version: int, schema: str) -> str:
+def query(version: tuple[int, ...], schema: str) -> str:
     """Totals by statement of this database, without texts: those are read from a file of the disk.
 
-    Statements within functions are of those that call them, and not counted twice.
+    `version` is the extension's: 1.10 comes with PostgreSQL 15, 1.11 with 17, and a database that
+    was upgraded keeps its own. Statements within functions are of those that call them.
     """
-    read = "shared_blk_read_time" if version >= 17 else "blk_read_time"
-    top = "AND toplevel" if version >= 14 else ""
-    took = "total_exec_time" if version >= 13 else "total_time"
+    read = "shared_blk_read_time" if version >= (1, 11) else "blk_read_time"
+    top = "AND toplevel" if version >= (1, 9) else ""
+    took = "total_exec_time" if version >= (1, 8) else "total_time"
     return f"""
 SELECT queryid, sum(calls), sum({took}) / 1000, sum(rows), sum(shared_blks_hit),
        sum(shared_blks_read), sum({read}) / 1000
@@ -67,11 +71,12 @@ GROUP BY queryid
 """
 
 
-def totals(session: Session, version: int) -> dict[str, Totals]:
+def totals(session: Session) -> dict[str, Totals]:
     """Statement's id -> its totals; SessionError where PostgreSQL does not tell them."""
-    schema = schema_of(session, "pg_stat_statements")
-    if schema is None:
+    there = extension(session, "pg_stat_statements")
+    if there is None:
         raise SessionError("the project's database has no extension pg_stat_statements")
+    schema, version = there
     found = {}
     for row in session.ask(query(version, schema), _PATIENCE).rows:
         numbers = [float(value or 0) for value in row[1:]]
@@ -91,12 +96,12 @@ def grown(before: Mapping[str, Totals], after: Mapping[str, Totals]) -> dict[str
 
 def texts(session: Session, ids: list[str]) -> dict[str, str]:
     """The normalised texts, not masked yet."""
-    schema = schema_of(session, "pg_stat_statements")
+    there = extension(session, "pg_stat_statements")
     chosen = ",".join(str(int(one)) for one in ids)
-    if not chosen or schema is None:
+    if not chosen or there is None:
         return {}
     answer = session.ask(
-        f"SELECT DISTINCT ON (queryid) queryid, query FROM {schema}.pg_stat_statements(true) "
+        f"SELECT DISTINCT ON (queryid) queryid, query FROM {there[0]}.pg_stat_statements(true) "
         f"WHERE queryid IN ({chosen})",
         _PATIENCE,
     )

@@ -108,8 +108,8 @@ def test_what_waits_at_the_projects_own_sockets_is_counted() -> None:
 
 def test_process_with_spaces_and_parentheses_in_its_name() -> None:
     ticks = os.sysconf("SC_CLK_TCK")
-    text = f"42 (a) b (c)) S 1 42 42 0 -1 4194560 900 0 {7} 0 {3 * ticks} {ticks} 0 0 20 0 4 0 1"
-    assert parse_stat(text) == (4, 7)
+    text = f"42 (a) b (c)) S 1 42 42 0 -1 41 900 0 7 0 {3 * ticks} {ticks} 0 0 20 0 4 0 {9 * ticks}"
+    assert parse_stat(text) == (4, 7, 9)
     assert parse_stat("") is None
     assert parse_schedstat("5000000000 1500000000 99\n") == 1.5
 
@@ -156,6 +156,32 @@ def test_service_is_its_processes_now(tmp_path: Path, monkeypatch: pytest.Monkey
         assert service.sample(1)[0]["memory_mb"] == 0
     finally:
         for child in (*children, idle):
+            child.kill()
+            child.wait()
+
+
+def test_process_that_is_found_late_does_not_count_what_it_did_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = tmp_path / "system.slice/web.service"
+    unit.mkdir(parents=True)
+    monkeypatch.setattr(services, "unit_cgroups", lambda _: ["/system.slice/web.service"])
+    early, late = (subprocess.Popen([sys.executable, "-c", BURN]) for _ in range(2))
+    born = None
+    try:
+        (unit / "cgroup.procs").write_text(f"{early.pid}\n")
+        service = Service(Cgroups({UNIFIED: (tmp_path, "/")}, ""), ["web.service"])
+        service.sample(1)
+        time.sleep(1.2)
+        service.sample(1.2)
+        (unit / "cgroup.procs").write_text(f"{late.pid}\n")
+        assert service.sample(0.1)[0]["cpu"] == 0
+        born = subprocess.Popen([sys.executable, "-c", BURN])
+        time.sleep(0.5)
+        (unit / "cgroup.procs").write_text(f"{late.pid}\n{born.pid}\n")
+        assert service.sample(0.6)[0]["process_count"] == 2
+    finally:
+        for child in filter(None, (early, late, born)):
             child.kill()
             child.wait()
 

@@ -125,14 +125,14 @@ def test_own_looks_are_not_counted(server: PostgreSQL) -> None:
 def test_statements_are_differences_with_their_origins(server: PostgreSQL) -> None:
     looked = Postgresql("postgres", [], server.directory)
     session = connect("postgres", server.directory)
-    before = statements.totals(session, looked.version)
+    before = statements.totals(session)
     comment = "/* espalier request=0123abcd view=garden:tree at=garden/views.py:31 */"
     slow = f"SELECT count(*), pg_sleep(1) FROM tree WHERE species = 'secret' {comment}"
     asked = psql(server, slow)
     watch(looked, 1.5)
     asked.communicate(timeout=30)
     run(server, "UPDATE tree SET height = height WHERE id = 5")
-    took = statements.grown(before, statements.totals(session, looked.version))
+    took = statements.grown(before, statements.totals(session))
     texts = statements.texts(session, list(took))
     told = statements.told(took, texts, looked.activity.origins, {})
     slowest = told[0]
@@ -170,6 +170,29 @@ def test_index_is_found_where_it_helps_and_only_there(server: PostgreSQL) -> Non
     assert errors == []
     assert session.ask("SELECT count(*) FROM pg_indexes WHERE tablename = 'tree'").rows == [["1"]]
     session.close()
+
+
+@pytest.mark.parametrize("version", ["1.8", "1.9", "1.10"])
+def test_statements_are_told_by_an_extension_that_was_not_upgraded(
+    server: PostgreSQL, version: str
+) -> None:
+    name = f"old_{version.replace('.', '_')}"
+    run(server, f"CREATE DATABASE {name}")
+    session = connect("postgres", server.directory)
+    other = ["psql", "-XAtq", server.admin(name), "-c"]
+    made = f"CREATE EXTENSION pg_stat_statements VERSION '{version}'"
+    subprocess.run([*other, made], check=True)
+    subprocess.run([*other, "SELECT count(*) FROM pg_class"], check=True, capture_output=True)
+    session.close()
+    session = connect(name, server.directory)
+    found = statements.texts(session, list(statements.totals(session)))
+    assert "SELECT count(*) FROM pg_class" in found.values()
+    session.close()
+
+
+def test_column_that_postgresql_17_renamed() -> None:
+    assert "sum(shared_blk_read_time)" in statements.query((1, 11), "public")
+    assert "sum(blk_read_time)" in statements.query((1, 10), "public")
 
 
 def test_nothing_can_be_changed(server: PostgreSQL) -> None:
