@@ -106,7 +106,8 @@ class Service:
         """
         now = time.monotonic()
         pids = [pid for unit in self.running.values() for pid in unit.pids()]
-        if now - self._looked >= LOOKED or (not pids and now - self._looked >= 1):
+        has_vanished = bool(self.running) and not pids
+        if now - self._looked >= LOOKED or (has_vanished and now - self._looked >= 1):
             self.look()
             pids = [pid for unit in self.running.values() for pid in unit.pids()]
         for pid in set(self._processes) - set(pids):
