@@ -188,6 +188,18 @@ def test_pressure_is_untold_in_a_container_without_version_2(kernel: Kernel) -> 
     assert set(told.values()) == {None}
 
 
+def test_unit_of_the_host_is_not_taken_for_ours(kernel: Kernel) -> None:
+    hybrid(kernel)
+    inner = f"{POD}/system.slice/nginx.service"
+    for unit in ("/system.slice/nginx.service", inner):
+        kernel.write({f"/sys/fs/cgroup/unified{unit}/cgroup.procs": "17\n"})
+    found = kernel.cgroups()
+    ours = kernel.root / f"sys/fs/cgroup/unified{inner}"
+    # systemd says where it is with or without what is above this machine.
+    assert found.members("/system.slice/nginx.service") == ours
+    assert found.members(inner) == ours
+
+
 def test_unit_has_a_quota_only_where_the_cgroup_is_its_own(kernel: Kernel) -> None:
     hybrid(kernel)
     nginx, web = f"{POD}/system.slice/nginx.service", f"{POD}/system.slice/web.service"

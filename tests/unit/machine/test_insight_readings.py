@@ -18,7 +18,7 @@ from espalier_machine.insight.processes import Process, Reading, parse_schedstat
 from espalier_machine.insight.services import Service
 
 DISKSTATS = """\
-   7       0 loop0 10 0 80 5 0 0 0 0 0 5000 5 0 0 0 0 0 0
+   7       0 loop0 10 0 80 5 0 0 0 0 0 {loop} 5 0 0 0 0 0 0
  253       0 vda {reads} 3 {sectors} {reading} {writes} 7 4096 {writing} 0 {busy} {held} 0 0 0 0 0 0
  253       1 vda1 9000 3 99999 900 50 7 4096 300 0 9999 999 0 0 0 0 0 0
    8       0 sdb 1 0 8 1 0 0 0 0 0 10 1 0 0 0 0 0 0
@@ -29,8 +29,12 @@ def test_busiest_real_disk_is_told(tmp_path: Path) -> None:
     for name in ("vda", "sdb", "loop0"):
         (tmp_path / "sys/block" / name).mkdir(parents=True)
     file = tmp_path / "diskstats"
-    before = dict(reads=100, sectors=2048, reading=50, writes=10, writing=20, busy=500, held=70)
-    after = dict(reads=150, sectors=6144, reading=150, writes=40, writing=80, busy=1500, held=670)
+    before = dict(
+        reads=100, sectors=2048, reading=50, writes=10, writing=20, busy=500, held=70, loop=0
+    )
+    after = dict(
+        reads=150, sectors=6144, reading=150, writes=40, writing=80, busy=1500, held=670, loop=2000
+    )
     file.write_text(DISKSTATS.format(**before))
     disks = Disks(tmp_path, tmp_path / "sys")
     disks.sample(1)
@@ -49,7 +53,7 @@ def test_busiest_real_disk_is_told(tmp_path: Path) -> None:
 DEV = """\
 Inter-|   Receive                                                |  Transmit
  face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop
-    lo: 999999999    10    0    0    0     0          0         0 999999999    10    0    0
+    lo: {received}99 10    0    0    0     0          0         0 {sent}99    10    0    0
   eth0: {received}   10    0    0    0     0          0         0 {sent}    10    0    0
 """
 SNMP = """\
