@@ -147,7 +147,9 @@ def test_statements_are_differences_with_their_origins(server: PostgreSQL) -> No
 
 
 @pytest.mark.skipif(not EXTENSION.exists(), reason="hypopg is not installed")
-def test_index_is_found_where_it_helps_and_only_there(server: PostgreSQL) -> None:
+def test_index_is_found_where_it_helps_and_only_there(
+    server: PostgreSQL, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run(server, "CREATE EXTENSION IF NOT EXISTS hypopg")
     session = connect("postgres", server.directory)
     helped = "SELECT * FROM tree WHERE species = $1 AND height > $2 ORDER BY planted LIMIT $3"
@@ -158,8 +160,12 @@ def test_index_is_found_where_it_helps_and_only_there(server: PostgreSQL) -> Non
         "3": "SELECT * FROM tree WHERE lower(species) = $1",
         "4": newest,
         "5": "SELECT * FROM tree WHERE id = $1",
+        # Each of half the rows: an index would save a little.
+        "6": "SELECT * FROM tree WHERE height > $1",
     }
     took = {one: statements.Totals(calls=10, seconds=1.0) for one in texts}
+    monkeypatch.setattr(index, "SHARE", 0.1)
+    monkeypatch.setattr(index, "MOST", 6)
     errors: list[str] = []
     found = index.find(session, took, texts, errors)
     assert {one: its["statement"] for one, its in found.items()} == {
@@ -187,6 +193,45 @@ def test_statements_are_told_by_an_extension_that_was_not_upgraded(
     session = connect(name, server.directory)
     found = statements.texts(session, list(statements.totals(session)))
     assert "SELECT count(*) FROM pg_class" in found.values()
+    session.close()
+
+
+def test_growth_is_without_what_was_before() -> None:
+    before = {"1": statements.Totals(10, 5.0, 100, 7, 3, 0.5), "2": statements.Totals(9, 9.0)}
+    after = {
+        "1": statements.Totals(14, 7.0, 140, 17, 4, 0.75),
+        "2": statements.Totals(2, 1.0),  # its counters began anew
+        "3": statements.Totals(1, 4.0),
+        "4": statements.Totals(0, 0.0),
+    }
+    assert list(statements.grown(before, after).items()) == [
+        ("3", statements.Totals(1, 4.0)),
+        ("1", statements.Totals(4, 2.0, 40, 10, 1, 0.25)),
+        ("2", statements.Totals(2, 1.0)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "reads"),
+    [
+        ("/* espalier */ SELECT 1 FROM t", True),
+        ("(SELECT 1) UNION (SELECT 2)", True),
+        ("WITH a AS (SELECT 1) SELECT * FROM a", True),
+        ("SELECT * FROM t WHERE note = 'FOR UPDATE'", True),
+        ("SELECT * FROM t FOR NO KEY UPDATE OF t SKIP LOCKED", False),
+        ("select * from t for share", False),
+        ("WITH a AS (DELETE FROM t RETURNING *) SELECT * FROM a", False),
+        ("INSERT INTO t SELECT 1", False),
+    ],
+)
+def test_a_statement_reads_only_where_a_replica_could_answer_it(text: str, reads: bool) -> None:
+    assert statements.is_read(text) == reads
+
+
+def test_of_several_statements_the_last_ones_rows_are_the_answer(server: PostgreSQL) -> None:
+    session = connect("postgres", server.directory)
+    answer = session.ask("SELECT 1 AS a; SELECT NULL AS b, 'x\ny|z' AS c")
+    assert answer.records() == [{"b": None, "c": "x\ny|z"}]
     session.close()
 
 
