@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
+from espalier.pages import page_templates
 from espalier.restoring import uploads
 from espalier.restoring.moment import shown, span
 from espalier_machine.common.text import counted, shown_size
@@ -33,13 +32,7 @@ def page(site: str, now: float, colour: str, machines: Answers, copies: Answers)
         machines: what each said of the database, as `database-backup status` answers.
         copies: what each said of uploads, as `judged` gives it.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_templates(Path(__file__).parent)
     environment.filters |= {"moment": shown, "span": span}
     environment.filters |= {"size": shown_size, "counted": counted}
     template = environment.get_template("page.html.j2")

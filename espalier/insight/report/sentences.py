@@ -1,0 +1,113 @@
+"""Sentences of a report that are made of figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from espalier.insight.advice import Advice, Change, Verdict
+from espalier.insight.evidence import Evidence
+from espalier.insight.recording import Load, Recording
+from espalier.insight.report.figures import median_error
+from espalier.insight.report.given import Proof
+from espalier.insight.report.words import bounds, moment, number, rate, share, span, times
+
+_VERDICTS = {
+    Verdict.BOTTLENECK: "Bottleneck: {place}, {where}",
+    Verdict.TWO: "Two bottlenecks together",
+    Verdict.OUTSIDE: "Outside of the site's machines",
+    Verdict.NOTHING: "Nothing to change",
+    Verdict.SMALLER: "The site could be smaller",
+    Verdict.UNKNOWN: "Not enough load to tell",
+    Verdict.UNEXPLAINED: "Slow, and not explained",
+}
+_SURE = (Verdict.BOTTLENECK, Verdict.TWO, Verdict.OUTSIDE)
+
+
+def how(recording: Recording) -> str:
+    """When, how long and in which way was measured."""
+    when = f"{moment(recording.began)}, for {span(recording.seconds)}"
+    if recording.load:
+        return f"Measured under load on {when}. Profile: {recording.load.profile}."
+    return f"Measured on {when}, while real visitors came."
+
+
+def verdict(advice: Advice) -> str:
+    """What was found, in a few words."""
+    place = advice.place.value
+    words = _VERDICTS[advice.verdict].format(place=place, where=advice.where)
+    return words.rstrip(", ")
+
+
+def certainty(advice: Advice) -> str:
+    """How sure that is; "" where a verdict has no place that one could be sure of."""
+    return f"{share(advice.certainty)} sure" if advice.verdict in _SURE else ""
+
+
+def prediction(change: Change, evidence: Evidence) -> str:
+    """What a change is expected to bring, and the limit that comes next; "" without a number."""
+    told = ""
+    if change.after:
+        now = number(evidence.sustained)
+        after = number(change.after.value)
+        told = f"from {now} to {after} requests/s ({bounds(change.after)})"
+        told += f", {times(change.gain)}" if change.gain else ""
+    elif change.gain:
+        told = f"{times(change.gain)} the throughput"
+    elif change.share and change.response:
+        told = f"answers take {share(change.share)} less time"
+    if told and change.next_limit:
+        told += f". The next limit is then: {change.next_limit}"
+    return f"{told}." if told and not told.endswith(".") else told
+
+
+def load(one: Load) -> str:
+    """How a load ended."""
+    told = f"The knee is at {rate(one.knee)}: the last rate that passed." if one.knee else ""
+    if not one.knee:
+        told = "No rate passed."
+    if not one.valid:
+        told = f"The load does not count: {one.invalid.rstrip('.')}."
+    return f"{told} {one.ended}".strip()
+
+
+def waits(found: Mapping[str, float], least: float = 0.02) -> str:
+    """What sessions of the database did: `computing 70%, IO:DataFileRead 20%`."""
+    total = sum(found.values())
+    if not total:
+        return ""
+    ordered = sorted(found.items(), key=lambda one: -one[1])
+    kept = [(name, value / total) for name, value in ordered if value / total >= least]
+    return ", ".join(
+        f"{'computing' if name == 'CPU' else name} {share(part)}" for name, part in kept
+    )
+
+
+def record(proofs: Sequence[Proof]) -> str:
+    """How good predictions have been until now."""
+    error = median_error(proofs)
+    if error is None:
+        return ""
+    inside = sum(proof.is_covered for proof in proofs)
+    return (
+        f"Of {len(proofs)} prediction{'' if len(proofs) == 1 else 's'}, {inside} had the gain "
+        f"within the interval; the median error is {share(error)}."
+    )
+
+
+def notes(recording: Recording) -> list[str]:
+    """What the foot of a page says: the measurement, its cost, and what could not be read."""
+    found = [f"Measurement {recording.id}, by espalier {recording.kit}."]
+    costs = [machine.cost for machine in recording.machines.values() if machine.cost]
+    if costs:
+        cpu = max(cost.get("cpu", 0.0) for cost in costs)
+        memory = max(cost.get("memory_mb", 0.0) for cost in costs)
+        found.append(
+            f"Measuring took at most {share(cpu)} of a core and {number(memory)} MiB on a machine."
+        )
+    found += [
+        f"{name}: {sentence}"
+        for name, machine in recording.machines.items()
+        for sentence in machine.errors
+    ]
+    found.append("Queries are shown without their literals. This page loads nothing.")
+    return found

@@ -1,0 +1,77 @@
+"""Numbers and times as a person reads them."""
+
+from __future__ import annotations
+
+import datetime
+
+from espalier.insight.evidence import Interval
+
+
+def number(value: float) -> str:
+    """`0.42`, `4.2`, `42`, `4,200`: two digits that count, and no more decimals than help."""
+    size = abs(value)
+    if size >= 9.95 or size == 0:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if size >= 0.995 else f"{value:.2g}"
+
+
+def rate(requests: float) -> str:
+    """Requests per second: `41 requests/s`."""
+    return f"{number(requests)} requests/s"
+
+
+def spread(interval: Interval) -> str:
+    """An interval, its bounds in brackets: `41 (38–44)`."""
+    return f"{number(interval.value)} ({bounds(interval)})"
+
+
+def bounds(interval: Interval) -> str:
+    """The bounds of an interval alone: `38–44`."""
+    return f"{number(interval.low)}–{number(interval.high)}"  # noqa: RUF001
+
+
+def times(gain: Interval) -> str:
+    """A gain: `×1.9 (1.7–2.0)`."""
+    return f"×{gain.value:.2g} ({gain.low:.2g}–{gain.high:.2g})"  # noqa: RUF001
+
+
+def share(part: float) -> str:
+    """A share of 1: `38%`; `0.4%` below one per cent."""
+    percent = part * 100
+    return f"{percent:.0f}%" if percent >= 0.95 or percent <= 0 else f"{percent:.1g}%"
+
+
+def availability(errors: float) -> str:
+    """What is left of 1 by a share of errors, never rounded up to 100%: `99.97%`."""
+    if errors <= 0:
+        return "100%"
+    percent = min((1 - errors) * 100, 99.99)
+    return f"{percent:.2f}%" if percent >= 99 else f"{percent:.1f}%"
+
+
+def duration(seconds: float) -> str:
+    """A time that a visitor waits: `120 ms`, `1.4 s`."""
+    if seconds >= 0.995:
+        return f"{number(seconds)} s"
+    return f"{number(seconds * 1000)} ms" if seconds >= 0.00005 else "0 ms"
+
+
+def span(seconds: float) -> str:
+    """How long something went on: `45 seconds`, `10 minutes`, `3 hours`."""
+    for unit, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    whole = round(seconds)
+    return f"{whole} second{'' if whole == 1 else 's'}"
+
+
+def moment(seconds: float) -> str:
+    """A moment of the Unix clock, in UTC: `1 December 2026, 04:15 UTC`."""
+    at = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return f"{at.day} {at:%B %Y, %H:%M} UTC"
+
+
+def money(amount: float, currency: str) -> str:
+    """An amount: `6.40 EUR`, `0.05 EUR`; small ones with the digits that they need."""
+    text = f"{amount:,.2f}" if amount == 0 or abs(amount) >= 0.01 else f"{amount:.1g}"
+    return f"{text} {currency}".strip()
