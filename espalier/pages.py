@@ -1,4 +1,4 @@
-"""Pages of HTML that the kit writes: one file, which loads nothing, and escapes what it is given."""
+"""Pages of HTML that the kit writes: one file, which loads nothing; all text is escaped."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNSEEN = re.compile(
 
 
 def page_templates(directory: Path) -> Environment:
-    """The templates of a directory: everything is escaped, and a name that is missing is an error."""
+    """The templates of a directory: all is escaped, and a name that is missing is an error."""
     return Environment(
         loader=FileSystemLoader(directory),
         autoescape=True,

@@ -17,60 +17,72 @@ _HEAD = 40.0
 
 
 def chart_bounds(
-    parts: Sequence[Part], rate: float, peak: float | None = None, width: float = WIDE
+    parts: Sequence[Part], marks: Sequence[tuple[str, float]], width: float = WIDE
 ) -> Markup:
-    """A bar for each part up to its bound, with its interval; a line at today's rates.
+    """A bar for each part up to its bound, with its interval; lines at rates of today.
 
     Args:
         parts: lowest bound first.
-        rate: requests/s, the mean.
-        peak: requests/s of the busiest minute, where it is known.
+        marks: names of rates, and requests/s; the line of the first is drawn through.
         width: in units of the drawing.
     """
     shown = parts[:MOST]
     lowest = min(part.bound.value for part in shown)
     furthest = max(part.bound.high for part in shown)
-    reach = min(furthest, max(BEYOND * lowest, 1.25 * max(rate, peak or 0.0)))
+    reach = min(furthest, max(BEYOND * lowest, *(1.25 * rate for _, rate in marks)))
     scale = Scale(0.0, reach, 0.0, width - 8)
     height = _HEAD + ROW * len(shown)
-    marks = [("mean now", rate)] + ([("busiest minute", peak)] if peak else [])
+    tops = [_HEAD + ROW * index for index in range(len(shown))]
     drawn: list[Markup] = []
-    for index, part in enumerate(shown):
-        drawn += _row(part, scale, _HEAD + ROW * index, width, is_first=index == 0)
+    for part, top in zip(shown, tops, strict=True):
+        drawn += _bar(part, scale, top, width, is_first=part is shown[0])
     for index, (name, value) in enumerate(marks):
-        drawn += _mark(name, value, scale, SIZE + 16 * index, height, width)
+        drawn += _mark(name, value, scale, SIZE + 16 * index, height, width, is_main=index == 0)
+    for part, top in zip(shown, tops, strict=True):
+        drawn += _label(part, top, width, is_first=part is shown[0])
     described = "; ".join(f"{part.name}: full at {spread(part.bound)} requests/s" for part in shown)
     title = "At how many requests per second each part is full"
     return drawing(width, height, title, described, *drawn)
 
 
-def _row(part: Part, scale: Scale, top: float, width: float, is_first: bool) -> list[Markup]:
-    """Name and bound in a line, the bar below."""
+def _label(part: Part, top: float, width: float, is_first: bool) -> list[Markup]:
+    """Name and bound in a line above the bar; over the lines of rates."""
+    value = spread(part.bound)
+    look = "over strong" if is_first else "over"
+    return [
+        text(0, top + 12, clipped(part.name, width - length(value) - 12), look),
+        text(width, top + 12, value, f"{look} number", "end"),
+    ]
+
+
+def _bar(part: Part, scale: Scale, top: float, width: float, is_first: bool) -> list[Markup]:
+    """The bar, and its interval; one that is too long for the drawing is pointed."""
     bound, y = part.bound, top + 18
-    value = spread(bound)
-    look = "strong" if is_first else ""
     kind = "limit" if is_first else "hard" if part.is_hard else "soft"
     end = scale(bound.value)
-    drawn = [
-        text(0, top + 12, clipped(part.name, width - length(value) - 12), look),
-        text(width, top + 12, value, f"{look} number".strip(), "end"),
-    ]
     if bound.value > scale.high:
         tip = width - 1
         points = f"0,{y:g} {end:g},{y:g} {tip:g},{y + BAR / 2:g} {end:g},{y + BAR:g} 0,{y + BAR:g}"
-        return [*drawn, tag("polygon", points=points, class_=f"bar {kind}")]
-    drawn.append(tag("rect", x=0, y=y, width=end, height=BAR, class_=f"bar {kind}"))
+        return [tag("polygon", points=points, class_=f"bar {kind}")]
+    bar = tag("rect", x=0, y=y, width=end, height=BAR, class_=f"bar {kind}")
     low, high, middle = scale(bound.low), scale(bound.high), y + BAR / 2
-    path = f"M{low:.1f} {y + 2:g}V{y + BAR - 2:g}M{low:.1f} {middle:g}H{high:.1f}M{high:.1f} {y + 2:g}V{y + BAR - 2:g}"
-    return [*drawn, tag("path", d=path, class_="halo"), tag("path", d=path, class_="whisker")]
+    ends = f"{y + 2:g}V{y + BAR - 2:g}"
+    path = f"M{low:.1f} {ends}M{low:.1f} {middle:g}H{high:.1f}M{high:.1f} {ends}"
+    return [bar, tag("path", d=path, class_="halo"), tag("path", d=path, class_="whisker")]
 
 
 def _mark(
-    name: str, value: float, scale: Scale, y: float, height: float, width: float
+    name: str,
+    value: float,
+    scale: Scale,
+    y: float,
+    height: float,
+    width: float,
+    is_main: bool,
 ) -> list[Markup]:
     """A line over all bars at a rate, and its name above them."""
     x = scale(value)
-    look = "now" if name == "mean now" else "peak"
+    look = "main" if is_main else "peak"
     is_left = x < width / 2
     words = text(
         x + 5 if is_left else x - 5, y, f"{name} {number(value)}", look, "" if is_left else "end"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from markupsafe import Markup
 
 from espalier.insight.recording import Step
-from espalier.insight.report.svg import SIZE, WIDE, Scale, drawing, place, tag, text, ticks
+from espalier.insight.report.svg import SIZE, WIDE, Scale, drawing, length, place, tag, text, ticks
 from espalier.insight.report.words import duration, number
 
 PANEL = 120.0
@@ -47,7 +47,7 @@ def chart_load(steps: Sequence[Step], knee: float | None, width: float = WIDE) -
         drawn.append(text(across(value), bottom + 16, number(value), "tick", "middle"))
     drawn.append(text(width - _RIGHT, bottom + 34, "offered, requests/s", "tick", "end"))
     if knee is not None:
-        drawn += _knee(knee, across, bottom, width)
+        drawn += _knee(knee, across)
     described = "; ".join(
         f"offered {number(step.offered)}/s: answered {number(step.achieved)}/s, "
         f"p95 {duration(step.p95)}{'' if step.passed else ', not passed'}"
@@ -82,15 +82,16 @@ def _panel(
     return drawn
 
 
-def _knee(knee: float, across: Scale, bottom: float, width: float) -> list[Markup]:
+def _knee(knee: float, across: Scale) -> list[Markup]:
     """A line through both panels at the knee."""
     x = across(knee)
-    is_left = x < width / 2
     second = _TITLE + PANEL + 2 * SIZE + _TITLE
     drawn = [
         tag("line", x1=x, x2=x, y1=top, y2=top + PANEL, class_="mark peak")
         for top in (_TITLE, second)
     ]
-    y = second - 12
     words = f"knee {number(knee)}/s"
-    return [*drawn, text(x + (5 if is_left else -5), y, words, "peak", "" if is_left else "end")]
+    # Before the knee answers are quick, so that the upper left of the lower panel is empty.
+    is_left = x - length(words) - 8 < _LEFT
+    start = x + (6 if is_left else -6)
+    return [*drawn, text(start, second + 14, words, "over peak", "" if is_left else "end")]

@@ -29,9 +29,7 @@ def fewest(shares: Sequence[float], until: float = FEW) -> int:
     return len(shares)
 
 
-def chart_pareto(
-    what: str, items: Sequence[tuple[str, float]], width: float = WIDE
-) -> Markup:
+def chart_pareto(what: str, items: Sequence[tuple[str, float]], width: float = WIDE) -> Markup:
     """A bar for each, largest first, and a line below the fewest that make 80%.
 
     Args:
@@ -58,7 +56,7 @@ def chart_pareto(
                 y=y + 18,
                 width=max(scale(part), 1.0),
                 height=BAR,
-                class_="bar hard" if index < few else "bar soft",
+                class_="bar hard" if index < few else "bar rest",
             ),
         ]
         y += ROW

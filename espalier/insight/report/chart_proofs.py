@@ -7,30 +7,45 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from espalier.insight.report.given import Proof
-from espalier.insight.report.svg import WIDE, Scale, clipped, drawing, length, tag, text, ticks
-from espalier.insight.report.words import number, times
+from espalier.insight.report.svg import (
+    NARROW,
+    WIDE,
+    Scale,
+    clipped,
+    drawing,
+    length,
+    tag,
+    text,
+    ticks,
+)
+from espalier.insight.report.words import TIMES, number, times
 
-ROW, BAR = 62.0, 12.0
+BAR = 12.0
 LEDGER_ROW = 42.0
 _AXIS = 22.0
 
 
 def chart_before_after(proofs: Sequence[Proof], width: float = WIDE) -> Markup:
     """Two bars for each change: the throughput before it, outlined, and after it, filled."""
-    room = length("0,000 requests/s") + 8
+    room = length("before 1,000/s") + 8
+    is_wide = width > NARROW
+    anchor = "end" if is_wide else ""
+    head = 19.0 if is_wide else 35.0
+    row = head + 2 * (BAR + 4) + 12
     most = max(max(proof.before, proof.after) for proof in proofs)
     scale = Scale(0.0, most, 0.0, width - room)
     drawn: list[Markup] = []
     for index, proof in enumerate(proofs):
-        top = ROW * index
-        value = f"{proof.outcome} {times(proof.measured)}"
+        top = row * index
+        value = f"{proof.outcome}, {times(proof.measured)}"
+        taken = length(value) + 12 if is_wide else 0
         drawn += [
-            text(0, top + 12, clipped(proof.change, width - length(value) - 12), "strong"),
-            text(width, top + 12, value, "number", "end"),
+            text(0, top + 12, clipped(proof.change, width - taken), "strong"),
+            text(width if is_wide else 0, top + head - 7, value, "number", anchor),
         ]
         for line, (word, rate) in enumerate((("before", proof.before), ("after", proof.after))):
-            y = top + 19 + (BAR + 4) * line
-            look = "bar soft" if word == "before" else "bar hard"
+            y = top + head + (BAR + 4) * line
+            look = "bar rest" if word == "before" else "bar hard"
             end = scale(rate)
             drawn.append(tag("rect", x=0, y=y, width=max(end, 1.0), height=BAR, class_=look))
             drawn.append(text(end + 6, y + 10.5, f"{word} {number(rate)}/s", "number"))
@@ -38,7 +53,7 @@ def chart_before_after(proofs: Sequence[Proof], width: float = WIDE) -> Markup:
         f"{one.change}: {number(one.before)}/s before, {number(one.after)}/s after, {one.outcome}"
         for one in proofs
     )
-    return drawing(width, ROW * len(proofs), "Throughput before and after", described, *drawn)
+    return drawing(width, row * len(proofs), "Throughput before and after", described, *drawn)
 
 
 def chart_ledger(proofs: Sequence[Proof], width: float = WIDE) -> Markup:
@@ -54,11 +69,11 @@ def chart_ledger(proofs: Sequence[Proof], width: float = WIDE) -> Markup:
     scale = Scale(0.0, values[-1], 8.0, width - 14)
     bottom = LEDGER_ROW * len(kept) + 2
     drawn: list[Markup] = []
-    for value in values:
-        x = scale(value)
-        look = "axis" if value == 1 else "grid"
+    for gain in values:
+        x = scale(gain)
+        look = "axis" if gain == 1 else "grid"
         drawn.append(tag("line", x1=x, x2=x, y1=0, y2=bottom, class_=look))
-        drawn.append(text(x, bottom + 15, f"×{value:g}", "tick", "middle"))
+        drawn.append(text(x, bottom + 15, f"{TIMES}{gain:g}", "tick", "middle"))
     for index, (proof, predicted) in enumerate(kept):
         top, middle = LEDGER_ROW * index, LEDGER_ROW * index + 27
         value = times(proof.measured)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -19,9 +20,7 @@ def thinned(values: Sequence[float], most: int = POINTS) -> list[float]:
     if len(values) <= most:
         return list(values)
     edges = [round(len(values) * index / most) for index in range(most + 1)]
-    return [
-        max(values[begin:end]) for begin, end in zip(edges[:-1], edges[1:], strict=True)
-    ]
+    return [max(values[begin:end]) for begin, end in pairwise(edges)]
 
 
 def chart_utilisation(
@@ -42,8 +41,7 @@ def chart_utilisation(
     across = Scale(0.0, max(len(thinned(values)) - 1, 1), 0.0, width)
     up = Scale(0.0, 1.0, bottom, top)
     points = " ".join(
-        f"{place(across(index))},{place(up(value))}"
-        for index, value in enumerate(thinned(values))
+        f"{place(across(index))},{place(up(value))}" for index, value in enumerate(thinned(values))
     )
     drawn = [
         text(0, 12, clipped(name, width - length(said) - 12), "strong"),

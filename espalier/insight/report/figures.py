@@ -38,9 +38,9 @@ def four_words(recording: Recording, evidence: Evidence, advice: Advice) -> list
 
 def _response_time(recording: Recording, evidence: Evidence) -> Word:
     half = median_response(recording, evidence)
-    note = f"half of them within {duration(half)}" if half is not None else ""
+    note = f"half within {duration(half)}" if half is not None else ""
     value = duration(evidence.slow) if evidence.slow else "not known"
-    return Word("Response time", value, "for 95 of 100 requests" if evidence.slow else "", note)
+    return Word("Response time", value, "95% are quicker" if evidence.slow else "", note)
 
 
 def _throughput(evidence: Evidence, advice: Advice) -> Word:
@@ -59,7 +59,7 @@ def _availability(recording: Recording, evidence: Evidence) -> Word:
     note = f"in {span(times)}" if evidence.load is None else "at that throughput"
     if not evidence.rate:
         return Word("Availability", "not known", "", "no request came")
-    return Word("Availability", availability(evidence.errors), "answered without an error", note)
+    return Word("Availability", availability(evidence.errors), "without an error", note)
 
 
 def _utilisation(evidence: Evidence) -> Word:
@@ -92,6 +92,15 @@ def busiest_minute(recording: Recording) -> float | None:
         if 0 <= minute < last:
             minutes[minute] += recording.machines[name].every
     return max(minutes.values()) / MINUTE if minutes else None
+
+
+def rates(recording: Recording, evidence: Evidence) -> list[tuple[str, float]]:
+    """The rates to be held against bounds: of a load what was stood, else today's."""
+    if evidence.load is not None:
+        name = "knee of the load" if evidence.failed else "highest rate tried"
+        return [(name, evidence.sustained)]
+    peak = busiest_minute(recording)
+    return [("today", evidence.rate)] + ([("busiest minute", peak)] if peak else [])
 
 
 def utilisation(machine: Machine) -> list[float]:

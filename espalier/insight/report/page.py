@@ -29,29 +29,33 @@ CALM = (Verdict.NOTHING, Verdict.SMALLER)
 def page(given: Given) -> str:
     """Return the page of a measurement."""
     recording, evidence, advice = given.recording, given.evidence, given.advice
-    return _templates(given).get_template("page.html.j2").render(
-        style=Markup((HERE / "page.css").read_text()),
-        site=recording.site.project,
-        environment=recording.environment,
-        evidence=evidence,
-        advice=advice,
-        how=sentences.how(recording),
-        words=figures.four_words(recording, evidence, advice),
-        verdict=sentences.verdict(advice),
-        certainty=sentences.certainty(advice),
-        is_calm=advice.verdict in CALM,
-        notes=sentences.notes(recording),
-        **_parts(given),
-        **_split(given),
-        **_load(given),
-        **_pareto(given),
-        **_past(given),
-        growth=(),
-        machines=[
-            chart_utilisation(name, values, f"{words.number(machine.cores)} cores")
-            for name, machine in recording.machines.items()
-            if (values := figures.utilisation(machine))
-        ],
+    return (
+        _templates(given)
+        .get_template("page.html.j2")
+        .render(
+            style=Markup((HERE / "page.css").read_text()),
+            site=recording.site.project,
+            environment=recording.environment,
+            evidence=evidence,
+            advice=advice,
+            how=sentences.how(recording),
+            words=figures.four_words(recording, evidence, advice),
+            verdict=sentences.verdict(advice),
+            certainty=sentences.certainty(advice),
+            is_calm=advice.verdict in CALM,
+            notes=sentences.notes(recording),
+            **_parts(given),
+            **_split(given),
+            **_load(given),
+            **_pareto(given),
+            **_past(given),
+            growth=(),
+            machines=[
+                chart_utilisation(name, values, f"{words.number(machine.cores)} cores")
+                for name, machine in recording.machines.items()
+                if (values := figures.utilisation(machine))
+            ],
+        )
     )
 
 
@@ -78,10 +82,9 @@ def _parts(given: Given) -> dict[str, Any]:
     parts = given.evidence.parts
     if not parts:
         return {"bounds": "", "has_soft": False, "is_beyond": False, "more_parts": ()}
-    peak = figures.busiest_minute(given.recording)
-    rate = given.evidence.rate
+    marks = figures.rates(given.recording, given.evidence)
     return {
-        "bounds": _both(lambda width: chart_bounds(parts, rate, peak, width)),
+        "bounds": _both(lambda width: chart_bounds(parts, marks, width)),
         "has_soft": any(not part.is_hard for part in parts[:MOST]),
         "is_beyond": any(part.bound.value > BEYOND * parts[0].bound.value for part in parts[:MOST]),
         "more_parts": [f"{one.name} ({words.spread(one.bound)})" for one in parts[MOST:]],

@@ -66,7 +66,9 @@ def drawing(
     )
 
 
-def text(x: float, y: float, words: str, look: str = "", anchor: str = "", size: float = SIZE) -> Markup:
+def text(
+    x: float, y: float, words: str, look: str = "", anchor: str = "", size: float = SIZE
+) -> Markup:
     """A line of text; `anchor` is "middle" or "end" where x is not its beginning."""
     own = size if size != SIZE else None
     return tag("text", words, x=x, y=y, class_=look, text_anchor=anchor, font_size=own)

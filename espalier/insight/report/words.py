@@ -6,6 +6,8 @@ import datetime
 
 from espalier.insight.evidence import Interval
 
+DASH, TIMES = "\u2013", "\u00d7"  # as they are set in print
+
 
 def number(value: float) -> str:
     """`0.42`, `4.2`, `42`, `4,200`: two digits that count, and no more decimals than help."""
@@ -21,18 +23,23 @@ def rate(requests: float) -> str:
 
 
 def spread(interval: Interval) -> str:
-    """An interval, its bounds in brackets: `41 (38–44)`."""
+    """An interval, its bounds in brackets: `41 (38-44)`."""
     return f"{number(interval.value)} ({bounds(interval)})"
 
 
 def bounds(interval: Interval) -> str:
-    """The bounds of an interval alone: `38–44`."""
-    return f"{number(interval.low)}–{number(interval.high)}"  # noqa: RUF001
+    """The bounds of an interval alone: `38-44`."""
+    return f"{number(interval.low)}{DASH}{number(interval.high)}"
 
 
 def times(gain: Interval) -> str:
-    """A gain: `×1.9 (1.7–2.0)`."""
-    return f"×{gain.value:.2g} ({gain.low:.2g}–{gain.high:.2g})"  # noqa: RUF001
+    """A gain, a factor, as `1.85 (1.66-2.00)` with the sign of multiplication."""
+    low, value, high = (f"{one:.2f}" if one < 9.95 else f"{one:.0f}" for one in _three(gain))
+    return f"{TIMES}{value} ({low}{DASH}{high})"
+
+
+def _three(interval: Interval) -> tuple[float, float, float]:
+    return interval.low, interval.value, interval.high
 
 
 def share(part: float) -> str:

@@ -103,8 +103,8 @@ def requests(count: int, seconds: float) -> list[Request]:
     moments += [one + 0.01 for one in moments if 120 <= one < 180]
     return [
         Request(
-            BEGAN + moment, "/", "k", "GET", 200, 9000, 0.12, 0.11, 0.0, "", False, "", "garden:tree",
-            0.1, 0.05, 0.01, 0.03, 4, 0, 0, 0.0, 0.001, 1, 0, 0.0, 7,
+            BEGAN + moment, "/", "k", "GET", 200, 9000, 0.12, 0.11, 0.0, "", False, "",
+            "garden:tree", 0.1, 0.05, 0.01, 0.03, 4, 0, 0, 0.0, 0.001, 1, 0, 0.0, 7,
         )
         for moment in moments
     ]  # fmt: skip
