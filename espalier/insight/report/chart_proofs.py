@@ -1,4 +1,4 @@
-"""What changes have brought: throughput before and after, and the ledger of predictions."""
+"""What changes have brought: values before and after, and the ledger of predictions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from espalier.insight.report.given import Proof
+from espalier.insight.report.past import Proof
 from espalier.insight.report.svg import (
     NARROW,
     WIDE,
@@ -18,7 +18,7 @@ from espalier.insight.report.svg import (
     text,
     ticks,
 )
-from espalier.insight.report.words import TIMES, number, times
+from espalier.insight.report.words import TIMES, times
 
 BAR = 12.0
 LEDGER_ROW = 42.0
@@ -26,34 +26,34 @@ _AXIS = 22.0
 
 
 def chart_before_after(proofs: Sequence[Proof], width: float = WIDE) -> Markup:
-    """Two bars for each change: the throughput before it, outlined, and after it, filled."""
-    room = length("before 1,000/s") + 8
+    """Two bars for each change, by the larger of them: before it, pale, and after it, full."""
+    room = length("before 1,000 requests/s") + 8
     is_wide = width > NARROW
     anchor = "end" if is_wide else ""
     head = 19.0 if is_wide else 35.0
     row = head + 2 * (BAR + 4) + 12
-    most = max(max(proof.before, proof.after) for proof in proofs)
-    scale = Scale(0.0, most, 0.0, width - room)
     drawn: list[Markup] = []
     for index, proof in enumerate(proofs):
         top = row * index
-        value = f"{proof.outcome}, {times(proof.measured)}"
+        value = f"{proof.outcome}, {proof.gain}"
+        # What two changes brought was measured at different loads, or is of different units.
+        scale = Scale(0.0, max(proof.before, proof.after), 0.0, width - room)
         taken = length(value) + 12 if is_wide else 0
         drawn += [
             text(0, top + 12, clipped(proof.change, width - taken), "strong"),
             text(width if is_wide else 0, top + head - 7, value, "number", anchor),
         ]
-        for line, (word, rate) in enumerate((("before", proof.before), ("after", proof.after))):
+        for line, (word, measured) in enumerate((("before", proof.before), ("after", proof.after))):
             y = top + head + (BAR + 4) * line
             look = "bar rest" if word == "before" else "bar hard"
-            end = scale(rate)
+            end = scale(measured)
             drawn.append(tag("rect", x=0, y=y, width=max(end, 1.0), height=BAR, class_=look))
-            drawn.append(text(end + 6, y + 10.5, f"{word} {number(rate)}/s", "number"))
+            drawn.append(text(end + 6, y + 10.5, f"{word} {proof.shown(measured)}", "number"))
     described = "; ".join(
-        f"{one.change}: {number(one.before)}/s before, {number(one.after)}/s after, {one.outcome}"
+        f"{one.change}: {one.shown(one.before)} before, {one.shown(one.after)} after, {one.outcome}"
         for one in proofs
     )
-    return drawing(width, row * len(proofs), "Throughput before and after", described, *drawn)
+    return drawing(width, row * len(proofs), "Before and after each change", described, *drawn)
 
 
 def chart_ledger(proofs: Sequence[Proof], width: float = WIDE) -> Markup:
@@ -76,7 +76,7 @@ def chart_ledger(proofs: Sequence[Proof], width: float = WIDE) -> Markup:
         drawn.append(text(x, bottom + 15, f"{TIMES}{gain:g}", "tick", "middle"))
     for index, (proof, predicted) in enumerate(kept):
         top, middle = LEDGER_ROW * index, LEDGER_ROW * index + 27
-        value = times(proof.measured)
+        value = proof.gain
         name = clipped(proof.change, width - length(value) - 12)
         low, high = scale(predicted.low), scale(predicted.high)
         began, ended = scale(proof.measured.low), scale(proof.measured.high)
@@ -89,7 +89,7 @@ def chart_ledger(proofs: Sequence[Proof], width: float = WIDE) -> Markup:
             tag("circle", cx=scale(proof.measured.value), cy=middle, r=4, class_="dot"),
         ]
     described = "; ".join(
-        f"{proof.change}: predicted {times(predicted)}, measured {times(proof.measured)}"
+        f"{proof.change}: predicted {times(predicted)}, measured {proof.gain}"
         for proof, predicted in kept
     )
     title = "Gains as predicted, and as measured"

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from espalier.insight.advice import Advice
 from espalier.insight.evidence import Evidence
 from espalier.insight.recording import Machine, Recording, Step
-from espalier.insight.report.given import Proof
 from espalier.insight.report.words import availability, duration, number, rate, share, span
 
 MINUTE = 60.0
@@ -111,12 +110,6 @@ def utilisation(machine: Machine) -> list[float]:
 def counted_steps(steps: Sequence[Step]) -> list[Step]:
     """The steps of a load that say something: something was sent in them."""
     return [step for step in steps if step.sent and step.ended > step.began]
-
-
-def median_error(proofs: Sequence[Proof]) -> float | None:
-    """The median error of predictions, a share; None without any."""
-    errors = [proof.error for proof in proofs if proof.error is not None]
-    return statistics.median(errors) if errors else None
 
 
 def shares(values: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:

@@ -19,6 +19,7 @@ from espalier.insight.report.chart_proofs import chart_before_after, chart_ledge
 from espalier.insight.report.chart_split import chart_split, key, pieces
 from espalier.insight.report.chart_utilisation import chart_utilisation
 from espalier.insight.report.given import Given
+from espalier.insight.report.growth import growth
 from espalier.insight.report.svg import NARROW, WIDE
 from espalier.pages import page_templates
 
@@ -49,7 +50,7 @@ def page(given: Given) -> str:
             **_load(given),
             **_pareto(given),
             **_past(given),
-            growth=(),
+            growth=growth(evidence),
             machines=[
                 chart_utilisation(name, values, f"{words.number(machine.cores)} cores")
                 for name, machine in recording.machines.items()

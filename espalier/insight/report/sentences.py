@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from espalier.insight.advice import Advice, Change, Verdict
 from espalier.insight.evidence import Evidence
 from espalier.insight.recording import Load, Recording
-from espalier.insight.report.figures import median_error
-from espalier.insight.report.given import Proof
+from espalier.insight.report.past import Proof, median_error
 from espalier.insight.report.words import bounds, moment, number, rate, share, span, times
 
 _VERDICTS = {

@@ -28,7 +28,8 @@ from espalier.insight.recording import (
     Statement,
     Step,
 )
-from espalier.insight.report.given import Given, Proof
+from espalier.insight.report.given import Given
+from espalier.insight.report.past import Proof
 
 BEGAN = 1796098500.0  # 2026-12-01 04:15:00 UTC
 
@@ -242,16 +243,16 @@ STEPS = [
 ]
 PROOFS = [
     Proof(
-        BEGAN - 86400 * 3, "PostgreSQL on a machine of its own", "confirmed", 31.0, 41.0,
+        "2026-11-28", "database, 2026-11-28", "confirmed", "throughput", 31.0, 41.0,
         Interval(1.2, 1.35, 1.5), Interval(1.27, 1.32, 1.38),
     ),
     Proof(
-        BEGAN - 86400 * 9, "workers: 1 → 3", "confirmed", 14.0, 31.0,
-        Interval(1.8, 2.0, 2.1), Interval(2.1, 2.2, 2.3),
+        "2026-11-22", "workers for worker processes, 2026-11-22", "confirmed", "throughput", 14.0,
+        31.0, Interval(1.8, 2.0, 2.1), Interval(2.1, 2.2, 2.3),
     ),
     Proof(
-        BEGAN - 86400 * 20, "redis as a cache", "not confirmed", 14.2, 14.0,
-        None, Interval(0.93, 0.99, 1.04),
+        "2026-11-11", "redis for application processor, 2026-11-11", "not confirmed",
+        "response time", 0.14, 0.142, None, Interval(0.93, 0.99, 1.04),
     ),
 ]  # fmt: skip
 

@@ -16,7 +16,7 @@ from espalier.insight.report.chart_pareto import chart_pareto, fewest
 from espalier.insight.report.chart_proofs import chart_before_after, chart_ledger
 from espalier.insight.report.chart_split import HEIGHT, chart_split, key, pieces
 from espalier.insight.report.chart_utilisation import chart_utilisation, thinned
-from espalier.insight.report.given import Proof
+from espalier.insight.report.past import Proof
 
 from .examples import PROOFS, STEPS, part, step
 
@@ -161,15 +161,15 @@ def test_pareto_of_all_needs_no_line() -> None:
 
 
 def test_before_and_after() -> None:
-    one = Proof(0.0, "workers", "confirmed", 10.0, 20.0, None, Interval(1.9, 2.0, 2.1))
+    one = Proof("", "workers", "confirmed", "throughput", 10.0, 20.0, None, Interval(1.9, 2.0, 2.1))
     found = drawn(chart_before_after([one]))
     before, after = found.iter("rect")
     assert number(after, "width") == pytest.approx(2 * number(before, "width"), abs=0.2)
-    assert words(found)[2:] == ["before 10/s", "after 20/s"]
+    assert words(found)[2:] == ["before 10 requests/s", "after 20 requests/s"]
 
 
 def test_ledger_has_a_band_of_the_prediction_and_a_dot_of_what_was_measured() -> None:
-    one = Proof(0, "a", "confirmed", 1, 2, Interval(1.0, 1.5, 2.0), Interval(1.4, 1.5, 1.6))
+    one = Proof("", "a", "", "", 1, 2, Interval(1.0, 1.5, 2.0), Interval(1.4, 1.5, 1.6))
     found = drawn(chart_ledger([one], width=222))
     # From 0 to 2, on 200 units that begin at 8.
     (band,) = found.iter("rect")
@@ -195,7 +195,7 @@ def test_a_long_time_is_thinned_and_keeps_its_peaks() -> None:
 
 @pytest.mark.parametrize("width", [svg.NARROW, svg.WIDE])
 def test_hostile_names_are_text_in_every_drawing(width: float) -> None:
-    proof = Proof(0, HOSTILE, HOSTILE, 1, 2, Interval(1, 2, 3), Interval(1, 2, 3))
+    proof = Proof(HOSTILE, HOSTILE, HOSTILE, HOSTILE, 1, 2, Interval(1, 2, 3), Interval(1, 2, 3))
     for markup in (
         chart_bounds([part(HOSTILE, Kind.DISK, 20)], [(HOSTILE, 1.0)], width),
         chart_pareto(HOSTILE, [(HOSTILE, 0.9), ("b", 0.1)], width),
