@@ -28,8 +28,10 @@ def chart_load(steps: Sequence[Step], knee: float | None, width: float = WIDE) -
     second = _TITLE + PANEL + 2 * SIZE + _TITLE
     bottom = second + PANEL
     drawn = [
-        *_panel("Answered well, requests/s", steps, lambda step: step.achieved, across, _TITLE),
-        *_panel("Response time, p95", steps, lambda step: step.p95, across, second, duration),
+        *_panel(
+            "Answered well, requests/s", steps, lambda step: step.achieved, across, _TITLE, _plain
+        ),
+        *_panel("Response time, p95", steps, lambda step: step.p95, across, second, _seconds),
     ]
     ideal = Scale(0.0, ticks(max(step.achieved for step in steps), 3)[-1], _TITLE + PANEL, _TITLE)
     reach = min(across.high, ideal.high)
@@ -63,7 +65,7 @@ def _panel(
     of: Callable[[Step], float],
     across: Scale,
     top: float,
-    words: Callable[[float], str] = number,
+    words: Callable[[float, float], str],
 ) -> list[Markup]:
     """A panel with its own axis upwards; steps that did not pass are hollow."""
     values = ticks(max(of(step) for step in steps), 3)
@@ -72,7 +74,7 @@ def _panel(
     for value in values:
         y = up(value)
         drawn.append(tag("line", x1=_LEFT, x2=across.end, y1=y, y2=y, class_="grid"))
-        drawn.append(text(_LEFT - 6, y + 4, words(value), "tick", "end"))
+        drawn.append(text(_LEFT - 6, y + 4, words(value, values[-1]), "tick", "end"))
     points = [(across(step.offered), up(of(step))) for step in steps]
     line = " ".join(f"{place(x)},{place(y)}" for x, y in points)
     drawn.append(tag("polyline", points=line, class_="line"))
@@ -95,3 +97,12 @@ def _knee(knee: float, across: Scale) -> list[Markup]:
     is_left = x - length(words) - 8 < _LEFT
     start = x + (6 if is_left else -6)
     return [*drawn, text(start, second + 14, words, "over peak", "" if is_left else "end")]
+
+
+def _plain(value: float, _highest: float) -> str:
+    return number(value)
+
+
+def _seconds(value: float, highest: float) -> str:
+    """A time on an axis, all of which has one unit."""
+    return f"{value:g} s" if highest >= 1 else f"{value * 1000:g} ms"

@@ -99,6 +99,7 @@ def _split(given: Given) -> dict[str, Any]:
         "split": _both(lambda width: chart_split(shown, width)) if shown else "",
         "pieces": [{"key": key(one), **vars(one)} for one in shown],
         "waits": sentences.waits(split.database_waits),
+        "no_split": sentences.no_split(given.evidence),
     }
 
 

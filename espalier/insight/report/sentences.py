@@ -52,8 +52,8 @@ def prediction(change: Change, evidence: Evidence) -> str:
         told += f", {times(change.gain)}" if change.gain else ""
     elif change.gain:
         told = f"{times(change.gain)} the throughput"
-    elif change.share and change.response:
-        told = f"answers take {share(change.share)} less time"
+    elif change.response:
+        told = "answers are quicker; how many there can be is not known to change"
     if told and change.next_limit:
         told += f". The next limit is then: {change.next_limit}"
     return f"{told}." if told and not told.endswith(".") else told
@@ -67,6 +67,21 @@ def load(one: Load) -> str:
     if not one.valid:
         told = f"The load does not count: {one.invalid.rstrip('.')}."
     return f"{told} {one.ended}".strip()
+
+
+def no_split(evidence: Evidence) -> str:
+    """Why the time of a request cannot be split."""
+    if evidence.rate_django <= 0:
+        return "No request came to Django, so that there is no time to be split."
+    if not evidence.site.overlay:
+        return (
+            "Django did not tell its times: the site does not use the kit's settings overlay, "
+            "which measures them."
+        )
+    return (
+        "Django did not tell its times. Its overlay is older than this kit: run `espalier site`, "
+        "and measure again."
+    )
 
 
 def waits(found: Mapping[str, float], least: float = 0.02) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from espalier.insight.advice import Advice, Change, Edit, Place, Remedy, Verdict
@@ -327,7 +328,14 @@ def limited() -> Given:
 def idle() -> Given:
     """Production with quick answers, and nothing that is strained."""
     found = evidence(
-        purpose="measure", load=None, failed=False, rate=9.0, sustained=9.0, slow=0.12, errors=0.0
+        purpose="measure",
+        load=None,
+        failed=False,
+        rate=9.0,
+        sustained=9.0,
+        slow=0.12,
+        errors=0.0,
+        parts=[replace(part, busy=part.capacity * 9 / part.bound.value) for part in PARTS],
     )
     advice = Advice(
         verdict=Verdict.NOTHING,

@@ -227,3 +227,10 @@ def test_drawings_of_a_phone_fit_it() -> None:
 )
 def test_ticks(high: float, expected: list[float]) -> None:
     assert svg.ticks(high) == pytest.approx(expected)
+
+
+def test_an_axis_of_times_has_one_unit() -> None:
+    found = words(drawn(chart_load(STEPS, 39.0)))
+    assert [one for one in found if one.endswith(" s")] == ["0 s", "1 s", "2 s"]
+    quick = words(drawn(chart_load([step(10, 10, 0.18)], 10.0)))
+    assert [one for one in quick if one.endswith(" ms")] == ["0 ms", "100 ms", "200 ms"]

@@ -109,14 +109,14 @@ def test_page_of_a_site_that_needs_nothing() -> None:
     assert "Under a growing load" not in headings(body)
     assert "What changes have brought" not in headings(body)
     # 9 requests/s, and twice as many in the third of ten minutes.
-    assert pieces(body, "dd", "value") == ["120 ms", "540", "100%", "100%"]
+    assert pieces(body, "dd", "value") == ["120 ms", "540", "100%", "22%"]
     assert "busiest minute 18" in told(body)
 
 
 def test_page_without_timing_and_without_requests() -> None:
     body = rendered(unknown())
     assert headings(body)[1:] == ["Where the time of a request goes"]
-    assert "insight: true" in told(body)
+    assert "No request came to Django" in told(body)
     assert pieces(body, "dd", "value") == ["not known", "0", "not known", "not known"]
     assert "pg_stat_statements could not be read" in told(body)
 
@@ -158,3 +158,12 @@ def test_view_names_and_queries_are_in_the_page_once_folded() -> None:
     summaries = ["".join(one.itertext()) for one in section.iter("summary")]
     assert summaries[1] == "SELECT garden_tree 69%: 24,600 calls, 2.5 ms each"
     assert "cost 12% of what it costs now" in told(section)
+
+
+def test_page_says_why_the_time_is_not_split() -> None:
+    given = limited()
+    older = replace(given, evidence=evidence(timing=False))
+    assert "run `espalier site`" in told(rendered(older))
+    site = given.evidence.site.model_copy(update={"overlay": False})
+    without = replace(given, evidence=evidence(timing=False, site=site))
+    assert "does not use the kit's settings overlay" in told(rendered(without))
