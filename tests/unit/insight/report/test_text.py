@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from espalier.insight.report import text
+from espalier.insight.report.as_json import as_json
 from espalier.insight.report.growth import growth
 
 from .examples import PARTS, evidence, idle, limited, unknown
@@ -65,3 +68,18 @@ def test_growth_of_a_part_that_is_full_already() -> None:
 def test_growth_without_an_end_in_sight_and_of_a_load() -> None:
     assert growth(evidence(load=None, rate=0.5)) == ["No part is full at 20 times today's traffic."]
     assert growth(evidence()) == []
+
+
+def test_plain_data_has_what_the_page_has() -> None:
+    found = json.loads(json.dumps(as_json(limited()), allow_nan=False))
+    assert found["advice"]["change"]["remedy"] == "app_servers"
+    assert found["parts"][0]["bound"]["value"] == 41.0
+    assert found["throughput"]["sustained"] == 39.0
+    assert found["availability"] == 0.9996
+    assert found["views"][0]["name"] == "garden:search"
+    assert found["proofs"][0]["measured"] == {"low": 1.27, "value": 1.32, "high": 1.38}
+
+
+def test_plain_data_of_what_is_not_known_is_null() -> None:
+    found = json.loads(json.dumps(as_json(unknown()), allow_nan=False))
+    assert [found[key] for key in ("response_time", "availability", "split", "load")] == [None] * 4
