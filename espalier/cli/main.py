@@ -30,6 +30,7 @@ COMMANDS = (
     "load",
     "advise",
     "prove",
+    "report",
     "diagram",
     "secrets",
     "backups",

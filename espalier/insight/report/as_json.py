@@ -40,7 +40,7 @@ def as_json(given: Given) -> dict[str, Any]:
         "parts": _PARTS.dump_python(list(evidence.parts), mode="json"),
         "split": _SPLIT.dump_python(evidence.split, mode="json") if evidence.timing else None,
         "load": evidence.load.model_dump(mode="json") if evidence.load else None,
-        "growth": growth(evidence),
+        "growth": growth(given),
         "views": [asdict(one) for one in evidence.views],
         "queries": [asdict(one) for one in queries(evidence.statements)],
         "proofs": [asdict(one) for one in given.proofs],

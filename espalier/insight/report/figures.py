@@ -110,10 +110,3 @@ def utilisation(machine: Machine) -> list[float]:
 def counted_steps(steps: Sequence[Step]) -> list[Step]:
     """The steps of a load that say something: something was sent in them."""
     return [step for step in steps if step.sent and step.ended > step.began]
-
-
-def shares(values: Sequence[tuple[str, float]]) -> list[tuple[str, float]]:
-    """Names with their share of the sum, largest first; those with nothing are left out."""
-    total = sum(value for _, value in values)
-    found = [(name, value / total) for name, value in values if total > 0 and value > 0]
-    return sorted(found, key=lambda one: -one[1])

@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
+from espalier.insight import pareto
 from espalier.insight.advice import Verdict
 from espalier.insight.report import figures, queries, sentences, words
 from espalier.insight.report.chart_bounds import BEYOND, MOST, chart_bounds
@@ -50,7 +51,7 @@ def page(given: Given) -> str:
             **_load(given),
             **_pareto(given),
             **_past(given),
-            growth=growth(evidence),
+            growth=growth(given),
             machines=[
                 chart_utilisation(name, values, f"{words.number(machine.cores)} cores")
                 for name, machine in recording.machines.items()
@@ -116,13 +117,15 @@ def _load(given: Given) -> dict[str, Any]:
 
 
 def _pareto(given: Given) -> dict[str, Any]:
-    views = figures.shares([(view.name, view.app) for view in given.evidence.views])
+    views = pareto.of_views(given.evidence.views, most=1.0)
     found = queries.queries(given.evidence.statements)
+    bars = [(one.name, one.share) for one in views]
     named = [(one.name, one.share) for one in found]
     return {
-        "views": _both(partial(chart_pareto, "views", views)) if views else "",
+        "views": _both(partial(chart_pareto, "views", bars)) if bars else "",
         "statements": _both(partial(chart_pareto, "queries", named)) if named else "",
         "queries": found[: queries.MOST],
+        "halved": sentences.halved(views),
     }
 
 

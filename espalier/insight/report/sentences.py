@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from espalier.insight.advice import Advice, Change, Verdict
 from espalier.insight.evidence import Evidence
+from espalier.insight.pareto import Item
 from espalier.insight.recording import Load, Recording
 from espalier.insight.report.past import Proof, median_error
-from espalier.insight.report.words import bounds, moment, number, rate, share, span, times
+from espalier.insight.report.words import TIMES, bounds, moment, number, rate, share, span, times
 
 _VERDICTS = {
     Verdict.BOTTLENECK: "Bottleneck: {place}, {where}",
@@ -19,6 +20,7 @@ _VERDICTS = {
     Verdict.UNKNOWN: "Not enough load to tell",
     Verdict.UNEXPLAINED: "Slow, and not explained",
 }
+FEW = 0.1  # share of the time from which a view is worth a sentence
 _SURE = (Verdict.BOTTLENECK, Verdict.TWO, Verdict.OUTSIDE)
 
 
@@ -67,6 +69,17 @@ def load(one: Load) -> str:
     if not one.valid:
         told = f"The load does not count: {one.invalid.rstrip('.')}."
     return f"{told} {one.ended}".strip()
+
+
+def halved(views: Sequence[Item]) -> str:
+    """What it would bring to make the costliest view twice as quick; "" where that is little."""
+    if not views or views[0].share < FEW:
+        return ""
+    first = views[0]
+    return (
+        f"If {first.name} took half of its time, the site could answer up to "
+        f"{TIMES}{first.halved:.2f} as much, as far as this time is the limit."
+    )
 
 
 def no_split(evidence: Evidence) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from espalier.insight.pareto import of_views
 from espalier.insight.report import sentences, words
 from espalier.insight.report.chart_bounds import MOST
 from espalier.insight.report.chart_pareto import fewest
 from espalier.insight.report.chart_split import pieces
-from espalier.insight.report.figures import counted_steps, four_words, shares
+from espalier.insight.report.figures import counted_steps, four_words
 from espalier.insight.report.given import Given
 from espalier.insight.report.growth import growth
 from espalier.insight.report.queries import queries
@@ -25,7 +26,7 @@ def tables(given: Given) -> list[Table]:
         ("How much each part can take, requests/s", _parts(given)),
         ("Where the time of a mean request to Django goes", _split(given)),
         ("Under a growing load", _load(given)),
-        ("When traffic grows", [[one] for one in growth(given.evidence)]),
+        ("When traffic grows", [[one] for one in growth(given)]),
         ("Views that take 80% of the time", _views(given)),
         ("Queries that take 80% of the time", _queries(given)),
         ("What changes have brought", _past(given)),
@@ -80,9 +81,10 @@ def _load(given: Given) -> list[list[str]]:
 
 
 def _views(given: Given) -> list[list[str]]:
-    found = shares([(view.name, view.app) for view in given.evidence.views])
-    few = fewest([part for _, part in found])
-    return [[name, words.share(part)] for name, part in found[:few]]
+    return [
+        [one.name, words.share(one.share), f"together {words.share(one.cumulative)}"]
+        for one in of_views(given.evidence.views)
+    ]
 
 
 def _queries(given: Given) -> list[list[str]]:

@@ -75,7 +75,12 @@ def span(seconds: float) -> str:
 def moment(seconds: float) -> str:
     """A moment of the Unix clock, in UTC: `1 December 2026, 04:15 UTC`."""
     at = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-    return f"{at.day} {at:%B %Y, %H:%M} UTC"
+    return f"{day(at)}, {at:%H:%M} UTC"
+
+
+def day(date: datetime.date) -> str:
+    """A day: `1 December 2026`."""
+    return f"{date.day} {date:%B %Y}"
 
 
 def money(amount: float, currency: str) -> str:

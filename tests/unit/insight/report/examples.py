@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import date
 from typing import Any
+
+from espalier.insight.trend import Trend
 
 from espalier.insight.advice import Advice, Change, Edit, Place, Remedy, Verdict
 from espalier.insight.evidence import (
@@ -349,7 +352,9 @@ def idle() -> Given:
         ruled_out=["disk", "memory"],
     )
     machines = {"vps1": machine(0.2, 0.05, requests=requests(5400, 600))}
-    return Given(recording(None, machines), found, advice)
+    peaks = {date(2026, 11, 28 + after): 9.0 + after for after in range(3)}
+    rising = Trend(peaks, 0.4, date(2027, 3, 14))
+    return Given(recording(None, machines), found, advice, trend=rising)
 
 
 def unknown() -> Given:

@@ -111,6 +111,7 @@ def test_page_of_a_site_that_needs_nothing() -> None:
     # 9 requests/s, and twice as many in the third of ten minutes.
     assert pieces(body, "dd", "value") == ["120 ms", "540", "100%", "22%"]
     assert "busiest minute 18" in told(body)
+    assert "the first part is full on 14 March 2027" in told(body)
 
 
 def test_page_without_timing_and_without_requests() -> None:

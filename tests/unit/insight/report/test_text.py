@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from datetime import date
+from typing import Any
 
+import pytest
+from espalier.insight.trend import Trend
+
+from espalier.insight.recording import Load, Step
 from espalier.insight.report import text
 from espalier.insight.report.as_json import as_json
+from espalier.insight.report.given import Given
 from espalier.insight.report.growth import growth
 
-from .examples import PARTS, evidence, idle, limited, unknown
+from .examples import PARTS, evidence, idle, limited, step, unknown
 
 
 def test_tables_of_a_limit() -> None:
@@ -50,24 +58,67 @@ def test_heading() -> None:
     )
 
 
+def production(**more: Any) -> Given:
+    """Return production at some rate, without a load and a trend."""
+    return replace(idle(), evidence=evidence(load=None, **more), trend=None)
+
+
 def test_growth_says_at_which_multiple_each_part_is_full() -> None:
-    found = growth(evidence(load=None, rate=20.5))
+    found = growth(production(rate=20.5))
     assert found[0] == (
         "At 2.0 times today's traffic, 41 requests/s, this is full: "
         "application's processor on vps1."
     )
-    assert len(found) == 4
+    # The connections do not grow with the rate: threads have one each, and there are few.
+    assert [one.split("full: ")[1] for one in found[1:]] == [
+        "threads on vps1.",
+        "worker processes on vps1.",
+        "PostgreSQL on vps1.",
+    ]
 
 
 def test_growth_of_a_part_that_is_full_already() -> None:
-    assert growth(evidence(load=None, rate=41.0, parts=PARTS[:1])) == [
+    assert growth(production(rate=41.0, parts=PARTS[:1])) == [
         "With today's traffic, 41 requests/s, this is full: application's processor on vps1."
     ]
 
 
-def test_growth_without_an_end_in_sight_and_of_a_load() -> None:
-    assert growth(evidence(load=None, rate=0.5)) == ["No part is full at 20 times today's traffic."]
-    assert growth(evidence()) == []
+def test_growth_without_an_end_in_sight_and_without_parts() -> None:
+    assert growth(production(rate=0.5)) == ["No part is full at 20 times today's traffic."]
+    assert growth(unknown()) == []
+
+
+@pytest.mark.parametrize(
+    ("per_day", "reached", "end"),
+    [
+        (0.5, date(2027, 3, 14), "the first part is full on 14 March 2027."),
+        (0.001, None, "nothing is full within ten years."),
+        (-0.5, None, "the busiest minute does not grow."),
+    ],
+)
+def test_growth_tells_the_trend(per_day: float, reached: date | None, end: str) -> None:
+    peaks = {date(2026, 12, 1): 9.0, date(2026, 12, 2): 9.5, date(2026, 12, 3): 10.0}
+    given = replace(production(rate=0.5), trend=Trend(peaks, per_day, reached))
+    assert growth(given)[-1].endswith(end)
+
+
+def test_growth_of_a_load_is_the_law_of_its_curve() -> None:
+    # One request takes 0.1 s: ten a second of each worker, less a tenth that waits.
+    steps = [law_step(requests) for requests in (1, 2, 3, 4, 6, 8)]
+    given = limited()
+    load = Load(profile="", steps=steps, knee=steps[-1].offered)
+    recorded = given.recording.model_copy(update={"load": load})
+    (found,) = growth(replace(given, recording=recorded))
+    assert found == (
+        "By the universal scalability law, 10% of the work waits for what only one request at a "
+        "time can have, so that it never answers more than 100 requests/s."
+    )
+
+
+def law_step(at_a_time: int) -> Step:
+    """Return a step with so many requests at a time, of a site with a contention of 10%."""
+    rate = 10 * at_a_time / (1 + 0.1 * (at_a_time - 1))
+    return step(rate, rate, 3 * at_a_time / rate)
 
 
 def test_plain_data_has_what_the_page_has() -> None:
