@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 # No character of XML 1.0, and those that turn the direction of the text around them.
 _UNSEEN = re.compile(
@@ -30,6 +30,15 @@ def page_templates(directory: Path) -> Environment:
 def clean(text: str) -> str:
     """A text with a mark in place of what XML does not have, or what turns the text around it."""
     return _UNSEEN.sub("\ufffd", text)
+
+
+def prose(sentence: str) -> Markup:
+    """A sentence as it stands in a page: with a capital and a stop, and `names` set as code."""
+    text = clean(sentence.strip())
+    text = text[:1].upper() + text[1:]
+    if text and text[-1] not in ".!?:":
+        text += "."
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _finalized(value: Any) -> Any:

@@ -55,5 +55,5 @@ def _law(found: Law) -> str:
     told = f"{share(found.sigma)} of the work waits for what only one request at a time can have"
     if found.kappa:
         told += ", and requests wait for one another in pairs"
-    end = f", so that it never answers more than {rate(found.most)}" if found.most else ""
+    end = f": by the curve alone, the end is at {rate(found.most)}" if found.most else ""
     return f"By the universal scalability law, {told}{end}."

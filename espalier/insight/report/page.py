@@ -22,7 +22,7 @@ from espalier.insight.report.chart_utilisation import chart_utilisation
 from espalier.insight.report.given import Given
 from espalier.insight.report.growth import growth
 from espalier.insight.report.svg import NARROW, WIDE
-from espalier.pages import page_templates
+from espalier.pages import page_templates, prose
 
 HERE = Path(__file__).parent
 CALM = (Verdict.NOTHING, Verdict.SMALLER)
@@ -66,9 +66,11 @@ def _templates(given: Given) -> Environment:
     environment.filters |= {
         "duration": words.duration,
         "number": words.number,
+        "prose": prose,
         "share": words.share,
         "times": words.times,
         "per": lambda seconds, requests: words.duration(seconds / max(requests, 1)),
+        "cost": partial(sentences.cost, currency=given.advice.currency),
         "money": partial(words.money, currency=given.advice.currency),
         "prediction": partial(sentences.prediction, evidence=given.evidence),
     }

@@ -9,7 +9,17 @@ from espalier.insight.evidence import Evidence
 from espalier.insight.pareto import Item
 from espalier.insight.recording import Load, Recording
 from espalier.insight.report.past import Proof, median_error
-from espalier.insight.report.words import TIMES, bounds, moment, number, rate, share, span, times
+from espalier.insight.report.words import (
+    TIMES,
+    bounds,
+    moment,
+    money,
+    number,
+    rate,
+    share,
+    span,
+    times,
+)
 
 _VERDICTS = {
     Verdict.BOTTLENECK: "Bottleneck: {place}, {where}",
@@ -59,6 +69,14 @@ def prediction(change: Change, evidence: Evidence) -> str:
     if told and change.next_limit:
         told += f". The next limit is then: {change.next_limit}"
     return f"{told}." if told and not told.endswith(".") else told
+
+
+def cost(amount: float, currency: str) -> str:
+    """What a change costs a month."""
+    if not amount:
+        return "nothing a month: no machine is bought for it"
+    saved = "saves " if amount < 0 else ""
+    return f"{saved}{money(abs(amount), currency)} a month"
 
 
 def load(one: Load) -> str:

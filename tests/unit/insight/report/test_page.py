@@ -164,7 +164,29 @@ def test_view_names_and_queries_are_in_the_page_once_folded() -> None:
 def test_page_says_why_the_time_is_not_split() -> None:
     given = limited()
     older = replace(given, evidence=evidence(timing=False))
-    assert "run `espalier site`" in told(rendered(older))
+    assert "run espalier site, and measure again" in told(rendered(older))
     site = given.evidence.site.model_copy(update={"overlay": False})
     without = replace(given, evidence=evidence(timing=False, site=site))
     assert "does not use the kit's settings overlay" in told(rendered(without))
+
+
+@pytest.mark.parametrize(
+    ("cost", "shown"),
+    [
+        (0.0, "nothing a month: no machine is bought for it"),
+        (-6.4, "saves 6.40 EUR a month"),
+    ],
+)
+def test_cost(cost: float, shown: str) -> None:
+    change = replace(APP_SERVERS, cost=cost)
+    body = rendered(replace(limited(), advice=replace(ADVICE, change=change)))
+    facts = next(one for one in body.iter("dl") if one.get("class") == "facts")
+    terms = ["".join(one.itertext()) for one in facts]
+    assert terms[terms.index("Cost") + 1] == shown
+
+
+def test_names_in_sentences_are_code() -> None:
+    advice = replace(ADVICE, evidence=["set `redis` <there>"])
+    body = rendered(replace(limited(), advice=advice))
+    (item,) = [one for one in body.iter("li") if "redis" in told(one)]
+    assert (told(item), item[0].tag, item[0].text) == ("Set redis <there>.", "code", "redis")

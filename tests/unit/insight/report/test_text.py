@@ -111,7 +111,7 @@ def test_growth_of_a_load_is_the_law_of_its_curve() -> None:
     (found,) = growth(replace(given, recording=recorded))
     assert found == (
         "By the universal scalability law, 10% of the work waits for what only one request at a "
-        "time can have, so that it never answers more than 100 requests/s."
+        "time can have: by the curve alone, the end is at 100 requests/s."
     )
 
 
