@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -22,7 +24,7 @@ from espalier.measuring import engine
 from espalier.measuring.store import Store, read_file
 
 PAGE = "espalier-report.html"
-DAYS = 30  # of the newest measurements, as many are read for the trend
+NEWEST = 14  # measurements that are read for the trend: each takes a part of a second
 
 
 @click.command(cls=Command)
@@ -88,10 +90,18 @@ def _given(recording: Recording, store: Store | None) -> Given:
         return Given(recording, evidence, advice)
     found = None
     if evidence.parts and recording.purpose == "measure":
-        older = [store.read(name) for name in store.names()[-DAYS:]]
-        found = trend(older, evidence.parts[0].bound.value)
+        found = trend(list(_older(store, recording)), evidence.parts[0].bound.value)
     past = proofs(store.ledger(), recording.environment)
     return Given(recording, evidence, advice, past, found)
+
+
+def _older(store: Store, recording: Recording) -> Iterator[Recording]:
+    """The newest measurements and this one; without files that cannot be read."""
+    yield recording
+    for name in store.names()[-NEWEST:]:
+        if name != recording.id:
+            with suppress(SiteError):
+                yield store.read(name)
 
 
 def _write(file: Path, text: str) -> None:

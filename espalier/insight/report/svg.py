@@ -17,7 +17,7 @@ from espalier.pages import clean
 NARROW, WIDE = 328.0, 680.0
 SIZE = 12.0
 # Of a mean letter, by the size of the text: what fits is not cut, as letters differ.
-_LETTER = 0.56
+_LETTER = 0.6
 
 
 def tag(name: str, *children: str, **attributes: object) -> Markup:

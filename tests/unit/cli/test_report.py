@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +14,10 @@ from espalier.measuring.store import Store
 
 from espalier.cli.main import main
 from espalier.insight.advice import Advice, Change, Place, Remedy, Verdict
-from espalier.insight.evidence import Database, Evidence, Split
-from espalier.insight.recording import Machine, Recording, SiteFacts, write_recording
+from espalier.insight.evidence import Database, Evidence, Interval, Kind, Part, Split
+from espalier.insight.recording import Machine, Recording, Request, SiteFacts, write_recording
 
+BEGAN = 1796098500.0  # 2026-12-01 04:15:00 UTC
 SITE = SiteFacts(project="orchard", tiers=[], duties={}, services={})
 ADVICE = Advice(
     verdict=Verdict.NOTHING,
@@ -28,17 +31,27 @@ ADVICE = Advice(
 )
 
 
-def recording(name: str) -> Recording:
+def request(t: float) -> Request:
+    """Return a page that was answered some seconds after the beginning."""
+    return Request(
+        BEGAN + t, "/", "k", "GET", 200, 900, 0.1, 0.1, 0.0, "", False, "", "index",
+        0.1, 0.1, 0.0, 0.0, 0, 0, 0, 0.0, 0.0, 0, 0, 0.0, 7,
+    )  # fmt: skip
+
+
+def recording(name: str, day: str = "2026-12-01", requests: Sequence[Request] = ()) -> Recording:
+    """Return a recording of ten minutes."""
+    machine = Machine(cores=2.0, memory_mb=2000.0, services=[], requests=list(requests))
     return Recording(
         id=name,
-        made="2026-12-01T04:25:00Z",
+        made=f"{day}T04:25:00Z",
         kit="0.15.0",
         environment="production",
         purpose="measure",
-        began=1796098500.0,
-        ended=1796099100.0,
+        began=BEGAN,
+        ended=BEGAN + 600,
         site=SITE,
-        machines={"vps1": Machine(cores=2.0, memory_mb=2000.0, services=[])},
+        machines={"vps1": machine},
     )
 
 
@@ -136,6 +149,29 @@ def test_advice_that_was_kept_is_shown_and_the_ledger_with_it(store: Store) -> N
     found = json.loads(report(store, "--json").stdout)
     assert found["advice"]["change"]["sentence"] == "More workers."
     assert [one["change"] for one in found["proofs"]] == ["threads for threads, 2026-11-30"]
+
+
+def test_days_of_measurements_have_a_trend_whatever_else_is_there(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = Part(
+        "processor of vps1", Kind.PROCESSOR, ("vps1",), "", "django", 2.0, 0.1, 0.2,
+        Interval(9.0, 10.0, 11.0),
+    )  # fmt: skip
+    evidence = engine.observe(recording("x"))
+    with_part = replace(evidence, rate=1.0, parts=[part])
+    monkeypatch.setattr(engine, "observe", lambda recording: with_part)
+    for name in store.names():
+        store.path(name).unlink()
+    for day, count in ((27, 10), (28, 20), (29, 30)):
+        seen = [request(1.0 + after / count) for after in range(count)]
+        store.write(recording(f"202611{day}-041500-dddd", f"2026-11-{day}", seen))
+    store.path("20261128-000000-eeee").write_bytes(b"cut off")
+    found = json.loads(report(store, "20261129-041500-dddd", "--json").stdout)
+    # 10, 20 and 30 in a minute: a sixth of a request per second more each day.
+    assert found["growth"][-1].startswith(
+        "Over 3 days the busiest minute grows by 0.17 requests/s a day: "
+    )
 
 
 def test_without_a_measurement_it_is_said_how_to_make_one(tmp_path: Path) -> None:
