@@ -10,7 +10,6 @@ from espalier.insight.pareto import Item
 from espalier.insight.recording import Load, Recording
 from espalier.insight.report.past import Proof, median_error
 from espalier.insight.report.words import (
-    TIMES,
     bounds,
     moment,
     money,
@@ -96,7 +95,7 @@ def halved(views: Sequence[Item]) -> str:
     first = views[0]
     return (
         f"If {first.name} took half of its time, the site could answer up to "
-        f"{TIMES}{first.halved:.2f} as much, as far as this time is the limit."
+        f"{first.halved:.2f} times as much, as far as this time is the limit."
     )
 
 
