@@ -74,7 +74,7 @@ def command(
         record = record_line(store.ledger()) if store else ""
         click.echo(heading(given))
         click.echo()
-        click.echo(engine.advice_text(given.advice, given.evidence, record))
+        click.echo(engine.advice_text(given.advice, given.evidence, record).rstrip())
         for title, rows in tables(given):
             click.echo()
             click.echo(lines(click.style(title, bold=True), rows))

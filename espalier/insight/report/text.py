@@ -49,7 +49,7 @@ def lines(title: str, rows: Sequence[Sequence[str]]) -> str:
 
 def _words(given: Given) -> list[list[str]]:
     found = four_words(given.recording, given.evidence, given.advice)
-    return [[one.word, f"{one.value} {one.unit}".strip(), one.note] for one in found]
+    return [[one.word, one.value, one.unit, one.note] for one in found]
 
 
 def _parts(given: Given) -> list[list[str]]:
