@@ -65,5 +65,10 @@ def chart_pareto(what: str, items: Sequence[tuple[str, float]], width: float = W
             words = f"{few} of {len(items)} {what} take {share(total)}"
             drawn.append(text(width, y + 13, words, "peak", "end"))
             y += 24
+    if more := items[MOST:]:
+        rest = sum(part for _, part in more)
+        words = f"{len(more)} more take {share(rest)}, and {few} of {len(items)} take {share(FEW)}"
+        drawn.append(text(0, y + 12, words if few > MOST else words.partition(",")[0], "tick"))
+        y += 18
     described = "; ".join(f"{name}: {share(part)}" for name, part in shown)
     return drawing(width, y, f"Which {what} take the time", described, *drawn)

@@ -160,6 +160,15 @@ def test_pareto_of_all_needs_no_line() -> None:
     assert not of(drawn(chart_pareto("views", [("a", 1.0)])), "line", "mark")
 
 
+def test_pareto_of_many_says_what_it_leaves_out() -> None:
+    steep = [("a", 0.82), *[(f"v{at}", 0.02) for at in range(9)]]
+    assert words(drawn(chart_pareto("views", steep)))[-1] == "2 more take 4%"
+    flat = [(f"v{at}", 0.05) for at in range(20)]
+    found = drawn(chart_pareto("views", flat))
+    assert words(found)[-1] == "12 more take 60%, and 16 of 20 take 80%"
+    assert len(list(found.iter("rect"))) == 8 and not of(found, "line", "mark")
+
+
 def test_before_and_after() -> None:
     one = Proof("", "workers", "confirmed", "throughput", 10.0, 20.0, None, Interval(1.9, 2.0, 2.1))
     found = drawn(chart_before_after([one]))
