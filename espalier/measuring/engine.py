@@ -7,47 +7,45 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from espalier.insight.advice import Advice
 from espalier.insight.evidence import Evidence
 from espalier.insight.recording import Load, Recording, Step
+from espalier.inventory.prices import site_prices
 from espalier.inventory.site import Site, SiteError
 from espalier.load import site as target
 
-Profile = Any
-Plan = Any
+if TYPE_CHECKING:
+    from espalier.load.profile import Profile as Profile
+    from espalier.load.rates import Plan as Plan
 
 
 def observe(recording: Recording) -> Evidence:
     """What a recording shows."""
-    evidence: Evidence = import_module("espalier.insight.observe").observe(recording)
-    return evidence
+    from espalier.insight.observe import observe
+
+    return observe(recording)
 
 
 def advise(evidence: Evidence) -> Advice:
     """What is to be changed."""
-    advice: Advice = import_module("espalier.insight.advise").advise(evidence)
-    return advice
+    from espalier.insight.advise import advise
+
+    return advise(evidence)
 
 
 def advice_text(advice: Advice, evidence: Evidence, record: str) -> str:
     """An advice for a person; `record` says how good predictions have been."""
-    text: str = import_module("espalier.insight.text").advice_text(advice, evidence, record)
-    return text
+    from espalier.insight.text import advice_text
+
+    return advice_text(advice, evidence, record)
 
 
 def prices(site: Site) -> tuple[Mapping[str, float], str]:
     """What machines cost a month, and in which currency; of a site read with its settings."""
-    try:
-        found: tuple[Mapping[str, float], str] = import_module(
-            "espalier.inventory.prices"
-        ).site_prices(site)
-    except ModuleNotFoundError:
-        return {}, ""
-    return found
+    return site_prices(site)
 
 
 def has_insight(site: Site) -> bool:
@@ -73,17 +71,23 @@ def visited_site(hostvars: Mapping[str, Any], machine: str) -> target.Site:
 
 def profile_file(path: Path) -> Profile:
     """The profile that somebody wrote."""
-    return import_module("espalier.load.profile").read_profile(path)
+    from espalier.load.profile import read_profile
+
+    return read_profile(path)
 
 
 def profile_of(recording: Recording) -> Profile:
     """The profile of what visitors did in a recording."""
-    return import_module("espalier.load.profile").profile_from(recording)
+    from espalier.load.profile import profile_from
+
+    return profile_from(recording)
 
 
 def profile_kept(values: Mapping[str, Any]) -> Profile:
     """The profile of an older load, from its plain data."""
-    return import_module("espalier.load.profile").Profile.model_validate(values)
+    from espalier.load.profile import Profile
+
+    return Profile.model_validate(values)
 
 
 def profile_of_links(site: target.Site) -> Profile:
@@ -92,34 +96,38 @@ def profile_of_links(site: target.Site) -> Profile:
     Raises:
         SiteError: the site does not answer.
     """
-    crawl = import_module("espalier.load.crawl")
+    from espalier.load.crawl import profile_of_links
+
     try:
-        return crawl.profile_of_links(site)
+        return profile_of_links(site)
     except target.LoadError as error:
         raise SiteError(str(error)) from None
 
 
 def plan(**values: Any) -> Plan:
     """How a load proceeds; see `espalier.load.rates.Plan`."""
-    return import_module("espalier.load.rates").Plan(**values)
+    from espalier.load.rates import Plan
+
+    return Plan(**values)
 
 
 def is_copy(environment: str, hostvars: Mapping[str, Any]) -> bool:
     """Whether nobody depends on an environment."""
-    safety = import_module("espalier.load.safety")
-    answer: bool = safety.is_copy(environment, safety.facts_of(hostvars))
-    return answer
+    from espalier.load import safety
+
+    return safety.is_copy(environment, safety.facts_of(hostvars))
 
 
 def permit(
     environment: str,
     hostvars: Mapping[str, Any],
-    profile: Profile,
+    profile: Profile | None,
     rate: float,
     bound: float | None,
 ) -> None:
     """Refuse a load that could harm, with SiteError."""
-    safety = import_module("espalier.load.safety")
+    from espalier.load import safety
+
     safety.permit(environment, safety.facts_of(hostvars), profile, rate, bound)
 
 
@@ -137,12 +145,12 @@ def run_load(
     Raises:
         SiteError: the site cannot be visited.
     """
-    run = import_module("espalier.load.stepping").run_load
+    from espalier.load.stepping import run_load
+
     try:
-        load: Load = run(site, profile, plan, stop=stop, on_step=on_step, on_begin=on_begin)
+        return run_load(site, profile, plan, stop=stop, on_step=on_step, on_begin=on_begin)
     except target.LoadError as error:
         raise SiteError(str(error)) from None
-    return load
 
 
 def lowest_bound(recording: Recording) -> float | None:
