@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from espalier.measuring import engine
-from espalier.measuring.store import Store
 
 from espalier.cli.main import main
 from espalier.insight.advice import Advice, Change, Place, Remedy, Verdict
 from espalier.insight.evidence import Database, Evidence, Interval, Kind, Part, Split
 from espalier.insight.recording import Machine, Recording, Request, SiteFacts, write_recording
+from espalier.measuring import engine
+from espalier.measuring.store import Store
 
 BEGAN = 1796098500.0  # 2026-12-01 04:15:00 UTC
 SITE = SiteFacts(project="orchard", tiers=[], duties={}, services={})

@@ -7,8 +7,6 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from espalier.insight.trend import Trend
-
 from espalier.insight.advice import Advice, Change, Edit, Place, Remedy, Verdict
 from espalier.insight.evidence import (
     Database,
@@ -34,6 +32,7 @@ from espalier.insight.recording import (
 )
 from espalier.insight.report.given import Given
 from espalier.insight.report.past import Proof
+from espalier.insight.trend import Trend
 
 BEGAN = 1796098500.0  # 2026-12-01 04:15:00 UTC
 

@@ -8,13 +8,13 @@ from datetime import date
 from typing import Any
 
 import pytest
-from espalier.insight.trend import Trend
 
 from espalier.insight.recording import Load, Step
 from espalier.insight.report import text
 from espalier.insight.report.as_json import as_json
 from espalier.insight.report.given import Given
 from espalier.insight.report.growth import growth
+from espalier.insight.trend import Trend
 
 from .examples import PARTS, evidence, idle, limited, step, unknown
 
