@@ -94,7 +94,7 @@ class Activity:
 
     def _remember(self, statement: str, comment: str) -> None:
         words = dict(word.partition("=")[::2] for word in comment.split())
-        if "at" not in words:
+        if not words.get("at"):  # no line of the project is in it
             return
         origin = f"{words.get('view', '') or '?'} at {words['at']}"[:200]
         origins = self._seen.setdefault(statement, {})

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from espalier_machine.insight import index, statements
+from espalier_machine.insight.activity import Activity
 from espalier_machine.insight.postgresql import Postgresql, connect
-from espalier_machine.insight.protocol import SessionError
+from espalier_machine.insight.protocol import Answer, SessionError
 from overlay.tests.servers import INITDB, PostgreSQL, go_on, hang
 
 pytestmark = pytest.mark.skipif(not INITDB, reason="PostgreSQL is not installed")
@@ -194,6 +195,21 @@ def test_statements_are_told_by_an_extension_that_was_not_upgraded(
     found = statements.texts(session, list(statements.totals(session)))
     assert "SELECT count(*) FROM pg_class" in found.values()
     session.close()
+
+
+def test_origin_is_a_line_of_the_project_and_counts_requests_once() -> None:
+    seen = Activity()
+    answer = Answer()
+    comments = (
+        "request=a view=shop:cart at=shop/views.py:7 ",
+        "request=a view=shop:cart at=shop/views.py:7 ",
+        "request=b view=shop:cart at=shop/views.py:7 ",
+        "request=c view= at= ",
+    )
+    answer.rows = [["4", "0", None, None], *(["9", "CPU", "17", one] for one in comments)]
+    assert not seen.look(answer)
+    assert seen.origins("17") == {"shop:cart at shop/views.py:7": 2}
+    assert seen.origins("18") == {}
 
 
 def test_growth_is_without_what_was_before() -> None:
