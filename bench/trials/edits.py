@@ -9,8 +9,10 @@ from typing import Any
 
 import yaml
 
+from tests.steps import Wrong
 
-class EditError(Exception):
+
+class EditError(Wrong):
     """An edit does not fit the file; a sentence for people."""
 
 

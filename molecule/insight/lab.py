@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bench.trials.asking import answer, sent
 from bench.trials.edits import apply_edits
 from bench.trials.environment import hosts_text, write_environment
 from bench.trials.nursery import NAME, make_nursery
@@ -69,14 +70,12 @@ def load(requests: Sequence[Mapping[str, Any]], *how: str) -> dict[str, Any]:
     """Send a load; gives what it found."""
     profile = LAB.home / "profile.yml"
     profile.write_text(json.dumps({"name": "insight", "requests": list(requests)}))
-    # Its steps are few, and short: invalid where this host was too slow, which is told as it is.
-    said = LAB.espalier("load", "--profile", str(profile), *how, "--json", with_errors=False)
-    return _json(said)
+    return sent(LAB, profile, how)
 
 
 def advise() -> dict[str, Any]:
     """What limits the site, of the newest recording."""
-    return _json(LAB.espalier("advise", "--json", with_errors=False))
+    return answer(LAB.espalier("advise", "--json", with_errors=False))
 
 
 def type_edits(change: Mapping[str, Any]) -> None:
@@ -88,9 +87,4 @@ def type_edits(change: Mapping[str, Any]) -> None:
 
 def prove() -> dict[str, Any]:
     """What the change gained."""
-    return _json(LAB.espalier("prove", "--json", with_errors=False))
-
-
-def _json(said: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(said.splitlines()[-1])
-    return found
+    return answer(LAB.espalier("prove", "--json", with_errors=False))

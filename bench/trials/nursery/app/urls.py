@@ -13,6 +13,7 @@ urlpatterns = [
     path("remote/", views.remote, name="remote"),
     path("entry/", views.write, name="write"),
     path("hot/", views.hot, name="hot"),
+    path("pooled/", views.pooled, name="pooled"),
     path("list/", views.one_by_one, name="list"),
     path("find/", views.find, name="find"),
     path("wide/", views.wide, name="wide"),

@@ -95,6 +95,13 @@ def hot(request):
     return plain("counted")
 
 
+def pooled(request):
+    """Keep a connection of the database in a transaction for `?ms=`, without work for it."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(%s)", [number(request, "ms", 20) / 1000])
+    return plain("slept")
+
+
 def one_by_one(request):
     """Ask for each of `?n=` rows by itself."""
     start = number(request, "from", 1)
