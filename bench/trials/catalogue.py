@@ -47,6 +47,7 @@ class Trial:
         profiles: project -> requests; a project that is missing has no such trial.
         limit: puts the limit on, and gives it back; called with the severity, 1 to 3.
         inputs: of roles, by severity: the limit itself, or what brings it out.
+        rows: of the nursery, and bytes of text in each; `many` rows instead, by severity.
         rates: requests per second by severity; None: steps until the site does not keep up.
     """
 
@@ -58,13 +59,15 @@ class Trial:
     inputs: Callable[[int], Mapping[str, Mapping[str, Any]]] = lambda severity: {}
     environment: Mapping[str, str] = field(default_factory=dict)
     rows: tuple[int, int] = (20_000, 96)
+    many: tuple[int, int, int] | None = None
     rates: tuple[float, float, float] | None = None
 
     def shape(self, project: str, severity: int) -> Shape:
         """What the site has to be before the limit is put on."""
         # The apiary needs redis for its jobs.
         topology = "redis" if project == "apiary" else self.topology
-        return Shape(project, topology, self.inputs(severity), self.environment, self.rows)
+        rows = (by(severity, *self.many), self.rows[1]) if self.many else self.rows
+        return Shape(project, topology, self.inputs(severity), self.environment, rows)
 
 
 def by(severity: int, *values: Any) -> Any:
@@ -74,10 +77,6 @@ def by(severity: int, *values: Any) -> Any:
 
 def _web(**values: Sequence[Any]) -> Callable[[int], Mapping[str, Mapping[str, Any]]]:
     return lambda severity: {"vps1": {key: by(severity, *all_) for key, all_ in values.items()}}
-
-
-def _database(key: str, *values: int) -> Callable[[int], Mapping[str, Mapping[str, Any]]]:
-    return lambda severity: {"db1": {key: by(severity, *values)}}
 
 
 TRIALS: Sequence[Trial] = (
@@ -149,7 +148,10 @@ TRIALS: Sequence[Trial] = (
         "a pool that is too small",
         {"nursery": ({"path": "/pooled/?ms={20..40}"},)},
         topology="pgbouncer",
-        inputs=_database("pgbouncer_pool_size", 3, 2, 1),
+        # Without a reserve, which would make it larger after some seconds.
+        inputs=lambda s: {
+            "db1": {"pgbouncer_pool_size": by(s, 3, 2, 1), "pgbouncer_reserve_pool_size": 0}
+        },
     ),
     Trial(
         "11",
@@ -172,7 +174,8 @@ TRIALS: Sequence[Trial] = (
         "an index that is gone",
         {"nursery": FINDS},
         lambda m, s: database.dropped_index(m, "nursery_row", "code"),
-        rows=(200_000, 32),
+        rows=(100_000, 32),
+        many=(100_000, 200_000, 400_000),
     ),
     Trial(
         "14",

@@ -11,7 +11,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +149,10 @@ class Machines:
         Machines begin anew for another project.
         """
         if self.shape and self.shape.key == shape.key:
+            return
+        if self.shape and replace(self.shape, rows=shape.rows).key == shape.key:
+            self._fill(shape)
+            self.shape = shape
             return
         if self.shape is None or self.shape.project != shape.project:
             self.down()

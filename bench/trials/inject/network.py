@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from time import sleep
 
+from bench.trials.limits import running
 from bench.trials.machines import ADDRESSES, Machines
 from tests.steps import demand
 
@@ -29,13 +30,14 @@ def delay(machines: Machines, milliseconds: int) -> Iterator[None]:
         f"tcp dport {{ 5432, 6432 }} ip daddr {ADDRESSES[machines.database]} meta skuid != 0 "
         "redirect to :15432"
     )
+    web = running(machines.on, "vps1", machines.web_units)
     port = 6432 if _has_pool(machines) else 5432
     try:
         machines.on("vps1", f"cat > {path} <<'END'\n{text}\nEND")
         machines.on("vps1", f"{run.replace(' 5432', f' {port}')} {milliseconds / 2000}")
         nft(machines, "type nat hook output priority -100", rule)
         before = median(took for _, took in machines.ask("/", 5))
-        machines.on("vps1", f"systemctl restart {_web(machines)}")  # kept connections end
+        machines.on("vps1", f"systemctl restart {web}")  # kept connections end
         machines.wait()
         machines.ask("/", 3)
         after = median(took for _, took in machines.ask("/", 5))
@@ -45,12 +47,8 @@ def delay(machines: Machines, milliseconds: int) -> Iterator[None]:
     finally:
         no_nft(machines)
         machines.on("vps1", "systemctl stop trials-delay.service || true")
-        machines.on("vps1", f"systemctl restart {_web(machines)}")
-
-
-def _web(machines: Machines) -> str:
-    """The pattern of the units of the web server: systemd restarts those that run."""
-    return f"'{machines.name}-web@*'"
+        machines.on("vps1", f"systemctl restart {web}")
+        machines.wait()
 
 
 def _has_pool(machines: Machines) -> bool:

@@ -34,10 +34,14 @@ def whole_machine(machines: Machines, machine: str, cores: float) -> AbstractCon
     return machine_cores(machines.on, machines.container(machine), machine, cores, CORES)
 
 
-def django_memory(machines: Machines, megabytes: int) -> AbstractContextManager[None]:
+@contextmanager
+def django_memory(machines: Machines, megabytes: int) -> Iterator[None]:
     """Django may have so many MiB."""
     unit = running(machines.on, "vps1", machines.web_units)
-    return memory_limit(machines.on, "vps1", unit, megabytes)
+    with memory_limit(machines.on, "vps1", unit, megabytes):
+        machines.wait()
+        yield
+    machines.wait()
 
 
 @contextmanager

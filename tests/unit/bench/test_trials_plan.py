@@ -37,6 +37,23 @@ def test_requests_have_no_blank_but_those_of_a_profile() -> None:
                     assert not any(blank in ask["path"] for blank in ("{MS}", "{N}", "{REMOTE}"))
 
 
+def test_a_severity_may_be_a_number_of_rows_or_an_input() -> None:
+    index = next(trial for trial in TRIALS if trial.number == "13")
+    assert [index.shape("nursery", how).rows[0] for how in SEVERITIES] == [
+        100_000,
+        200_000,
+        400_000,
+    ]
+    pool = next(trial for trial in TRIALS if trial.number == "10")
+    assert [
+        pool.shape("nursery", how).inputs["db1"]["pgbouncer_pool_size"] for how in SEVERITIES
+    ] == [
+        3,
+        2,
+        1,
+    ]
+
+
 def test_those_that_share_a_site_follow_each_other() -> None:
     keys = [trial.shape(name, how).key for trial, name, how in command.planned("", None, "", True)]
     changes = sum(one != other for one, other in pairwise(keys))
