@@ -238,7 +238,7 @@ TRIALS: Sequence[Trial] = (
         "23",
         "nothing",
         {"nursery": ORCHARD, **USUAL},
-        rates=(2, 4, 6),
+        rates=(8, 12, 16),
     ),
 )
 # Of requests whose cost is the severity.

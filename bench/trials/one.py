@@ -19,7 +19,7 @@ from bench.trials.results import FOLDER, Result, name, write
 from tests.steps import Wrong
 
 STEPS = ("--steps", "--seconds-per-step", "12s")
-SECONDS = "45s"  # of one rate
+SECONDS = "60s"  # of one rate
 
 
 def run_trial(

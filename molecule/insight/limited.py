@@ -32,7 +32,7 @@ CALM = [{"path": "/", "weight": 3}, {"path": "/trees/{1..12}/", "weight": 2}]
 def nothing() -> None:
     """A site with little to do is left alone."""
     start()
-    load(CALM, "--rate", "5", "--for", "40s")
+    load(CALM, "--rate", "10", "--for", "60s")
     advice = advise()
     demand(advice["verdict"] in ("change nothing", "you could go smaller"), told(advice))
     demand(
