@@ -91,17 +91,17 @@ diagrams: .venv/.installed  ## draw those of the docs anew
 #   default         10       a site that the version before has made is taken over under traffic (3 of them), verified, broken, retired
 #   short-release   6        a few releases under traffic; a control machine that is killed; site.yml against a release
 #   smoke           4        what a person types, for what the last issues changed: tests/smoke
-#   backup-smoke    8        a dropped table comes back, a spoilt backup is found, production is cloned into staging
+#   insight-smoke   ?        a site that lacks nothing, and one with half a core: load, advice, edit, proof
 #   heavy           4 to 22  one of HEAVY, chosen by the count of commits: reach 4, front_door and frontend 5, pgbouncer 7, lockout 9, integrations and requirements 10, queue,
 #                            redis and replicas 11, app_servers, wagtail, internet, backup.data 13, debian12 14, backup.failures and climb 18, release 15,
 #                            taken_over 20, backup.machines 22; large and small 12
-PARTS := lint unit default short-release smoke backup-smoke heavy
-# Scenario@Debian; of `backup`, a group of its steps. Over so many commits as there are entries, CI runs each of them.
+PARTS := lint unit default short-release smoke insight-smoke heavy
+# Scenario@Debian; of `backup` and `insight`, a group of their steps. Over so many commits as there are entries, CI runs each of them.
 HEAVY := backup.data@debian-13 backup.failures@debian-12 backup.machines@debian-13 backup.data@debian-12 backup.failures@debian-13 \
   backup.machines@debian-12 climb@debian-13 replicas@debian-12 release@debian-13 pgbouncer@debian-12 queue@debian-13 redis@debian-12 \
   app_servers@debian-13 front_door@debian-13 frontend@debian-13 debian12@debian-12 wagtail@debian-13 reach@debian-13 replicas@debian-13 \
   pgbouncer@debian-13 taken_over@debian-13 app_servers@debian-12 redis@debian-13 integrations@debian-13 requirements@debian-13 \
-  internet@debian-13 internet@debian-12 lockout@debian-13 lockout@debian-12
+  internet@debian-13 internet@debian-12 lockout@debian-13 lockout@debian-12 insight.loops@debian-13 insight.loops@debian-12
 
 .PHONY: test
 test:  ## everything that CI runs
@@ -116,7 +116,7 @@ test-all:  ## lint, units and every scenario, those of the tiers on both release
 	@$(MAKE) --no-print-directory test PARTS="lint unit default smoke $(HEAVY) large@debian-13 small@debian-13"
 .PHONY: $(HEAVY) large@debian-13 small@debian-13
 $(HEAVY) large@debian-13 small@debian-13: test-prerequisites
-	LAB_IMAGE=$(lastword $(subst @, ,$@)) BACKUP_STEPS=$(word 2,$(subst ., ,$(firstword $(subst @, ,$@)))) \
+	LAB_IMAGE=$(lastword $(subst @, ,$@)) STEPS=$(word 2,$(subst ., ,$(firstword $(subst @, ,$@)))) \
 	  molecule test --scenario-name $(firstword $(subst ., ,$(firstword $(subst @, ,$@))))
 
 .PHONY: lint
@@ -134,18 +134,18 @@ unit: .venv/.installed  ## unit tests: no machine is touched
 	pytest
 	cd examples/orchard && python manage.py test
 
-.PHONY: default short-release smoke backup-smoke heavy molecule
+.PHONY: default short-release smoke insight-smoke heavy molecule
 default: test-prerequisites
 	molecule test --scenario-name default
 short-release: test-prerequisites
 	SHORT=1 molecule test --scenario-name release
 smoke: test-prerequisites
 	molecule test --scenario-name smoke
-backup-smoke: test-prerequisites
-	BACKUP_STEPS=smoke molecule test --scenario-name backup
+insight-smoke: test-prerequisites
+	STEPS=smoke molecule test --scenario-name insight
 heavy:
 	@heavy=($(HEAVY)); $(MAKE) --no-print-directory "$${heavy[$$(git rev-list --count HEAD) % $${#heavy[@]}]}"
-molecule: default short-release smoke backup-smoke heavy  ## the scenarios that CI runs
+molecule: default short-release smoke insight-smoke heavy  ## the scenarios that CI runs
 
 .PHONY: docs
 docs: .venv/.installed  ## build the docs as a static site in build/docs

@@ -155,7 +155,7 @@ def sent(
         click.echo("\n".join([*lines, f"What limits the site: `{environment.again('advise')}`"]))
     if was_stopped:
         return INTERRUPTED
-    return 0 if recording.load.valid else 1
+    return 0 if recording.load.valid or recording.load.knee else 1
 
 
 def recorded(

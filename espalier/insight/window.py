@@ -128,12 +128,13 @@ def choose(recording: Recording) -> Choice:
             else "No request of the load was answered."
         )
         return Choice(whole, why_not=_invalid(load) or why_not)
-    return Choice(of_step(step), step, failed, _invalid(load))
+    # What passed before the sender was late counts: the site carries as much, or more.
+    return Choice(of_step(step), step, failed, "" if last else _invalid(load))
 
 
 def counts(step: Step) -> bool:
     """Whether a step says something of the site: there were answers, and the sender kept time."""
-    return step.answered > 0 and step.lag <= max(LATE, LATE_SHARE * step.p95)
+    return step.answered > 0 and not step.late and step.lag <= max(LATE, LATE_SHARE * step.p95)
 
 
 def of_step(step: Step) -> Window:

@@ -75,8 +75,10 @@ def step_line(step: Step) -> str:
 
 def load_lines(load: Load) -> list[str]:
     """How a load ended, and its knee."""
-    if not load.valid:
+    if not load.valid and load.knee is None:
         return [f"The load does not count. {load.invalid}"]
+    if not load.valid:
+        return [f"It carries {load.knee:.1f} requests/s, or more. {load.invalid}"]
     lines = [load.ended] if load.ended else []
     if load.knee is None:
         lines.append("No step passed: begin lower, with --steps FROM-TO.")

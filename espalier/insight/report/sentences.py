@@ -83,7 +83,9 @@ def load(one: Load) -> str:
     told = f"The knee is at {rate(one.knee)}: the last rate that passed." if one.knee else ""
     if not one.knee:
         told = "No rate passed."
-    if not one.valid:
+    if not one.valid and one.knee:
+        told = f"It carries {rate(one.knee)}, or more: {one.invalid.rstrip('.')}."
+    elif not one.valid:
         told = f"The load does not count: {one.invalid.rstrip('.')}."
     return f"{told} {one.ended}".strip()
 
