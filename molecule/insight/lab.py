@@ -26,11 +26,6 @@ def on(machine: str, script: str) -> str:
     return LAB.on(ADDRESSES[machine], script)
 
 
-def container(machine: str) -> str:
-    """The name of a machine's container."""
-    return f"espalier-{LAB.name}-{machine}"
-
-
 def describe(host_vars: Mapping[str, Mapping[str, Any]] | None = None) -> None:
     """Write the environment with everything on vps1, and two machines to spare."""
     machines = {

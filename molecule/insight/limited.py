@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 from lab import (
-    CORES,
     LAB,
+    NAME,
     advise,
-    container,
     load,
     on,
     prove,
@@ -18,14 +16,14 @@ from lab import (
     type_edits,
 )
 
-from bench.trials.limits import machine_cores, postgresql_unit, processor_quota
+from bench.trials.limits import postgresql_unit, processor_quota, web_units
 from tests.steps import demand
 
 STEPS = ("--steps", "--seconds-per-step", "20s")
-COMPUTE = [{"path": "/compute/?ms=20"}]
-SLEEP = [{"path": "/sleep/?ms=100"}]
+COMPUTE = [{"path": "/compute/?ms=20&of={1..100000}"}]
+SLEEP = [{"path": "/sleep/?ms=100&of={1..100000}"}]
 # Several statements: no index and no single one of them is the limit.
-ROWS = [{"path": "/rows/?shape={0..5}"}]
+ROWS = [{"path": "/rows/?shape={0..5}&of={1..100000}"}]
 CALM = [{"path": "/", "weight": 3}, {"path": "/trees/{1..12}/", "weight": 2}]
 
 
@@ -48,9 +46,9 @@ def one_thread() -> None:
 
 
 def application() -> None:
-    """A machine whose cores Django takes: a second one carries more."""
+    """A Django that takes all it may have of its machine's cores: a second machine carries more."""
     start()
-    with limited_machine("vps1", 0.5):
+    with processor_quota(on, "vps1", web_units(NAME), 0.5):
         loop(COMPUTE, ["application processor"], ["app_servers", "a machine of its own"])
 
 
@@ -60,11 +58,6 @@ def reads() -> None:
     unit = postgresql_unit(on, "vps1")
     with processor_quota(on, "vps1", [unit], 0.3):
         loop(ROWS, ["database processor"], ["replicas"])
-
-
-def limited_machine(machine: str, cores: float) -> AbstractContextManager[None]:
-    """Let a machine have so many cores."""
-    return machine_cores(on, container(machine), machine, cores, CORES)
 
 
 def loop(
