@@ -88,7 +88,7 @@ class Choice:
     """What counts of a recording.
 
     Attributes:
-        window: the last step that passed, or all of production.
+        window: the highest step that passed, or all of production.
         step: the step of the window; None without one.
         failed: the step at which the site came to its end; None where it did not, or where that
             was not the site's doing.
@@ -104,8 +104,9 @@ class Choice:
 def choose(recording: Recording) -> Choice:
     """Choose the seconds that count.
 
-    Production counts as a whole. Of a load, its last step that passed counts; where none did, its
-    first. The step at which it failed is `failed`.
+    Production counts as a whole. Of a load, its highest step that passed counts; where none did,
+    the first that failed. `failed` is the next higher step, which did not pass: a load that
+    searches tries that one first.
     """
     whole = sampled(recording)
     load = recording.load
@@ -117,7 +118,7 @@ def choose(recording: Recording) -> Choice:
         why_not = "" if warm.seconds else f"The load took less than {WARM_UP:g} s."
         return Choice(warm if warm.seconds else whole, why_not=why_not or _invalid(load))
     passed = [step for step in load.steps if step.passed and counts(step)]
-    last = passed[-1] if passed else None
+    last = max(passed, key=lambda one: one.offered, default=None)
     failed = _failed(load.steps, last)
     step = last or failed
     if step is None:
@@ -175,8 +176,11 @@ def too_little(window: Window, requests: float) -> str:
 
 
 def _failed(steps: Sequence[Step], last: Step | None) -> Step | None:
-    later = [step for step in steps if last is None or step.began > last.began]
-    return next((step for step in later if not step.passed and counts(step)), None)
+    failed = [step for step in steps if not step.passed and counts(step)]
+    if last is None:
+        return failed[0] if failed else None
+    above = [step for step in failed if step.offered > last.offered]
+    return min(above, key=lambda step: step.offered, default=None)
 
 
 def _invalid(load: Load) -> str:

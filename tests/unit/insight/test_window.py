@@ -47,6 +47,18 @@ def test_a_step_that_failed_before_a_better_one_is_not_the_end() -> None:
     assert choose(made.model_copy(update={"load": load})).failed is None
 
 
+def test_a_load_that_searches_fails_before_it_has_found_the_highest_step() -> None:
+    """Rates are doubled until one fails, then raised from the last that passed."""
+    made = ladder(40, 80, 160)
+    assert made.load is not None
+    low, passed, failed = made.load.steps
+    steps = [low, failed, passed.model_copy(update={"began": failed.ended})]
+    load = made.load.model_copy(update={"steps": steps})
+    found = choose(made.model_copy(update={"load": load}))
+    assert (found.step and found.step.offered) == 80
+    assert (found.failed and found.failed.offered) == 160
+
+
 def _with_steps(made: Recording, **changes: object) -> Recording:
     assert made.load is not None
     steps = [step.model_copy(update=changes) for step in made.load.steps]
@@ -75,12 +87,18 @@ def test_a_sender_may_be_late_by_little_beside_slow_answers() -> None:
     assert not counts(step.model_copy(update={"lag": 0.02, "p95": 0.1}))
 
 
-def test_an_invalid_load_tells_nothing() -> None:
+def test_what_passed_before_the_sender_was_late_counts() -> None:
     made = ladder(40, 80)
     assert made.load is not None
-    load = made.load.model_copy(update={"valid": False, "invalid": "The address is another's."})
+    low, high = made.load.steps
+    late = high.model_copy(update={"passed": False, "late": True})
+    invalid = {"valid": False, "invalid": "It was 40 ms late."}
+    load = made.load.model_copy(update={"steps": [low, late], **invalid})
     found = observe(made.model_copy(update={"load": load}))
-    assert (found.enough, found.why_not) == (False, "The address is another's.")
+    assert (found.enough, found.failed, round(found.sustained)) == (True, False, 40)
+    nothing = made.load.model_copy(update={"steps": [late], **invalid})
+    found = observe(made.model_copy(update={"load": nothing}))
+    assert (found.enough, found.why_not) == (False, "It was 40 ms late.")
 
 
 def test_a_load_of_one_rate_counts_from_its_warming_up_on() -> None:
