@@ -21,16 +21,25 @@ def machine_price(site: SiteFacts, like: str) -> float | None:
     return median(site.prices.values()) if site.prices else None
 
 
-def priced(change: Change, cost: float | None, sustained: float) -> Change:
+def today(change: Change) -> float | None:
+    """Requests/s that the site answers at most before a change; None where no number is given.
+
+    Of production that is more than what visitors ask for today.
+    """
+    if change.after is None or change.gain is None or not change.gain.value:
+        return None
+    return change.after.value / change.gain.value
+
+
+def priced(change: Change, cost: float | None) -> Change:
     """A change with what it costs a month, and for 1,000 requests a minute more.
 
     Args:
         cost: a month; 0 where nothing is bought, None where no price is known.
-        sustained: requests/s that the site answers at most today.
     """
-    each = None
-    if cost is not None and change.after is not None:
-        further = (change.after.value - sustained) * A_MINUTE / THOUSAND
+    each, before = None, today(change)
+    if cost is not None and change.after is not None and before is not None:
+        further = (change.after.value - before) * A_MINUTE / THOUSAND
         each = round(cost / further, 2) if further > 0 else None
     return replace(change, cost=cost, per_thousand=each)
 

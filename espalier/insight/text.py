@@ -9,6 +9,7 @@ from typing import Any
 
 from espalier.insight.advice import Advice, Change, Edit, Place, Verdict
 from espalier.insight.evidence import Evidence
+from espalier.insight.price import today
 from espalier.insight.words import between, figure, percent, rate
 
 WIDTH = 100
@@ -90,8 +91,8 @@ def _change(change: Change, currency: str) -> Iterator[str]:
         yield f"{'':<{LABEL}}in {change.where}"
     for command in change.then:
         yield f"{'':<{LABEL}}$ {command}"
-    if change.gain is not None and change.after is not None:
-        now = change.after.value / change.gain.value if change.gain.value else 0.0
+    now = today(change)
+    if change.after is not None and now is not None:
         text = f"{figure(now)} → {rate(change.after.value)}, {between(change.after)}"
         if change.next_limit:
             text += f"; next limit: {change.next_limit}"

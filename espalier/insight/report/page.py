@@ -72,7 +72,7 @@ def _templates(given: Given) -> Environment:
         "per": lambda seconds, requests: words.duration(seconds / max(requests, 1)),
         "cost": partial(sentences.cost, currency=given.advice.currency),
         "money": partial(words.money, currency=given.advice.currency),
-        "prediction": partial(sentences.prediction, evidence=given.evidence),
+        "prediction": sentences.prediction,
     }
     return environment
 

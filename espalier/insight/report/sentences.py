@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from espalier.insight.advice import Advice, Change, Verdict
 from espalier.insight.evidence import Evidence
 from espalier.insight.pareto import Item
+from espalier.insight.price import today
 from espalier.insight.recording import Load, Recording
 from espalier.insight.report.past import Proof, median_error
 from espalier.insight.report.words import (
@@ -53,13 +54,13 @@ def certainty(advice: Advice) -> str:
     return f"{share(advice.certainty)} sure" if advice.verdict in _SURE else ""
 
 
-def prediction(change: Change, evidence: Evidence) -> str:
+def prediction(change: Change) -> str:
     """What a change is expected to bring, and the limit that comes next; "" without a number."""
     told = ""
     if change.after:
-        now = number(evidence.sustained)
-        after = number(change.after.value)
-        told = f"from {now} to {after} requests/s ({bounds(change.after)})"
+        now = today(change)
+        told = f"from {number(now)} to" if now else "up to"
+        told += f" {number(change.after.value)} requests/s ({bounds(change.after)})"
         told += f", {times(change.gain)}" if change.gain else ""
     elif change.gain:
         told = f"{times(change.gain)} the throughput"

@@ -61,10 +61,7 @@ def replayed(evidence: Evidence) -> Iterator[Finding]:
             f"the log, replayed through a cache: {percent(hits)} of the requests for {paths} would "
             f"be answered by it, {percent(share)} of Django's and the database's time"
         ],
-        [
-            priced(predicted(one, evidence, parts) if busy else one, 0.0, evidence.sustained)
-            for one in changes
-        ],
+        [priced(predicted(one, evidence, parts) if busy else one, 0.0) for one in changes],
         explains=("django", *DATABASES),
     )
 

@@ -105,7 +105,7 @@ def opening(evidence: Evidence) -> Iterator[Finding]:
             f"{figure(each)} connections are opened a request; to open one takes "
             f"{duration(end.split.connecting)} of a request, {percent(share)} of its time in Django"
         ],
-        [priced(one, 0.0, evidence.sustained) for one in changes],
+        [priced(one, 0.0) for one in changes],
         explains=("django", *DATABASES),
     )
 
@@ -142,7 +142,7 @@ def small_pool(evidence: Evidence) -> Iterator[Finding]:
             f"request, {percent(share)} of its time in Django",
             "the database has time",
         ],
-        [priced(freed(change, evidence, share), 0.0, evidence.sustained)],
+        [priced(freed(change, evidence, share), 0.0)],
         evidence.part(Kind.POOL),
     )
 
@@ -175,7 +175,7 @@ def large_pool(evidence: Evidence) -> Iterator[Finding]:
         Level.REASON,
         min(active / (at.BACKENDS_A_CORE * cores) / 2, 1.0),
         [f"{figure(active)} sessions are active at once on {figure(cores)} cores, which are full"],
-        [priced(predicted(change, evidence, parts), 0.0, evidence.sustained)],
+        [priced(predicted(change, evidence, parts), 0.0)],
         explains=DATABASES,
     )
 
@@ -183,7 +183,7 @@ def large_pool(evidence: Evidence) -> Iterator[Finding]:
 def _fewer(evidence: Evidence, share: float) -> list[Change]:
     if "pgbouncer" not in evidence.site.tiers:
         change = freed(_pgbouncer(evidence), evidence, share)
-        return [priced(change, 0.0, evidence.sustained)]
+        return [priced(change, 0.0)]
     machine = database_machine(evidence)
     now = evidence.site.pool_size or 0
     new = min(usual.pool(evidence, machine), max(evidence.database.max_connections // 2, 2))
@@ -195,7 +195,7 @@ def _fewer(evidence: Evidence, share: float) -> list[Change]:
         [_pool(evidence, new)],
         then=["espalier site"],
     )
-    return [priced(freed(change, evidence, share), 0.0, evidence.sustained)]
+    return [priced(freed(change, evidence, share), 0.0)]
 
 
 def _pool(evidence: Evidence, size: int) -> Edit:

@@ -63,7 +63,7 @@ def app_machine(evidence: Evidence, part: Part) -> Change:
         next_limit=limit,
     )
     price = machine_price(site, machines[0] if machines else "")
-    return priced(predicted(change, evidence, changed), price, evidence.sustained)
+    return priced(predicted(change, evidence, changed), price)
 
 
 def moved_django(evidence: Evidence, part: Part) -> Change:
@@ -83,7 +83,7 @@ def moved_django(evidence: Evidence, part: Part) -> Change:
         then=RUN,
     )
     price = machine_price(evidence.site, part.machines[0])
-    return priced(predicted(change, evidence, changed), price, evidence.sustained)
+    return priced(predicted(change, evidence, changed), price)
 
 
 def replica(evidence: Evidence, part: Part) -> Change:
@@ -115,7 +115,7 @@ def replica(evidence: Evidence, part: Part) -> Change:
         then=RUN,
     )
     price = machine_price(site, part.machines[0])
-    return priced(predicted(change, evidence, changed), price, evidence.sustained)
+    return priced(predicted(change, evidence, changed), price)
 
 
 def larger_machine(evidence: Evidence, part: Part, place: Place) -> Change:
@@ -134,7 +134,7 @@ def larger_machine(evidence: Evidence, part: Part, place: Place) -> Change:
         if one.kind in COMPUTING and set(one.machines) & set(part.machines)
     ]
     price = machine_price(evidence.site, part.machines[0] if part.machines else "")
-    return priced(predicted(change, evidence, changed), price, evidence.sustained)
+    return priced(predicted(change, evidence, changed), price)
 
 
 def raised_quota(evidence: Evidence, part: Part, place: Place) -> Change:
@@ -150,7 +150,7 @@ def raised_quota(evidence: Evidence, part: Part, place: Place) -> Change:
         then=(),
     )
     new = part.bound.scaled(factor)
-    return priced(predicted(change, evidence, [(part, new)]), 0.0, evidence.sustained)
+    return priced(predicted(change, evidence, [(part, new)]), 0.0)
 
 
 def _addresses(made: Sequence[Edit], name: str) -> str:

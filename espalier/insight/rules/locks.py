@@ -49,7 +49,7 @@ def locks(evidence: Evidence) -> Iterator[Finding]:
         Level.CAUSE if caused else Level.NOTE,
         max(share, waiting if not end.timing else 0.0),
         said,
-        [priced(freed(change, evidence, share), 0.0, evidence.sustained)],
+        [priced(freed(change, evidence, share), 0.0)],
     )
 
 

@@ -71,7 +71,7 @@ def host(evidence: Evidence) -> Iterator[Finding]:
         )
         if part:
             new = part.bound.scaled(1 / (1 - min(machine.steal, 0.8)))
-            change = priced(predicted(change, evidence, [(part, new)]), None, evidence.sustained)
+            change = priced(predicted(change, evidence, [(part, new)]), None)
         yield Finding(
             Place.HOST,
             name,
@@ -161,7 +161,7 @@ def _more_workers(evidence: Evidence, part: Part) -> Change:
     new = Interval(
         part.bound.low * factor * 0.9, part.bound.value * factor, part.bound.high * factor * 1.1
     )
-    return priced(predicted(change, evidence, [(part, new)]), 0.0, evidence.sustained)
+    return priced(predicted(change, evidence, [(part, new)]), 0.0)
 
 
 def parts(evidence: Evidence) -> Iterator[Finding]:

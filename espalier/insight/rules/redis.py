@@ -57,6 +57,6 @@ def evicting(evidence: Evidence) -> Iterator[Finding]:
             f"redis drops {figure(evicted)} entries a second for lack of memory "
             f"({figure(now)} MiB), and {percent(missed)} of what is asked of it is missing"
         ],
-        [priced(change, 0.0, evidence.sustained)],
+        [priced(change, 0.0)],
         explains=("django", *DATABASES),
     )

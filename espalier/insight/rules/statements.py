@@ -61,7 +61,7 @@ def missing_index(evidence: Evidence) -> Iterator[Finding]:
                 f"{duration(statement.seconds / max(statement.calls, 1))} a call",
                 f"with an index PostgreSQL expects it to cost {percent(saves)} less",
             ],
-            [priced(change, 0.0, evidence.sustained)],
+            [priced(change, 0.0)],
             explains=DATABASES,
         )
 

@@ -88,4 +88,4 @@ def _more(evidence: Evidence, part: Part) -> Change:
     new_bound = Interval(
         part.bound.low * grown * 0.8, part.bound.value * grown, part.bound.high * grown * 1.1
     )
-    return priced(predicted(change, evidence, [(part, new_bound)]), 0.0, evidence.sustained)
+    return priced(predicted(change, evidence, [(part, new_bound)]), 0.0)

@@ -49,7 +49,7 @@ def many_queries(evidence: Evidence) -> Iterator[Finding]:
                 f"{view.name} asks {figure(view.queries)} queries a request, "
                 f"{duration(mean)} each, and takes {percent(share)} of Django's time"
             ],
-            [priced(change, 0.0, evidence.sustained)],
+            [priced(change, 0.0)],
             explains=("django", *DATABASES),
         )
 

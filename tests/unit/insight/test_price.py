@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from espalier.insight.advice import Change, Place, Remedy
 from espalier.insight.evidence import Interval
 from espalier.insight.price import best_first, comparable, machine_price, priced
@@ -14,10 +16,18 @@ def change(remedy: Remedy, gain: tuple[float, float, float], cost: float | None)
 
 
 def test_a_thousand_requests_a_minute_more() -> None:
-    plain = Change(Remedy.APP_SERVERS, Place.APP_PROCESSOR, "", after=Interval(40, 50, 60))
-    assert priced(plain, 6.0, 25.0).per_thousand == 4.0  # 25/s are 1,500 a minute
-    assert priced(plain, None, 25.0).per_thousand is None
-    assert priced(plain, 6.0, 50.0).per_thousand is None
+    plain = Change(
+        Remedy.APP_SERVERS,
+        Place.APP_PROCESSOR,
+        "",
+        gain=Interval(1.6, 2.0, 2.4),
+        after=Interval(40, 50, 60),
+    )
+    # From 25/s, the limit before, to 50/s: 1,500 a minute more, whatever visitors ask for today.
+    assert priced(plain, 6.0).per_thousand == 4.0
+    assert priced(plain, None).per_thousand is None
+    assert priced(replace(plain, gain=Interval(0.9, 1.0, 1.1)), 6.0).per_thousand is None
+    assert priced(replace(plain, gain=None), 6.0).per_thousand is None
 
 
 def test_a_new_machine_costs_what_its_like_does() -> None:

@@ -75,7 +75,7 @@ def test_page_of_a_limit() -> None:
     assert pieces(body, "dd", "value") == ["290 ms", "2,340", "99.96%", "100%"]
     assert pieces(body, "p", "verdict") == ["Bottleneck: application processor, vps1 · 92% sure"]
     words = told(body)
-    assert "from 39 to 76 requests/s (68–82), ×1.85 (1.66–2.00)" in words  # noqa: RUF001
+    assert "from 41 to 76 requests/s (68–82), ×1.85 (1.66–2.00)" in words  # noqa: RUF001
     assert "6.40 EUR a month; 3.05 EUR for each 1,000 requests per minute more" in words
     assert "Of 2 predictions, 1 had the gain within the interval" in words
     # Each drawing for two widths, and one of each machine.
