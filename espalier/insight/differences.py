@@ -69,10 +69,6 @@ def not_comparable(
         )
     if bool(before.load) != bool(after.load):
         return "One recording is of a load, and the other one of visitors: measure the same way."
-    for load in filter(None, (before.load, after.load)):
-        if not load.valid:
-            which = "older" if load is before.load else "newer"
-            return f"The {which} load proves nothing: {load.invalid or 'it was not valid'}"
     if before.load and after.load and before.load.profile != after.load.profile:
         return (
             f"The loads are of two profiles, {before.load.profile} and {after.load.profile}: "

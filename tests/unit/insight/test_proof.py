@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from statistics import fmean
 
 import pytest
@@ -85,11 +86,44 @@ def test_load_that_never_was_too_much_proves_nothing() -> None:
     assert proof.gain is None
 
 
-def test_slow_sender_proves_nothing() -> None:
-    slow = loaded(38, name="b", site=MORE, valid=False, invalid="it was 40 ms late.")
-    proof = prove(loaded(20), slow, WORKERS)
+def late(*rates: float) -> Recording:
+    """A load of steps that passed, and a last one that was sent too late."""
+    steps = [step(rate, rate, at * 60) for at, rate in enumerate(rates)]
+    spoilt = step(90, 80, len(rates) * 60, passed=False).model_copy(update={"late": True})
+    load = Load(profile="p", steps=[*steps, spoilt], valid=False, invalid="It was 40 ms late.")
+    sent = [one for at, rate in enumerate(rates) for one in requests(rate, at * 60)]
+    return recording("b", load=load, site=MORE, requests=sent)
+
+
+def test_what_passed_before_the_sender_was_late_is_a_lower_bound() -> None:
+    proof = prove(loaded(20), late(16, 38), WORKERS)
+    assert (proof.outcome, proof.at_least, proof.after) == (Outcome.CONFIRMED, True, 38)
+    short = prove(loaded(20), late(16, 26), WORKERS)
+    assert (short.outcome, short.at_least, short.after) == (Outcome.NOTHING, True, 26)
+
+
+@pytest.mark.parametrize("rates", [(), (16,), (16, 20)])
+def test_a_sender_that_was_late_below_what_the_site_answered_before_proves_nothing(
+    rates: tuple[float, ...],
+) -> None:
+    proof = prove(loaded(20), late(*rates), None)
+    assert (proof.outcome, proof.gain) == (Outcome.NOTHING, None)
+    assert "It was 40 ms late." in proof.sentence
+
+
+def test_a_load_that_was_stopped_early_is_not_worse() -> None:
+    index = replace(WORKERS, gain=None)
+    stopped = Load(profile="p", steps=[step(16, 16, 0)], knee=16.0, ended="The load was stopped.")
+    after = recording("b", load=stopped, site=MORE, requests=requests(16, 0))
+    proof = prove(loaded(20), after, index)
     assert proof.outcome is Outcome.NOTHING
-    assert proof.sentence == "The newer load proves nothing: it was 40 ms late."
+    assert "The load was stopped." in proof.sentence
+
+
+def test_a_sender_that_was_late_before_the_change_had_not_found_the_limit() -> None:
+    before = late(16, 20).model_copy(update={"site": SITE})
+    proof = prove(before, loaded(38, name="c", site=MORE), WORKERS)
+    assert (proof.outcome, proof.gain) == (Outcome.NOTHING, None)
 
 
 def test_what_differs_where_it_must_not() -> None:
@@ -184,7 +218,27 @@ def test_visitors_response_time_needs_the_same_traffic() -> None:
     assert faster.predicted is None  # of a throughput
     quiet = prove(watched(1.0, 0.2), watched(1.0, 0.1, count=5, site=MORE), WORKERS)
     assert quiet.outcome is Outcome.NOTHING
-    assert "600 requests a minute before and 300" in quiet.sentence
+    assert "600 pages a minute before and 300" in quiet.sentence
+
+
+def test_files_are_no_pages_and_a_thinned_log_stands_for_more() -> None:
+    """10 pages a second each time: once with as many files, once with half of the log."""
+    files = [one._replace(upstream=None) for one in requests(10, 0) + requests(10, 60)]
+    pages = requests(10, 0, 0.2) + requests(10, 60, 0.2)
+    before = recording(cpu=1.0, requests=[*pages, *files])
+    after = recording(cpu=1.0, requests=requests(5, 0) + requests(5, 60), site=MORE, every=2)
+    assert prove(before, after, WORKERS).measure == "response time"
+    assert prove(before, after, WORKERS).outcome is Outcome.CONFIRMED
+    index = Change(remedy=Remedy.INDEX, place=Place.QUERY, sentence="", gain=Interval(1, 2, 3))
+    proof = prove(before, after, index)
+    assert (proof.before, proof.after) == (pytest.approx(0.1), pytest.approx(0.1))
+    assert proof.predicted == index.gain
+
+
+def test_a_throughput_that_was_predicted_is_no_processor_time_of_two_machines() -> None:
+    index = Change(remedy=Remedy.INDEX, place=Place.QUERY, sentence="", gain=Interval(1, 2, 3))
+    two = recording(requests=requests(10, 0), machines=("vps1", "db1"))
+    assert prove(two, two, index).predicted is None
 
 
 def test_take_back_reverses_every_edit_last_first() -> None:

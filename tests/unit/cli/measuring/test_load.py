@@ -62,7 +62,8 @@ def test_load_that_is_refused_asks_no_machine(
 def test_load_of_a_slow_sender_fails(
     inventory: Path, machines: SimpleNamespace, load: SimpleNamespace
 ) -> None:
-    load.load = load.load.model_copy(update={"valid": False, "invalid": "it was late"})
+    late = {"valid": False, "invalid": "it was late"}
+    load.load = load.load.model_copy(update={**late, "knee": None})
     done = run("load", "-i", inventory, "--json")
     assert done.exit_code == 1
     assert json.loads(done.stdout)["valid"] is False
