@@ -8,11 +8,14 @@ from pathlib import Path
 
 import click
 
-from espalier.cli.command import Command, selected
+from espalier.cli.command import Command
+from espalier.cli.measured import chosen
 from espalier.cli.options import OPTIONS, json_option
+from espalier.insight.advice import Advice
 from espalier.insight.ledger import record_line
+from espalier.inventory.site import SiteError
 from espalier.measuring import engine
-from espalier.measuring.store import Store, read_file
+from espalier.measuring.store import Store
 
 
 @click.command(cls=Command)
@@ -28,19 +31,11 @@ def command(environment: str, inventory: Path | None, as_json: bool, recording: 
     what the change gains, and what the limit will be then. No machine is asked. Where nothing
     limits the site it says so: change nothing.
     """
-    named = Path(recording)
-    if recording and named.is_file():
-        read, store = read_file(named), None
-    else:
-        chosen = selected({"environment": environment, "inventory": inventory})
-        store = Store(chosen.inventory)
-        read = store.read(recording) if recording else store.newest()
+    read, store = chosen(environment, inventory, recording)
     evidence = engine.observe(read)
     advice = engine.advise(evidence)
-    if store is None and named.resolve() == Store(named.resolve().parent.parent).path(read.id):
-        store = Store(named.resolve().parent.parent)  # one of an environment, named as a file
     if store:
-        store.write_advice(read.id, advice)
+        _keep(store, read.id, advice)
     record = record_line(store.ledger()) if store else ""
     if as_json:
         click.echo(
@@ -49,3 +44,13 @@ def command(environment: str, inventory: Path | None, as_json: bool, recording: 
     else:
         click.echo(engine.advice_text(advice, evidence, record))
     return 0
+
+
+def _keep(store: Store, name: str, advice: Advice) -> None:
+    """Keep an advice for `espalier prove`; a directory that cannot be written is no hindrance."""
+    try:
+        store.write_advice(name, advice)
+    except SiteError as error:
+        click.echo(
+            f"The advice is not kept, and `espalier prove` will not know it. {error}", err=True
+        )

@@ -1,4 +1,4 @@
-"""What commands share that make a recording: how it goes on the screen, and how it is told."""
+"""What commands share that make or read a recording: which one, and how it goes on the screen."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from espalier.cli.command import selected
 from espalier.insight.recording import Recording, Step
 from espalier.inventory.site import Site
 from espalier.measuring.session import Progress
+from espalier.measuring.store import Store, read_file
 from espalier.measuring.words import duration, step_line
 from espalier.progress.screen import DIM, Screen
 from espalier_machine.common.text import counted
@@ -67,3 +70,22 @@ def told_errors(recording: Recording) -> list[str]:
         for name, machine in recording.machines.items()
         for error in machine.errors
     ]
+
+
+def chosen(environment: str, inventory: Path | None, name: str) -> tuple[Recording, Store | None]:
+    """The recording that is meant, and the measurements that it is one of.
+
+    Args:
+        environment, inventory: as the shared options have them.
+        name: a recording's, or the path of any file, which needs no environment; "" for the
+            newest one.
+
+    Raises:
+        SiteError: there is none.
+    """
+    file = Path(name)
+    if name and file.is_file():
+        read, store = read_file(file), Store(file.resolve().parent.parent)
+        return read, store if file.resolve() == store.path(read.id) else None
+    store = Store(selected({"environment": environment, "inventory": inventory}).inventory)
+    return (store.read(name) if name else store.newest()), store

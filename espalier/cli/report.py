@@ -9,7 +9,8 @@ from pathlib import Path
 
 import click
 
-from espalier.cli.command import Command, selected
+from espalier.cli.command import Command
+from espalier.cli.measured import chosen
 from espalier.cli.options import OPTIONS, json_option
 from espalier.insight.ledger import record_line
 from espalier.insight.recording import Recording
@@ -21,7 +22,7 @@ from espalier.insight.report.text import heading, lines, tables
 from espalier.insight.trend import trend
 from espalier.inventory.site import SiteError
 from espalier.measuring import engine
-from espalier.measuring.store import Store, read_file
+from espalier.measuring.store import Store
 
 PAGE = "espalier-report.html"
 NEWEST = 14  # measurements that are read for the trend: each takes a part of a second
@@ -56,13 +57,7 @@ def command(
             f"option: `espalier report {html} --html`.",
             2,
         )
-    named = Path(recording)
-    if recording and named.is_file():
-        read, store = read_file(named), None
-    else:
-        chosen = selected({"environment": environment, "inventory": inventory})
-        store = Store(chosen.inventory)
-        read = store.read(recording) if recording else store.newest()
+    read, store = chosen(environment, inventory, recording)
     given = _given(read, store)
     if html:
         _write(html, page(given))
@@ -84,8 +79,8 @@ def command(
 def _given(recording: Recording, store: Store | None) -> Given:
     """All that the report is made of; without a store, nothing of the past."""
     evidence = engine.observe(recording)
-    kept = store.read_advice(recording.id) if store else None
-    advice = kept or engine.advise(evidence)
+    # Judged anew: rules may have changed since `espalier advise` was run.
+    advice = engine.advise(evidence)
     if store is None:
         return Given(recording, evidence, advice)
     found = None

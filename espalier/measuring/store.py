@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -112,10 +113,17 @@ class Store:
         )
 
     def write_advice(self, name: str, advice: Advice) -> Path:
-        """Keep what was advised of a recording, beside it; gives the file."""
+        """Keep what was advised of a recording, beside it; gives the file.
+
+        Raises:
+            SiteError: it cannot be written there.
+        """
         self._make()
         path = self.directory / f"{name}{ADVICE}"
-        _write(path, _ADVICE.dump_json(advice, indent=1) + b"\n")
+        try:
+            _write(path, _ADVICE.dump_json(advice, indent=1) + b"\n")
+        except OSError as error:
+            raise SiteError(f"{path} cannot be written: {error.strerror or error}.") from None
         return path
 
     def read_advice(self, name: str) -> Advice | None:
@@ -212,6 +220,11 @@ def read_file(path: Path) -> Recording:
 def _write(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, for its owner alone."""
     unfinished = path.with_name(f".{path.name}.new")
-    unfinished.touch(mode=0o600)
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)
+    try:
+        unfinished.touch(mode=0o600)
+        unfinished.write_bytes(content)
+        os.replace(unfinished, path)
+    except OSError:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise

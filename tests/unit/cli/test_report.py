@@ -126,7 +126,7 @@ def test_file_needs_no_environment(store: Store, tmp_path: Path) -> None:
     assert json.loads(done.stdout)["recording"] == "20261101-000000-cccc"
 
 
-def test_advice_that_was_kept_is_shown_and_the_ledger_with_it(store: Store) -> None:
+def test_recording_is_judged_anew_and_the_ledger_is_shown_with_it(store: Store) -> None:
     kept = Change(Remedy.WORKERS, Place.WORKERS, "More workers.")
     store.write_advice(
         "20261201-041500-bbbb",
@@ -147,7 +147,7 @@ def test_advice_that_was_kept_is_shown_and_the_ledger_with_it(store: Store) -> N
         }
     )
     found = json.loads(report(store, "--json").stdout)
-    assert found["advice"]["change"]["sentence"] == "More workers."
+    assert found["advice"]["sentence"] == "Change nothing."  # and not what was advised then
     assert [one["change"] for one in found["proofs"]] == ["threads for threads, 2026-11-30"]
 
 

@@ -49,6 +49,26 @@ def test_advise_keeps_what_it_said_of_the_newest(inventory: Path, advised: None)
     assert store.read_advice("20261101-000000-aaaa")
 
 
+@pytest.mark.parametrize("as_file", [False, True])
+def test_advise_where_nothing_can_be_kept(
+    inventory: Path, monkeypatch: pytest.MonkeyPatch, advised: None, as_file: bool
+) -> None:
+    """A recording that a colleague's directory has, or one on a disk that is read-only or full."""
+    store = Store(inventory)
+    store.write(recording("20261101-000000-aaaa"))
+
+    def refuse(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("espalier.measuring.store.os.replace", refuse)
+    which = [store.path("20261101-000000-aaaa")] if as_file else ["-i", inventory]
+    done = run("advise", *which)
+    assert done.exit_code == 0, done.output
+    assert "One worker process is full." in done.stdout
+    assert "will not know it" in done.stderr
+    assert store.read_advice("20261101-000000-aaaa") is None
+
+
 def test_advise_without_a_recording(inventory: Path) -> None:
     done = run("advise", "-i", inventory)
     assert done.exit_code == 2
