@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from espalier.insight.advice import Advice
+from espalier.insight.cost import cost_curve
 from espalier.insight.evidence import Part, Split
 from espalier.insight.report.figures import busiest_minute, four_words
 from espalier.insight.report.given import Given
@@ -41,6 +42,7 @@ def as_json(given: Given) -> dict[str, Any]:
         "split": _SPLIT.dump_python(evidence.split, mode="json") if evidence.timing else None,
         "load": evidence.load.model_dump(mode="json") if evidence.load else None,
         "growth": growth(given),
+        "costs": [asdict(one) for one in cost_curve(evidence)],
         "views": [asdict(one) for one in evidence.views],
         "queries": [asdict(one) for one in queries(evidence.statements)],
         "proofs": [asdict(one) for one in given.proofs],

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from espalier.insight import pareto
 from espalier.insight.advice import Verdict
-from espalier.insight.report import figures, queries, sentences, words
+from espalier.insight.report import costs, figures, queries, sentences, words
 from espalier.insight.report.chart_bounds import BEYOND, MOST, chart_bounds
 from espalier.insight.report.chart_load import chart_load
 from espalier.insight.report.chart_pareto import chart_pareto
@@ -52,6 +52,8 @@ def page(given: Given) -> str:
             **_pareto(given),
             **_past(given),
             growth=growth(given),
+            costs={"rows": costs.costs(evidence), "headings": costs.HEADINGS}
+            | {"title": costs.TITLE, "note": costs.NOTE},
             machines=[
                 chart_utilisation(name, values, f"{words.number(machine.cores)} cores")
                 for name, machine in recording.machines.items()

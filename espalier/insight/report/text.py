@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from espalier.insight.pareto import of_views
-from espalier.insight.report import sentences, words
+from espalier.insight.report import costs, sentences, words
 from espalier.insight.report.chart_bounds import MOST
 from espalier.insight.report.chart_pareto import fewest
 from espalier.insight.report.chart_split import pieces
@@ -21,12 +21,13 @@ Table = tuple[str, Sequence[Sequence[str]]]
 
 def tables(given: Given) -> list[Table]:
     """The tables of a report; those of which nothing is known are left out."""
-    found = [
+    found: list[Table] = [
         ("The four words", _words(given)),
         ("How much each part can take, requests/s", _parts(given)),
         ("Where the time of a mean request to Django goes", _split(given)),
         ("Under a growing load", _load(given)),
         ("When traffic grows", [[one] for one in growth(given)]),
+        (costs.TITLE, _costs(given)),
         ("Views that take 80% of the time", _views(given)),
         ("Queries that take 80% of the time", _queries(given)),
         ("What changes have brought", _past(given)),
@@ -78,6 +79,11 @@ def _load(given: Given) -> list[list[str]]:
         for step in sorted(steps, key=lambda step: step.offered)
     ]
     return [["offered/s", "answered/s", "p95", ""], *rows] if rows else []
+
+
+def _costs(given: Given) -> list[Sequence[str]]:
+    rows = costs.costs(given.evidence)
+    return [costs.HEADINGS, *rows] if rows else []
 
 
 def _views(given: Given) -> list[list[str]]:

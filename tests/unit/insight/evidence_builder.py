@@ -289,3 +289,16 @@ def said(given: Evidence) -> tuple[Verdict, Place, Remedy]:
 def machines(**changes: dict[str, Any]) -> dict[str, Any]:
     """The two machines, one or both of them changed."""
     return {name: machine(name, **changes.get(name, {})) for name in ("web1", "db1")}
+
+
+def priced(**prices: float) -> Evidence:
+    """Django is full at 50/s on one machine, the database at 120/s; it fails at 40/s."""
+    django = part(Kind.PROCESSOR, "web1", 2.0, 50.0, busiest="django")
+    database = part(Kind.PROCESSOR, "db1", 2.0, 120.0, busiest="postgresql_primary")
+    return replace(
+        evidence(),
+        site=site(prices=prices, currency="EUR"),
+        parts=[django, database],
+        sustained=40.0,
+        failed=True,
+    )

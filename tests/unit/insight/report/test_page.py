@@ -11,6 +11,7 @@ import pytest
 
 from espalier.insight.report.given import Given
 from espalier.insight.report.page import page
+from tests.unit.insight.evidence_builder import priced
 
 from .examples import ADVICE, APP_SERVERS, STATEMENTS, VIEWS, evidence, idle, limited, unknown
 
@@ -82,6 +83,14 @@ def test_page_of_a_limit() -> None:
     assert len([one for one in body.iter("svg") if one.get("class") == "wide"]) == 7
     assert len([one for one in body.iter("svg") if one.get("class") == "narrow"]) == 7
     assert len([one for one in body.iter("svg") if one.get("class") == "small"]) == 3
+
+
+def test_costs_are_a_row_for_each_number_of_machines() -> None:
+    body = rendered(replace(limited(), evidence=priced(web1=10.0, db1=20.0)))
+    section = next(one for one in body.iter("section") if "would cost" in "".join(headings(one)))
+    rows = [[told(cell) for cell in row] for row in section.iter("tr")]
+    assert rows[1] == ["1", "40", "30.00 EUR", "12.50 EUR", "processor of web1"]
+    assert len(rows) == 5
 
 
 def test_the_change_is_a_diff_that_can_be_typed() -> None:

@@ -15,6 +15,7 @@ from espalier.insight.report.as_json import as_json
 from espalier.insight.report.given import Given
 from espalier.insight.report.growth import growth
 from espalier.insight.trend import Trend
+from tests.unit.insight.evidence_builder import priced
 
 from .examples import PARTS, evidence, idle, limited, step, unknown
 
@@ -46,6 +47,16 @@ def test_tables_of_a_limit() -> None:
 
 def test_tables_without_load_and_timing() -> None:
     assert [title for title, _ in text.tables(unknown())] == ["The four words"]
+
+
+def test_costs_of_more_machines_are_of_the_whole_site() -> None:
+    given = replace(limited(), evidence=priced(web1=10.0, db1=20.0))
+    rows = dict(text.tables(given))["What more machines for Django would cost"]
+    assert [list(row) for row in rows[1:3]] == [
+        ["1", "40", "30.00 EUR", "12.50 EUR", "processor of web1"],
+        ["2", "80", "40.00 EUR", "8.33 EUR", "processor of web1"],
+    ]
+    assert as_json(given)["costs"][1]["cost"] == 40.0
 
 
 def test_lines_are_aligned_below_their_title() -> None:
