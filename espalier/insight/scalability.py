@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from espalier.insight.evidence import Evidence, Kind, Part
-from espalier.insight.figures import least_squares, mean, percentile, ratio
+from espalier.insight.figures import least_squares, mean, ratio
 from espalier.insight.recording import Recording
 from espalier.insight.views import mean_took
-from espalier.insight.window import Window, counts, of_step, sampled
+from espalier.insight.window import counts, of_step
 
-MINUTE = 60
 LEAST_STEPS = 6  # fewer do not determine three coefficients and tell whether they fit
 # A curve that stays straight has no knee to fit: the last points have to lose this much of it.
 _BENT = 0.05
@@ -93,39 +92,6 @@ def curve(recording: Recording) -> list[Point]:
             )
         )
     return sorted(found, key=lambda point: point.offered)
-
-
-def of_production(recordings: Sequence[Recording]) -> list[Point]:
-    """Return a point for each minute of production, by its rate."""
-    found = []
-    for recording in recordings:
-        if recording.purpose != "measure":
-            continue
-        whole = sampled(recording)
-        for number in range(whole.seconds // MINUTE):
-            rows = Window(whole.began + number * MINUTE, MINUTE).rows(recording)
-            pages = [row for row in rows if row.is_page]
-            if not pages:
-                continue
-            rate = sum(row.weight for row in pages) / MINUTE
-            good = sum(row.weight for row in pages if row.request.status < 500) / MINUTE
-            took = [row.request.took for row in pages]
-            p50, p95 = percentile(took, 0.5), percentile(took, 0.95)
-            found.append(Point(rate, good, p50, p95, rate * mean(took), passed=True))
-    return sorted(found, key=lambda point: point.offered)
-
-
-def knee(points: Sequence[Point]) -> Point | None:
-    """Return the last point that passed, where one above it did not; None without a bend."""
-    failed = [point for point in points if not point.passed]
-    if not failed:
-        return None
-    end = min(point.offered for point in failed)
-    return max(
-        (point for point in points if point.passed and point.offered < end),
-        key=lambda point: point.offered,
-        default=None,
-    )
 
 
 def law(points: Sequence[Point]) -> Law | None:

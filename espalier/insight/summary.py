@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
 from statistics import fmean
 
+from espalier.insight.figures import percentile
 from espalier.insight.recording import Machine, Recording, Request
 
 MINUTE = 60.0
@@ -69,7 +69,7 @@ def summarise(recording: Recording) -> Summary:
     weights = {name: machine.every for name, machine in recording.machines.items()}
     pages = [one for _, one in found if one.upstream is not None or one.cache]
     minutes = _by_minute(recording, pages)
-    worst = max(minutes, key=lambda one: _percentile(one, 0.95), default=[])
+    worst = max(minutes, key=lambda one: percentile(one, 0.95), default=[])
     count = sum(weights[name] for name, _ in found)
     failed = sum(weights[name] for name, one in found if one.status >= 500)
     in_minutes: dict[int, int] = {}
@@ -77,14 +77,14 @@ def summarise(recording: Recording) -> Summary:
         minute = int((one.t - recording.began) // MINUTE)
         in_minutes[minute] = in_minutes.get(minute, 0) + weights[name]
     mean = count / recording.seconds * MINUTE if recording.seconds > 0 else 0.0
-    took = sorted(one.took for one in pages)
+    took = [one.took for one in pages]
     return Summary(
         seconds=recording.seconds,
         requests=count,
-        median=_percentile(took, 0.5),
-        p95=_percentile(took, 0.95),
-        worst_median=_percentile(worst, 0.5),
-        worst_p95=_percentile(worst, 0.95),
+        median=percentile(took, 0.5),
+        p95=percentile(took, 0.95),
+        worst_median=percentile(worst, 0.5),
+        worst_p95=percentile(worst, 0.95),
         per_minute=mean,
         most_per_minute=max([*in_minutes.values(), mean]),
         available=1 - failed / count if count else 1.0,
@@ -158,14 +158,9 @@ def _views(pages: Sequence[Request]) -> list[ViewTime]:
 
 
 def _by_minute(recording: Recording, pages: Sequence[Request]) -> list[list[float]]:
-    """The response times of each minute, ascending; a minute with few requests is left out."""
+    """The response times of each minute; a minute with few requests is left out."""
     found: dict[int, list[float]] = {}
     for one in pages:
         found.setdefault(int((one.t - recording.began) // MINUTE), []).append(one.took)
-    enough = [sorted(times) for times in found.values() if len(times) >= 10]
-    return enough or [sorted(times) for times in found.values()]
-
-
-def _percentile(ordered: Sequence[float], share: float) -> float:
-    """The value that a share of ascending values does not exceed (nearest rank); 0 of none."""
-    return ordered[max(ceil(share * len(ordered)) - 1, 0)] if ordered else 0.0
+    enough = [times for times in found.values() if len(times) >= 10]
+    return enough or list(found.values())

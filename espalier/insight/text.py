@@ -1,11 +1,9 @@
-"""An advice as plain text for a terminal, and as data for other programs."""
+"""An advice as plain text for a terminal."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from dataclasses import asdict
-from typing import Any
 
 from espalier.insight.advice import Advice, Change, Edit, Place, Verdict
 from espalier.insight.evidence import Evidence
@@ -52,13 +50,6 @@ def advice_text(advice: Advice, evidence: Evidence, record: str = "") -> str:
     if record:
         lines += _block("RECORD", record)
     return "\n".join(_once(lines)) + "\n"
-
-
-def advice_json(advice: Advice) -> dict[str, Any]:
-    """An advice as plain data: dictionaries, lists, text, numbers."""
-    plain = _plain(asdict(advice))
-    assert isinstance(plain, dict)
-    return plain
 
 
 def _heading(advice: Advice) -> str:
@@ -150,11 +141,3 @@ def _once(lines: list[str]) -> Iterator[str]:
         label = line[:LABEL]
         yield " " * LABEL + line[LABEL:] if label.strip() and label == before else line
         before = label if label.strip() else before
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return str(value) if isinstance(value, str) else value

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from math import ceil, sqrt
+from math import sqrt
 
+from espalier.insight.figures import percentile
 from espalier.insight.recording import Step
 from espalier.load.sender import ABANDONED, Outcome
 
@@ -22,11 +23,6 @@ ACHIEVED = 0.97  # of what was offered
 LATE = 0.02
 WATCHED = 5.0  # seconds in which a load watches whether the site still answers
 SUFFERING = 0.2  # share of errors
-
-
-def percentile(ordered: Sequence[float], share: float) -> float:
-    """Give a percentile of ascending values (nearest rank); 0 of none."""
-    return ordered[max(ceil(share * len(ordered)) - 1, 0)] if ordered else 0.0
 
 
 def step_of(
@@ -57,7 +53,7 @@ def step_of(
     ended = [
         one for one in outcomes if begin <= one.due + one.took < end and one.failure != ABANDONED
     ]
-    took = sorted(one.took for one in due)
+    took = [one.took for one in due]
     step = Step(
         offered=rate,
         began=began + begin,
@@ -68,7 +64,7 @@ def step_of(
         p50=percentile(took, 0.5),
         p95=percentile(took, 0.95),
         p99=percentile(took, 0.99),
-        lag=percentile(sorted(one.late for one in due), 0.99),
+        lag=percentile((one.late for one in due), 0.99),
         passed=False,
     )
     why = cut or reason(step, due, lowest)
@@ -113,8 +109,7 @@ def _grows(due: Sequence[Outcome]) -> bool:
     ordered = sorted(due)
     third = len(ordered) // 3
     first, last = (
-        percentile(sorted(one.took for one in part), 0.5)
-        for part in (ordered[:third], ordered[-third:])
+        percentile((one.took for one in part), 0.5) for part in (ordered[:third], ordered[-third:])
     )
     return third >= 10 and last > NOTICED and last > 2 * first
 
@@ -159,8 +154,8 @@ def disturbs(outcomes: Sequence[Outcome], now: float) -> str:
     failed = sum(1 for one in outcomes if one.failure)
     if failed > max(ERRORS * len(outcomes), 2):
         return f"{failed} of {len(outcomes)} requests failed"
-    first = sorted(one.took for one in outcomes if one.due < 30)
-    last = sorted(one.took for one in outcomes if one.due + one.took >= now - 10)
+    first = [one.took for one in outcomes if one.due < 30]
+    last = [one.took for one in outcomes if one.due + one.took >= now - 10]
     if now < 40 or not first or not last:
         return ""
     before, after = percentile(first, 0.95), percentile(last, 0.95)

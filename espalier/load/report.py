@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from espalier.insight.figures import percentile
+
 REASONS = 10  # failures that a report quotes
 
 
@@ -51,19 +53,14 @@ def summary(answers: Sequence[Answer], began: float, seconds: float) -> dict[str
 
 
 def _figures(answers: Sequence[Answer]) -> dict[str, Any]:
-    took = sorted(answer.took for answer in answers)
+    took = [answer.took for answer in answers]
     return {
         "sent": len(answers),
         "failed": sum(bool(answer.failure) for answer in answers),
-        "slowest": round(took[-1], 3) if took else 0,
-        "p50": round(_quantile(took, 0.5), 3),
-        "p99": round(_quantile(took, 0.99), 3),
+        "slowest": round(max(took), 3) if took else 0,
+        "p50": round(percentile(took, 0.5), 3),
+        "p99": round(percentile(took, 0.99), 3),
     }
-
-
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    """Give the value that ``share`` of the ordered values do not exceed (nearest rank)."""
-    return ordered[max(0, -int(-share * len(ordered) // 1) - 1)] if ordered else 0.0
 
 
 def sentence(report: Mapping[str, Any]) -> str:

@@ -8,6 +8,8 @@ from espalier.insight.advice import Edit
 from espalier.insight.evidence import Interval
 from espalier.insight.proof import Proof
 from espalier.insight.recording import Load, Step
+from espalier.insight.report.words import availability
+from espalier.insight.report.words import duration as took
 from espalier.insight.summary import Summary
 from espalier_machine.common.text import format_table
 
@@ -26,11 +28,6 @@ def duration(seconds: float) -> str:
     return f"{hours} h" + (f" {rest} min" if rest else "")
 
 
-def took(seconds: float) -> str:
-    """A response time: `84 ms`, `1.20 s`."""
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.2f} s"
-
-
 def summary_lines(summary: Summary) -> list[str]:
     """The four words, and the views that take most."""
     if not summary.requests:
@@ -41,7 +38,7 @@ def summary_lines(summary: Summary) -> list[str]:
             f"(worst minute: {took(summary.worst_median)}, {took(summary.worst_p95)})",
             f"THROUGHPUT     {summary.per_minute:.0f} requests a minute "
             f"(busiest minute: {summary.most_per_minute:.0f})",
-            f"AVAILABILITY   {percent(summary.available)} of {summary.requests} requests",
+            f"AVAILABILITY   {availability(1 - summary.available)} of {summary.requests} requests",
         ]
     label = "UTILISATION"
     for one in summary.utilisation[:PARTS]:
@@ -55,13 +52,6 @@ def summary_lines(summary: Summary) -> list[str]:
         )
         label = ""
     return lines
-
-
-def percent(share: float) -> str:
-    """A share near 1, which is not rounded up to all: `99.98%`."""
-    if share >= 1:
-        return "100%"
-    return f"{int(round(share * 10000, 6)) / 100:.2f}%"
 
 
 def step_line(step: Step) -> str:
@@ -92,9 +82,9 @@ def load_lines(load: Load) -> list[str]:
     return lines
 
 
-def interval(value: Interval, digits: int = 2) -> str:
+def interval(value: Interval) -> str:
     """`1.85 (1.70 to 2.00)`."""
-    low, middle, high = (f"{one:.{digits}f}" for one in (value.low, value.value, value.high))
+    low, middle, high = (f"{one:.2f}" for one in (value.low, value.value, value.high))
     return middle if low == middle == high else f"{middle} ({low} to {high})"
 
 

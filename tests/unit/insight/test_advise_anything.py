@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from random import Random
 from typing import Any
 
@@ -12,7 +13,7 @@ from espalier.insight.advice import Verdict
 from espalier.insight.advise import advise
 from espalier.insight.evidence import Evidence, Kind, Replay
 from espalier.insight.recording import Index, Statement
-from espalier.insight.text import advice_json, advice_text
+from espalier.insight.text import advice_text
 from tests.unit.insight.evidence_builder import (
     database,
     evidence,
@@ -137,7 +138,7 @@ def test_anything(seed: int) -> None:
             assert interval is None or 0 <= interval.low <= interval.value <= interval.high
     assert 0 <= advice.certainty <= 1
     assert max(map(len, advice_text(advice, given).splitlines())) <= 100
-    json.dumps(advice_json(advice), allow_nan=False)
+    json.dumps(asdict(advice), allow_nan=False)
 
 
 def test_a_site_of_which_nothing_is_known() -> None:

@@ -9,7 +9,7 @@ import pytest
 from espalier.insight.evidence import Kind
 from espalier.insight.observe import observe
 from espalier.insight.recording import Recording, Sample
-from espalier.insight.scalability import Law, Point, curve, full_at, knee, law, of_production
+from espalier.insight.scalability import Law, Point, curve, full_at, law
 from espalier.insight.trend import peak, trend
 from tests.unit.insight.builders import Host, recording
 
@@ -32,17 +32,13 @@ def points(made: Law, *concurrencies: float) -> list[Point]:
     ]
 
 
-def test_the_curve_has_a_point_for_each_step_and_bends_at_the_knee() -> None:
+def test_the_curve_has_a_point_for_each_step() -> None:
     made = recording(machines=WEB, demands=FULL_AT_100, steps=[25, 50, 80, 130, 160], seconds=20)
     found = curve(made)
     assert [point.offered for point in found] == [25, 50, 80, 130]
     assert [point.passed for point in found] == [True, True, True, False]
     assert found[3].achieved == pytest.approx(100, rel=0.03)
     assert found[0].concurrency == pytest.approx(25 * 0.021, rel=0.2)  # Little's law
-    bend = knee(found)
-    assert bend is not None
-    assert bend.offered == 80
-    assert knee(found[:3]) is None
     assert curve(recording()) == []
 
 
@@ -110,13 +106,6 @@ def test_connections_are_not_full_where_threads_are_fewer() -> None:
     assert full is not None
     assert full.kind == Kind.CONNECTIONS
     assert full_at(many, 2.0) is None
-
-
-def test_production_gives_a_point_for_each_minute() -> None:
-    found = of_production([recording(rate=30, seconds=130), recording(rate=10, seconds=60)])
-    assert [round(point.offered, -1) for point in found] == [10, 30, 30]
-    assert found[0].concurrency == pytest.approx(10 * 0.026, rel=0.15)
-    assert found[0].p50 == pytest.approx(0.026, rel=0.1)
 
 
 def day(number: int, rate: float, purpose: str = "measure") -> Recording:

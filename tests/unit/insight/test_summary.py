@@ -6,7 +6,7 @@ import pytest
 
 from espalier.insight.recording import Postgresql, Processor, Sample
 from espalier.insight.summary import summarise
-from espalier.measuring.words import percent, summary_lines
+from espalier.measuring.words import summary_lines
 from tests.unit.measuring.recordings import BEGAN, SITE, recording, request
 
 
@@ -78,8 +78,7 @@ def test_without_visitors_there_is_nothing_to_tell() -> None:
     assert lines[0].startswith("Nobody came")
 
 
-@pytest.mark.parametrize(
-    ("share", "text"), [(1.0, "100%"), (0.99999, "99.99%"), (0.9, "90.00%"), (0.0, "0.00%")]
-)
-def test_availability_is_not_rounded_up(share: float, text: str) -> None:
-    assert percent(share) == text
+def test_availability_is_not_rounded_up() -> None:
+    failed = [request(1, status=502)]
+    lines = summary_lines(summarise(recording(requests=[request(1)] * 40_000 + failed)))
+    assert "AVAILABILITY   99.99% of 40001 requests" in lines

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 from espalier.insight.advise import advise
 from espalier.insight.evidence import Evidence, Kind
-from espalier.insight.text import advice_json, advice_text
+from espalier.insight.text import advice_text
 from tests.unit.insight.evidence_builder import (
     evidence,
     failing,
@@ -80,7 +81,7 @@ def test_what_was_not_measured_is_said() -> None:
 
 
 def test_an_advice_as_data() -> None:
-    data = json.loads(json.dumps(advice_json(advise(full()))))
+    data = json.loads(json.dumps(asdict(advise(full()))))
     assert data["verdict"] == "bottleneck"
     assert data["place"] == "application processor"
     assert data["change"]["remedy"] == "app_servers"

@@ -26,7 +26,7 @@ def test_measure_tells_the_four_words(inventory: Path, machines: SimpleNamespace
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
     assert lines[0].startswith("RESPONSE TIME  median 100 ms, 95% within 100 ms")
-    assert lines[2] == "AVAILABILITY   90.00% of 10 requests"
+    assert lines[2] == "AVAILABILITY   90.0% of 10 requests"
     assert "processor of vps1" in done.stdout
     assert "100% of Django's time: home, 10 requests of 100 ms" in done.stdout
     assert f"`espalier advise -i {inventory}`" in lines[-1]
