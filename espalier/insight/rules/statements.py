@@ -67,9 +67,12 @@ def missing_index(evidence: Evidence) -> Iterator[Finding]:
 
 
 def heavy(evidence: Evidence) -> Iterator[Finding]:
-    """A statement with most of the time that no index would help."""
+    """A statement with most of the time that no index would help, where the database matters."""
     found = costly(evidence)
     if found is None or found[1] < at.QUERY_SHARE or found[0].index is not None:
+        return
+    base = held_share(saturated(evidence), "database")
+    if base < at.DATABASE_MATTERS and not is_busy(evidence, DATABASES):
         return
     statement, share = found
     yield Finding(

@@ -11,6 +11,7 @@ from espalier.insight.advice import Place, Remedy, Verdict
 from espalier.insight.advise import advise
 from espalier.insight.baselines import BASELINES
 from espalier.insight.evidence import Evidence, Kind, Replay
+from espalier.insight.recording import Statement
 from tests.unit.insight.evidence_builder import (
     database,
     evidence,
@@ -313,3 +314,12 @@ def test_what_threads_wait_for_is_named_where_they_run_out_first(
     network = [one for one in advice.others if one.remedy == Remedy.NETWORK]
     assert [(one.response, one.gain) for one in network] == [(True, None)] * len(network)
     assert bool(network) == (place == Place.APP_PROCESSOR)
+
+
+def test_a_statement_is_named_only_where_the_database_takes_a_share_of_the_time() -> None:
+    statements = [Statement(id="1", text="SELECT 1", calls=100, seconds=9.0)]
+    idle = evidence(statements=statements, split=split(database=0.001, unexplained=0.03))
+    asked = evidence(statements=statements, split=split(database=0.03))
+
+    assert [one.remedy for one in advise(idle).others] == []
+    assert [one.remedy for one in advise(asked).others] == [Remedy.CODE]
