@@ -21,6 +21,10 @@ class Verdict(StrEnum):
     UNEXPLAINED = "unexplained"  # the site is slow, and no part that is known is full
 
 
+# Those that name a place, of which one can be sure.
+LIMITS = (Verdict.BOTTLENECK, Verdict.TWO, Verdict.OUTSIDE)
+
+
 class Place(StrEnum):
     """Where the limit is."""
 

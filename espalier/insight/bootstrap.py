@@ -17,6 +17,7 @@ from espalier.insight.evidence import Interval
 from espalier.insight.figures import percentile
 
 BLOCK = 5  # seconds
+LEAST_BLOCKS = 6  # of a short window, blocks are shorter: one block would leave nothing to chance
 RESAMPLES = 400
 SEED = 15
 # A part that is used in bursts may be idle in all blocks that were drawn. It then counts as used by
@@ -52,11 +53,12 @@ def bounds(parts: Sequence[Used], requests: Sequence[float]) -> list[Bound]:
         requests: how many were answered in each second; not all 0.
 
     Returns:
-        For each part, in order. The interval holds 95% of the resamples. The same input gives the
-        same result.
+        For each part, in order. The interval holds 95% of the resamples: what differs by chance
+        within this window, and nothing of what another day or another neighbour would change. The
+        same input gives the same result.
     """
     length = len(requests)
-    block = min(BLOCK, length)
+    block = max(1, min(BLOCK, length // LEAST_BLOCKS))
     sums = [_blocks(requests, block)] + [_blocks(part.busy, block) for part in parts]
     random = Random(SEED)
     count = math.ceil(length / block)

@@ -31,7 +31,11 @@ HARD = (Kind.PROCESSOR, Kind.SERVICE, Kind.WORKERS, Kind.DISK)
 
 @dataclass(frozen=True)
 class Interval:
-    """A value, and the bounds within which it is for 95%."""
+    """A value, and the bounds within which it is for 95%.
+
+    What was measured varies by chance within its window: that is all that a part's bound holds. A
+    prediction is wider, by what is not known of a remedy (see `predict`).
+    """
 
     low: float
     value: float

@@ -3,6 +3,11 @@
 A site stops somewhat below the lowest bound, where queues grow. The same share of the new bound is
 expected after the change (`efficiency`), so that a gain is a ratio of bounds. The next part caps
 every gain (operational laws: Denning and Buzen, 1978).
+
+An interval holds three things: the chance in today's bounds (bootstrap), how exactly a load in
+steps finds a limit (`step_ratio`), and factors for what a model leaves out, such as a second hop or
+work that does not divide (`widened`, `less_work`, `freed`). The last are estimates: the trials
+(docs/benchmarks.md) say how often what was measured then lies within.
 """
 
 from __future__ import annotations

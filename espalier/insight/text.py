@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 
-from espalier.insight.advice import Advice, Change, Edit, Place, Verdict
+from espalier.insight.advice import LIMITS, Advice, Change, Edit, Place, Verdict
 from espalier.insight.evidence import Evidence
 from espalier.insight.price import today
-from espalier.insight.words import between, figure, percent, rate
+from espalier.insight.words import between, figure, percent, rates
 
 WIDTH = 100
 LABEL = 12
@@ -55,15 +55,15 @@ def advice_text(advice: Advice, evidence: Evidence, record: str = "") -> str:
 def _heading(advice: Advice) -> str:
     if advice.verdict is Verdict.UNKNOWN:
         return "not enough load to tell"
-    what = advice.verdict.value
-    if advice.verdict in (Verdict.BOTTLENECK, Verdict.OUTSIDE, Verdict.TWO):
+    what, sure = advice.verdict.value, ""
+    if advice.verdict is Verdict.UNEXPLAINED:
+        what = "slow, and not explained"
+    if advice.verdict in LIMITS:
         what = f"{advice.place.value}: {advice.where}" if advice.where else advice.place.value
         if advice.place in _ON_MACHINES:
             what = f"{advice.place.value} on {advice.where}"
-    sure = f"   {percent(advice.certainty)} sure"
-    limit = ""
-    if advice.limit is not None:
-        limit = f"   limit {rate(advice.limit.value)}, {between(advice.limit)}"
+        sure = f"   {percent(advice.certainty)} sure"
+    limit = f"   limit {rates(advice.limit)}" if advice.limit is not None else ""
     return what + sure + limit
 
 
@@ -84,7 +84,7 @@ def _change(change: Change, currency: str) -> Iterator[str]:
         yield f"{'':<{LABEL}}$ {command}"
     now = today(change)
     if change.after is not None and now is not None:
-        text = f"{figure(now)} → {rate(change.after.value)}, {between(change.after)}"
+        text = f"{figure(now)} → {rates(change.after)}"
         if change.next_limit:
             text += f"; next limit: {change.next_limit}"
         yield from _block("PREDICT", text)

@@ -24,8 +24,13 @@ def duration(seconds: float) -> str:
 
 
 def rate(value: float) -> str:
-    """Requests a second and a minute: 41.2 → "41.2/s (2,472 a minute)"."""
-    return f"{figure(value)}/s ({value * 60:,.0f} a minute)"
+    """Requests a second and a minute: 41.2 → "41.2 requests/s (2,472 a minute)"."""
+    return f"{figure(value)} requests/s ({value * 60:,.0f} a minute)"
+
+
+def rates(interval: Interval) -> str:
+    """Requests a second, with the interval: "41.2 requests/s (38 to 44)"."""
+    return f"{figure(interval.value)} requests/s ({between(interval)})"
 
 
 def between(interval: Interval) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from espalier.insight.advice import Advice, Change, Verdict
+from espalier.insight.advice import LIMITS, Advice, Change, Verdict
 from espalier.insight.evidence import Evidence
 from espalier.insight.pareto import Item
 from espalier.insight.price import today
@@ -31,7 +31,6 @@ _VERDICTS = {
     Verdict.UNEXPLAINED: "Slow, and not explained",
 }
 FEW = 0.1  # share of the time from which a view is worth a sentence
-_SURE = (Verdict.BOTTLENECK, Verdict.TWO, Verdict.OUTSIDE)
 
 
 def how(recording: Recording) -> str:
@@ -51,7 +50,7 @@ def verdict(advice: Advice) -> str:
 
 def certainty(advice: Advice) -> str:
     """How sure that is; "" where a verdict has no place that one could be sure of."""
-    return f"{share(advice.certainty)} sure" if advice.verdict in _SURE else ""
+    return f"{share(advice.certainty)} sure" if advice.verdict in LIMITS else ""
 
 
 def prediction(change: Change) -> str:

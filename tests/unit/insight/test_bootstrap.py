@@ -42,6 +42,14 @@ def test_seconds_that_are_alike_make_a_bound_less_certain() -> None:
     assert widths[0] > 1.4 * widths[1]
 
 
+def test_a_short_window_has_an_interval_all_the_same() -> None:
+    """A step of ten seconds that is warm after two: one block of five would vary in nothing."""
+    (found,) = bounds([Used(1.0, [0.3, 0.5, 0.4, 0.6, 0.5, 0.3, 0.4, 0.6], True)], [10.0] * 8)
+    assert found.bound.value == pytest.approx(22.2, abs=0.1)
+    assert found.bound.low < 20.5
+    assert found.bound.high > 24
+
+
 def test_a_few_seconds_are_enough_for_a_bound() -> None:
     (found,) = bounds([Used(1.0, [0.5], True)], [5.0])
     assert found.bound.value == 10.0
