@@ -12,8 +12,8 @@ from espalier.insight.finding import Finding, Level
 from espalier.insight.judge import Choice, can_be_judged, choose
 from espalier.insight.predict import label, predicted, step_ratio
 from espalier.insight.rules import RULES
-from espalier.insight.state import load_of, strained, suffering
-from espalier.insight.words import duration, percent, rate
+from espalier.insight.state import load_of, silent, strained, suffering
+from espalier.insight.words import duration, listed, percent, rate
 
 _OUTSIDE = (Place.OUTSIDE, Place.VISITORS)
 # What an advice says it has ruled out: in the order in which people ask.
@@ -190,6 +190,13 @@ def _ruled_out(evidence: Evidence, findings: Sequence[Finding]) -> list[str]:
 
 def _without_limit(evidence: Evidence, findings: Sequence[Finding]) -> Advice:
     """Nothing is full: all is well, or nobody knows why it is not."""
+    if unheard := silent(evidence):
+        return _nothing(
+            evidence,
+            Verdict.UNKNOWN,
+            f"Nothing that is known is full, and {listed(unheard)} told nothing in the seconds "
+            "that count: measure again.",
+        )
     if suffering(evidence):
         return _nothing(
             evidence,

@@ -254,7 +254,8 @@ class Evidence:
         replays: by what would be saved; only where there are hits, and the log has all requests.
         slow: p95 of the window, seconds; `quick`: p95 of the lowest step, or of the quietest tenth.
         facts: `id` and `made` of the recording; `began` of the window; `every` of nginx' log;
-            `errors` (sentences) and `cost` of recording, by machine.
+            `errors` (sentences) and `cost` of recording, by machine; `silent`: machines that told
+            nothing in the window.
     """
 
     site: SiteFacts

@@ -16,7 +16,7 @@ from espalier.insight.advice import Place, Remedy
 from espalier.insight.evidence import Evidence, Kind
 from espalier.insight.finding import Finding, Level
 from espalier.insight.price import comparable
-from espalier.insight.state import load_of, saturated
+from espalier.insight.state import load_of, saturated, silent
 
 _FAILURES = (Place.CONNECTIONS, Place.MEMORY, Place.HOST)
 _SOFT = (Place.POOL, Place.THREADS, Place.OUTSIDE)
@@ -181,6 +181,8 @@ def can_be_judged(place: Place, evidence: Evidence) -> bool:
         return bool(end.redis)
     if place in (Place.OUTSIDE, Place.THREADS, Place.VISITORS):
         return end.timing and end.split.total > 0
+    if silent(evidence):
+        return False
     if place == Place.NETWORK:
         return len(end.machines) > 1
     return bool(end.machines)

@@ -126,10 +126,12 @@ def _facts(recording: Recording, window: Window) -> Mapping[str, Any]:
     Returns:
         `id` and `made` of the recording; `began`, when the window began; `every`, how far nginx'
         log was thinned out; `errors`, what could not be read, by machine; `cost`, what recording
-        took, by machine.
+        took, by machine; `silent`, the machines without a sample in the window.
     """
     found = recording.machines
+    silent = [name for name, one in found.items() if not window.samples(one.samples)]
     return {
+        "silent": silent,
         "id": recording.id,
         "made": recording.made,
         "began": window.began,

@@ -16,6 +16,7 @@ from espalier.insight.recording import Machine, Recording, Sample
 from espalier.insight.split import tells
 from espalier.insight.views import held
 from espalier.insight.window import Row, Window
+from espalier.insight.words import listed
 
 _DATABASES = ("postgresql_primary", "postgresql_replica")
 # The sampler keeps this many processes of a service; more of them only show in its sum.
@@ -129,7 +130,7 @@ def _processors(recording: Recording, window: Window, group: tuple[str, ...]) ->
     if told:
         shares = {service: ratio(cores, mean(busy)) for service, cores in cpu.items()}
         busiest = max(cpu, key=cpu.__getitem__, default="")
-        name = f"processor of {_list(told)}"
+        name = f"processor of {listed(told)}"
         yield _Use(name, Kind.PROCESSOR, tuple(told), "", capacity, busy, busiest, shares)
 
 
@@ -152,7 +153,7 @@ def _quotas(recording: Recording, window: Window, group: tuple[str, ...]) -> Ite
             series = [_cpu_series(recording.machines[name], window, service) for name in names]
             busy = [sum(values) for values in zip(*series, strict=True)]
             capacity = sum(recording.machines[name].quotas[service] for name in names)
-            name = f"quota of {service} on {_list(names)}"
+            name = f"quota of {service} on {listed(names)}"
             yield _Use(name, Kind.SERVICE, names, service, capacity, busy, shares={service: 1.0})
 
 
@@ -173,7 +174,7 @@ def _workers(recording: Recording, window: Window) -> Iterator[_Use]:
     series = [_process_series(recording.machines[name], window) for name in names]
     if series and capacity:
         busy = [sum(values) for values in zip(*series, strict=True)]
-        name = f"worker processes on {_list(names)}"
+        name = f"worker processes on {listed(names)}"
         yield _Use(name, Kind.WORKERS, names, "django", capacity, busy, shares={"django": 1.0})
 
 
@@ -209,7 +210,7 @@ def _threads(recording: Recording, window: Window, timing: bool) -> Iterator[_Us
             _hold(in_use, window, ended - took, ended, machine.every)
     busy = [min(value, capacity) for value in in_use]
     if capacity:
-        yield _Use(f"threads on {_list(names)}", Kind.THREADS, names, "django", capacity, busy)
+        yield _Use(f"threads on {listed(names)}", Kind.THREADS, names, "django", capacity, busy)
 
 
 def _hold(in_use: list[float], window: Window, began: float, ended: float, weight: int) -> None:
@@ -249,7 +250,3 @@ def _django(recording: Recording) -> tuple[str, ...]:
         for name, machine in recording.machines.items()
         if "django" in machine.services and recording.site.workers.get(name)
     )
-
-
-def _list(names: Sequence[str]) -> str:
-    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]

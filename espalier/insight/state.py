@@ -24,6 +24,12 @@ def windows(evidence: Evidence) -> Iterator[Evidence]:
         yield evidence.beyond
 
 
+def silent(evidence: Evidence) -> list[str]:
+    """The machines that told nothing in the seconds that count: what they do is not known."""
+    told = [name for window in windows(evidence) for name in window.facts.get("silent", ())]
+    return list(dict.fromkeys(told))
+
+
 def suffering(evidence: Evidence) -> bool:
     """Whether visitors notice anything: errors, or answers that are slow."""
     return (

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from espalier.insight.advice import LIMITS, Advice, Change, Edit, Place, Verdict
 from espalier.insight.evidence import Evidence
 from espalier.insight.price import today
-from espalier.insight.words import between, figure, percent, rates
+from espalier.insight.state import silent
+from espalier.insight.words import between, figure, listed, percent, rates
 
 WIDTH = 100
 LABEL = 12
@@ -45,6 +46,11 @@ def advice_text(advice: Advice, evidence: Evidence, record: str = "") -> str:
         lines += _block("INSTEAD", _instead(change, advice.currency))
     if evidence.load is not None and not evidence.load.valid:
         lines += _block("MIND", evidence.load.invalid)
+    if advice.verdict in LIMITS and (unheard := silent(evidence)):
+        who = listed(unheard)
+        lines += _block(
+            "MIND", f"{who} told nothing in the seconds that count: a limit there is not seen."
+        )
     if not evidence.timing:
         lines += _block("MIND", "Django told no times: what happens inside of it is not known.")
     if record:

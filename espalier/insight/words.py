@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from espalier.insight.evidence import Interval
 
 
@@ -41,6 +43,11 @@ def between(interval: Interval) -> str:
 def cores(value: float) -> str:
     """Processor time: "1 core", "0.52 cores"."""
     return "1 core" if value == 1 else f"{figure(value)} cores"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a sentence: "web1", "web1, app1 and db1"."""
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else "".join(names)
 
 
 def shown_path(path: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
+from espalier.insight.advice import Verdict
 from espalier.insight.advise import advise
 from espalier.insight.evidence import Evidence, Kind
 from espalier.insight.text import advice_text
@@ -79,6 +80,18 @@ def test_a_site_that_is_well_is_told_so() -> None:
 def test_what_was_not_measured_is_said() -> None:
     given = evidence(timing=False)
     assert "MIND        Django told no times" in advice_text(advise(given), given)
+
+
+def test_a_machine_that_left_is_neither_idle_nor_ruled_out() -> None:
+    idle = evidence(facts={"silent": ["db1"]})
+    said = advise(idle)
+    assert (said.verdict, said.ruled_out) == (Verdict.UNKNOWN, [])
+    assert "db1 told nothing" in said.sentence
+    found = full()
+    limited = replace(found, facts={"silent": ["db1"]})
+    assert "disk" in advise(found).ruled_out
+    assert "disk" not in advise(limited).ruled_out
+    assert "MIND        db1 told nothing" in advice_text(advise(limited), limited)
 
 
 def test_an_advice_as_data() -> None:

@@ -171,3 +171,13 @@ def test_the_step_beyond_is_seen_in_its_own_seconds() -> None:
     assert found.beyond.split.share("queue") > 0.5
     assert found.beyond.beyond is None
     assert found.quick < 0.1 < found.beyond.slow
+
+
+def test_a_machine_that_left_before_the_site_failed_is_named() -> None:
+    made = ladder(40, 80, 160)
+    web = made.machines["web1"]
+    left = web.model_copy(update={"samples": web.samples[:40], "requests": []})
+    found = observe(made.model_copy(update={"machines": {"web1": web, "app1": left}}))
+    assert found.facts["silent"] == []
+    assert found.beyond
+    assert found.beyond.facts["silent"] == ["app1"]
