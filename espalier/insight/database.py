@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from espalier.insight.evidence import Database
 from espalier.insight.figures import mean, mean_or_none, ratio
-from espalier.insight.recording import Postgresql, Recording, Statement
+from espalier.insight.readings import Postgresql
+from espalier.insight.recording import Recording, Statement
 from espalier.insight.window import Row, Window
 
 # From this share of max_connections on, a new connection may be refused: some are kept for the

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from espalier.insight.evidence import MachineEvidence
 from espalier.insight.figures import mean, mean_or_none, ratio
-from espalier.insight.recording import Machine, Recording, Sample, Service
+from espalier.insight.readings import Sample, Service
+from espalier.insight.recording import Machine, Recording
 from espalier.insight.window import Window
 
 

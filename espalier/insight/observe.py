@@ -11,7 +11,8 @@ from espalier.insight.evidence import Evidence
 from espalier.insight.figures import percentile
 from espalier.insight.machines import machines, means
 from espalier.insight.parts import parts
-from espalier.insight.recording import Recording, Sample, Step
+from espalier.insight.readings import Sample
+from espalier.insight.recording import Recording, Step
 from espalier.insight.replay import replays
 from espalier.insight.split import database_waits, split
 from espalier.insight.views import errors, quietest, views

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from espalier.insight.bootstrap import Used, bounds
 from espalier.insight.evidence import HARD, Kind, Part
 from espalier.insight.figures import mean, ratio
-from espalier.insight.recording import Machine, Recording, Sample
+from espalier.insight.readings import Sample
+from espalier.insight.recording import Machine, Recording
 from espalier.insight.split import tells
 from espalier.insight.views import held
 from espalier.insight.window import Row, Window

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from espalier.insight.evidence import Split
 from espalier.insight.figures import ratio
-from espalier.insight.recording import Request, Sample
+from espalier.insight.readings import Sample
+from espalier.insight.recording import Request
 from espalier.insight.window import Row
 
 # Below this share of requests with times of Django's, none of them are used. It is low, as most

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from espalier.insight.figures import mean
-from espalier.insight.recording import Load, Recording, Request, Sample, Step
+from espalier.insight.readings import Sample
+from espalier.insight.recording import Load, Recording, Request, Step
 
 WARM_UP = 15.0  # seconds of a load without steps that do not count
 # Of production: fewer requests, or less time, show nothing that repeats. [to be calibrated]

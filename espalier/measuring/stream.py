@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from espalier.insight.recording import Machine, Request, Sample
+from espalier.insight.readings import Sample
+from espalier.insight.recording import Machine, Request
 
 # A clock that is off by less does not matter: the windows that are compared take many seconds.
 CLOCK = 0.5

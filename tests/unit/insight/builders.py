@@ -6,15 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
 
-from espalier.insight.recording import (
-    Load,
-    Machine,
-    Recording,
-    Sample,
-    SiteFacts,
-    Statement,
-    Step,
-)
+from espalier.insight.readings import Sample
+from espalier.insight.recording import Load, Machine, Recording, SiteFacts, Statement, Step
 from tests.unit.insight.simulation import Host, Simulation, Visit
 
 __all__ = ["BEGAN", "Host", "Visit", "recording"]

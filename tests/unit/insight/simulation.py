@@ -11,16 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from espalier.insight.recording import (
-    Disk,
-    Pool,
-    Postgresql,
-    Processor,
-    Request,
-    Sample,
-    Service,
-    Step,
-)
+from espalier.insight.readings import Disk, Pool, Postgresql, Processor, Sample, Service
+from espalier.insight.recording import Request, Step
 
 
 @dataclass(frozen=True)

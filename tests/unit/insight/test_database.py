@@ -7,7 +7,7 @@ import pytest
 from espalier.insight.database import database, reads_share
 from espalier.insight.evidence import Evidence
 from espalier.insight.observe import observe
-from espalier.insight.recording import (
+from espalier.insight.readings import (
     Disk,
     Memory,
     Network,
@@ -18,8 +18,8 @@ from espalier.insight.recording import (
     Redis,
     Sample,
     Service,
-    Statement,
 )
+from espalier.insight.recording import Statement
 from espalier.insight.window import Row, choose
 from tests.unit.insight.builders import Host, Visit, recording
 from tests.unit.insight.test_split import PLAIN

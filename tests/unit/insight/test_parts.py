@@ -9,7 +9,7 @@ import pytest
 
 from espalier.insight.evidence import Evidence, Kind
 from espalier.insight.observe import observe
-from espalier.insight.recording import Postgresql, Processor, Sample, Service
+from espalier.insight.readings import Postgresql, Processor, Sample, Service
 from tests.unit.insight.builders import BEGAN, Host, Visit, recording
 
 WEB = Host(services=("nginx", "django"), cores=2.0, workers=4, threads=8)

@@ -8,7 +8,8 @@ import pytest
 
 from espalier.insight.evidence import Kind
 from espalier.insight.observe import observe
-from espalier.insight.recording import Recording, Sample
+from espalier.insight.readings import Sample
+from espalier.insight.recording import Recording
 from espalier.insight.scalability import Law, Point, curve, full_at, law
 from espalier.insight.trend import peak, trend
 from tests.unit.insight.builders import Host, recording

@@ -6,7 +6,8 @@ import pytest
 
 from espalier.insight.evidence import Split
 from espalier.insight.observe import observe
-from espalier.insight.recording import Postgresql, Request, Sample
+from espalier.insight.readings import Postgresql, Sample
+from espalier.insight.recording import Request
 from espalier.insight.split import database_waits, split
 from espalier.insight.window import Row
 from tests.unit.insight.builders import Visit, recording

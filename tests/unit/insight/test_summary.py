@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from espalier.insight.recording import Postgresql, Processor, Sample
+from espalier.insight.readings import Postgresql, Processor, Sample
 from espalier.insight.summary import summarise
 from espalier.measuring.words import summary_lines
 from tests.unit.measuring.recordings import BEGAN, SITE, recording, request

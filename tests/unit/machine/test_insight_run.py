@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from espalier.insight import recording
+from espalier.insight import readings, recording
 from espalier.wiring.programs import program
 from espalier_machine.insight import cli, flag
 from espalier_machine.insight.options import OptionsError, parse
@@ -100,7 +100,7 @@ def test_it_prints_what_a_recording_consists_of(start: Start, tmp_path: Path) ->
     assert kinds == ["machine", "sample", "sample", "sample", *ends]
 
     # Every name is one that a recording knows.
-    for part in (recording.Machine, recording.Sample, recording.Service):
+    for part in (recording.Machine, readings.Sample, readings.Service):
         assert set(names(lines, part)) <= set(part.model_fields), part
     machine = recording.Machine.model_validate(
         lines[0]["machine"]
@@ -120,7 +120,7 @@ def names(lines: list[dict[str, Any]], part: type[recording._Part]) -> Iterator[
     for line in lines:
         if part is recording.Machine:
             yield from line.get("machine", {})
-        elif part is recording.Sample:
+        elif part is readings.Sample:
             yield from line.get("sample", {})
         else:
             for service in line.get("sample", {}).get("services", {}).values():

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from espalier.insight.recording import (
-    Load,
-    Machine,
-    Recording,
-    Request,
-    Sample,
-    Service,
-    SiteFacts,
-    Step,
-)
+from espalier.insight.readings import Sample, Service
+from espalier.insight.recording import Load, Machine, Recording, Request, SiteFacts, Step
 
 BEGAN = 1_000_000.0
 SITE = SiteFacts(

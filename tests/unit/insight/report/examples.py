@@ -18,14 +18,13 @@ from espalier.insight.evidence import (
     Split,
     View,
 )
+from espalier.insight.readings import Processor, Sample
 from espalier.insight.recording import (
     Index,
     Load,
     Machine,
-    Processor,
     Recording,
     Request,
-    Sample,
     SiteFacts,
     Statement,
     Step,
