@@ -18,9 +18,6 @@ NOTICED = 0.1  # seconds: below, nobody notices that a page of production is slo
 WORST = 5.0  # seconds of p95, after which nothing is learnt from more load
 ERRORS, MANY_ERRORS = 0.01, 0.05  # shares of the requests
 ACHIEVED = 0.97  # of what was offered
-# Seconds of the sender's p99: a fifth of what is noticed. On two cores that are full with other
-# work it is 10 ms with the senders' priority, and 15 to 25 ms without.
-LATE = 0.02
 WATCHED = 5.0  # seconds in which a load watches whether the site still answers
 SUFFERING = 0.2  # share of errors
 
@@ -120,11 +117,6 @@ def is_severe(step: Step) -> bool:
         return False
     nothing = step.answered == step.failed
     return nothing or step.p95 > WORST or step.failed > MANY_ERRORS * step.answered
-
-
-def is_late(step: Step) -> bool:
-    """Whether the sender itself was too late for its numbers to count."""
-    return step.lag > max(LATE, 0.1 * step.p50)
 
 
 def suffering(outcomes: Sequence[Outcome], sent: int, now: float) -> str:

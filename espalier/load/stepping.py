@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from espalier.insight.recording import Load, Step
-from espalier.load.judging import disturbs, is_late, step_of, suffering
+from espalier.insight.window import is_late
+from espalier.load.judging import disturbs, step_of, suffering
 from espalier.load.processes import RATE, Senders
 from espalier.load.profile import Profile
 from espalier.load.rates import Plan, Rates

@@ -68,16 +68,16 @@ def load_lines(load: Load) -> list[str]:
     if not load.valid and load.knee is None:
         return [f"The load does not count. {load.invalid}"]
     if not load.valid:
-        return [f"It carries {load.knee:.1f} requests/s, or more. {load.invalid}"]
+        return [f"The site carries {load.knee:.1f} requests/s, or more. {load.invalid}"]
     lines = [load.ended] if load.ended else []
     if load.knee is None:
         lines.append("No step passed: begin lower, with --steps FROM-TO.")
     elif all(step.passed for step in load.steps):
-        lines.append(f"It carries {load.knee:.1f} requests/s, or more: every step passed.")
+        lines.append(f"The site carries {load.knee:.1f} requests/s, or more: every step passed.")
     else:
         lines.append(
-            f"It carries {load.knee:.1f} requests/s ({load.knee * 60:.0f} a minute); the step "
-            "after that failed."
+            f"The site carries {load.knee:.1f} requests/s ({load.knee * 60:.0f} a minute); the "
+            "next higher rate failed."
         )
     return lines
 
@@ -94,10 +94,11 @@ def proof_lines(proof: Proof, record: str = "") -> list[str]:
     if proof.gain:
         least = "at least " if proof.at_least else ""
         if proof.measure == "throughput":
-            values = f"{proof.before:.1f} → {proof.after:.1f} requests/s"
+            values, better = f"{proof.before:.1f} → {proof.after:.1f} requests/s", "as many"
         else:
             values = f"{took(proof.before)} → {took(proof.after)} {proof.measure}"
-        rows.append(["MEASURED", f"{values}: {least}{interval(proof.gain)} times as good"])
+            better = "as good"
+        rows.append(["MEASURED", f"{values}: {least}{interval(proof.gain)} times {better}"])
     if proof.predicted:
         rows.append(["PREDICTED", f"{interval(proof.predicted)} times"])
     rows += [["CHANGED" if not at else "", one] for at, one in enumerate(proof.changed)]

@@ -80,11 +80,11 @@ def cost(amount: float, currency: str) -> str:
 
 def load(one: Load) -> str:
     """How a load ended."""
-    told = f"The knee is at {rate(one.knee)}: the last rate that passed." if one.knee else ""
+    told = f"The knee is at {rate(one.knee)}: the highest rate that passed." if one.knee else ""
     if not one.knee:
         told = "No rate passed."
     if not one.valid and one.knee:
-        told = f"It carries {rate(one.knee)}, or more: {one.invalid.rstrip('.')}."
+        told = f"The site carries {rate(one.knee)}, or more: {one.invalid.rstrip('.')}."
     elif not one.valid:
         told = f"The load does not count: {one.invalid.rstrip('.')}."
     return f"{told} {one.ended}".strip()

@@ -83,8 +83,9 @@ def test_a_sender_may_be_late_by_little_beside_slow_answers() -> None:
     made = ladder(40)
     assert made.load is not None
     step = made.load.steps[0]
-    assert counts(step.model_copy(update={"lag": 0.02, "p95": 1.0}))
-    assert not counts(step.model_copy(update={"lag": 0.02, "p95": 0.1}))
+    assert counts(step.model_copy(update={"lag": 0.015, "p50": 0.02}))
+    assert counts(step.model_copy(update={"lag": 0.03, "p50": 0.5}))
+    assert not counts(step.model_copy(update={"lag": 0.03, "p50": 0.1}))
 
 
 def test_what_passed_before_the_sender_was_late_counts() -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from espalier.insight.recording import Step
+from espalier.insight.window import is_late
 from espalier.load.judging import (
     disturbs,
-    is_late,
     is_severe,
     percentile,
     step_of,

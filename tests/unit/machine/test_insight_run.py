@@ -116,7 +116,7 @@ def test_it_prints_what_a_recording_consists_of(start: Start, tmp_path: Path) ->
     assert lines[7]["errors"] == []
 
 
-def names(lines: list[dict[str, Any]], part: type[recording._Part]) -> Iterator[str]:
+def names(lines: list[dict[str, Any]], part: type[Any]) -> Iterator[str]:
     for line in lines:
         if part is recording.Machine:
             yield from line.get("machine", {})

@@ -24,7 +24,7 @@ def test_load_tells_each_step_and_the_knee(
     assert done.exit_code == 0, done.output
     assert "8.0 requests/s: 8.0 answered" in done.stderr
     assert "12.0 requests/s: 10.0 answered" in done.stderr
-    assert "It carries 8.0 requests/s (480 a minute)" in done.stdout
+    assert "The site carries 8.0 requests/s (480 a minute)" in done.stdout
     assert (load.plan.start, load.plan.last, load.plan.warm_up) == (5, 80, 15)
     assert load.permitted == ("staging", 80, None)
     store = Store(inventory)

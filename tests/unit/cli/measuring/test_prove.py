@@ -40,7 +40,7 @@ def test_prove_repeats_the_load_and_writes_the_ledger(
     done = run("prove", "-i", inventory)
     assert done.exit_code == 0, done.output
     assert "VERDICT    confirmed" in done.stdout
-    assert "10.0 → 20.0 requests/s: 2.00 (1.94 to 2.06) times as good" in done.stdout
+    assert "10.0 → 20.0 requests/s: 2.00 (1.94 to 2.06) times as many" in done.stdout
     assert "last prediction: error 0%" in done.stdout
     assert (load.plan.start, load.plan.last, load.plan.seconds) == (6.4, 25, 60)
     assert (load.plan.search, load.profile.name) == (False, "p")
