@@ -59,7 +59,6 @@ def database(recording: Recording, window: Window, rows: Sequence[Row]) -> Datab
         reads_share=reads_share(primary.statements, rows),
         read_seconds=of(lambda one: one.read_seconds),
         sync_wait=ratio(sync_seconds, syncs) if sync_seconds is not None and syncs else None,
-        syncs=syncs,
         sessions=of(lambda one: one.sessions),
         commits=of(lambda one: one.commits),
         blocking=_means([one.blocked_by for one in looks]),

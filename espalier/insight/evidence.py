@@ -168,7 +168,6 @@ class Database:
     reads_share: float = 0.0
     read_seconds: float = 0.0
     sync_wait: float | None = None
-    syncs: float = 0.0
     sessions: float = 0.0  # opened per second
     commits: float = 0.0
     blocking: Mapping[str, float] = field(default_factory=dict)
@@ -193,9 +192,6 @@ class MachineEvidence:
     busy: float  # cores
     steal: float  # share of its cores
     throttled: float  # share of time, of the machine's own cgroup
-    service_cpu: Mapping[str, float]
-    service_waiting: Mapping[str, float]
-    service_throttled: Mapping[str, float]  # share of time
     service_memory_mb: Mapping[str, float]
     service_faults: Mapping[str, float]
     quotas: Mapping[str, float]
@@ -211,10 +207,6 @@ class MachineEvidence:
     killed: float
     io_full: float | None
     io_some: float | None
-    disk_busy: float
-    disk_wait: float
-    disk_reads: float
-    disk_writes: float
     sent_mb: float
     received_mb: float
     retransmitted: float  # share of segments

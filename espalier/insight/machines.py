@@ -52,7 +52,6 @@ def _machine(
 
     processes = _processes(samples)
     seconds = of(lambda one: one.dt) or 1.0
-    throttled = services(lambda one: one.throttled)
     return MachineEvidence(
         name=name,
         cores=machine.cores,
@@ -62,9 +61,6 @@ def _machine(
         steal=ratio(of(lambda one: one.processor.steal), machine.cores),
         # A cgroup counts the time that it was held back once for each core.
         throttled=min(1.0, of(lambda one: one.processor.throttled) / seconds),
-        service_cpu=services(lambda one: one.cpu),
-        service_waiting=services(lambda one: one.waiting),
-        service_throttled={key: min(1.0, value / seconds) for key, value in throttled.items()},
         service_memory_mb=services(lambda one: one.memory_mb),
         service_faults=services(lambda one: one.major_faults),
         quotas=machine.quotas,
@@ -80,10 +76,6 @@ def _machine(
         killed=of(lambda one: one.memory.killed),
         io_full=told(lambda one: one.pressure.io_full),
         io_some=told(lambda one: one.pressure.io_some),
-        disk_busy=of(lambda one: one.disk.busy),
-        disk_wait=_disk_wait(samples),
-        disk_reads=of(lambda one: one.disk.reads),
-        disk_writes=of(lambda one: one.disk.writes),
         sent_mb=of(lambda one: one.network.sent_mb),
         received_mb=of(lambda one: one.network.received_mb),
         retransmitted=ratio(
@@ -102,13 +94,6 @@ def _processes(samples: Sequence[Sample]) -> tuple[float, ...]:
     return tuple(
         mean(one[place] if place < len(one) else 0.0 for one in lists) for place in range(longest)
     )
-
-
-def _disk_wait(samples: Sequence[Sample]) -> float:
-    """Return the mean wait of an operation: a second with many of them counts for more."""
-    operations = sum(one.disk.reads + one.disk.writes for one in samples)
-    waited = sum(one.disk.wait * (one.disk.reads + one.disk.writes) for one in samples)
-    return ratio(waited, operations)
 
 
 def _peers_retransmitted(samples: Sequence[Sample]) -> dict[str, float]:

@@ -58,9 +58,6 @@ def machine(name: str, **changes: Any) -> MachineEvidence:
         "busy": 0.5,
         "steal": 0.0,
         "throttled": 0.0,
-        "service_cpu": {},
-        "service_waiting": {},
-        "service_throttled": {},
         "service_memory_mb": {},
         "service_faults": {},
         "quotas": {},
@@ -76,10 +73,6 @@ def machine(name: str, **changes: Any) -> MachineEvidence:
         "killed": 0.0,
         "io_full": 0.0,
         "io_some": 0.0,
-        "disk_busy": 0.02,
-        "disk_wait": 0.001,
-        "disk_reads": 1.0,
-        "disk_writes": 10.0,
         "sent_mb": 1.0,
         "received_mb": 1.0,
         "retransmitted": 0.0,
@@ -198,7 +191,6 @@ def database(**changes: Any) -> Database:
         "hit_ratio": 0.999,
         "reads_share": 0.9,
         "sync_wait": 0.001,
-        "syncs": 4.0,
         "commits": 40.0,
     }
     return Database(**(given | changes))

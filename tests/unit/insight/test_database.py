@@ -8,7 +8,6 @@ from espalier.insight.database import database, reads_share
 from espalier.insight.evidence import Evidence
 from espalier.insight.observe import observe
 from espalier.insight.readings import (
-    Disk,
     Memory,
     Network,
     Pool,
@@ -129,7 +128,7 @@ def test_statements_come_by_their_time() -> None:
 
 
 def test_means_of_a_machine() -> None:
-    service = Service(cpu=1.0, throttled=0.6, waiting=0.4, processes=[0.7, 0.3])
+    service = Service(processes=[0.7, 0.3])
     found = seen(
         "web1",
         {
@@ -138,25 +137,18 @@ def test_means_of_a_machine() -> None:
             "memory": Memory(swapped_in=10, available_mb=100),
             "pressure": Pressure(memory_full=0.2),
             "listen_queue": 4.0,
-            "disk": Disk(busy=0.5, reads=90, writes=0, wait=0.01),
         },
         {
             "processor": Processor(busy=2.0),
             "services": {"django": Service(processes=[0.1])},
-            "disk": Disk(busy=0.1, reads=5, writes=5, wait=0.11),
         },
     ).machines["web1"]
     assert (found.busy, found.steal, found.throttled) == pytest.approx((1.5, 0.1, 0.25))
-    assert found.service_cpu == {"django": 0.5}
-    assert found.service_throttled == pytest.approx({"django": 0.3})
-    assert found.service_waiting == pytest.approx({"django": 0.2})
     assert found.processes == pytest.approx((0.4, 0.15))
     assert found.busiest_process == pytest.approx(0.4)
     assert (found.swapped_in, found.memory_available_mb) == pytest.approx((5.0, 50.0))
     assert (found.memory_full, found.io_full) == (pytest.approx(0.2), None)
     assert found.listen_queue == 4.0
-    assert found.disk_busy == pytest.approx(0.3)
-    assert found.disk_wait == pytest.approx(0.02)  # of an operation, not of a second
 
 
 def test_peers_are_named_as_the_site_names_them() -> None:
