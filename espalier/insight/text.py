@@ -51,7 +51,7 @@ def advice_text(advice: Advice, evidence: Evidence, record: str = "") -> str:
         lines += _block(
             "MIND", f"{who} told nothing in the seconds that count: a limit there is not seen."
         )
-    if not evidence.timing:
+    if not evidence.timing and evidence.rate_django > 0:
         lines += _block("MIND", "Django told no times: what happens inside of it is not known.")
     if record:
         lines += _block("RECORD", record)

@@ -80,6 +80,9 @@ def test_a_site_that_is_well_is_told_so() -> None:
 def test_what_was_not_measured_is_said() -> None:
     given = evidence(timing=False)
     assert "MIND        Django told no times" in advice_text(advise(given), given)
+    # Where nginx' cache answers every page, Django has no times to tell.
+    kept = replace(given, rate_django=0.0)
+    assert "Django told no times" not in advice_text(advise(kept), kept)
 
 
 def test_a_machine_that_left_is_neither_idle_nor_ruled_out() -> None:
