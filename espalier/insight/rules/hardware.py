@@ -17,6 +17,7 @@ from espalier.insight.predict import (
     with_replica,
 )
 from espalier.insight.price import machine_price, priced
+from espalier.insight.recording import SiteFacts
 from espalier.insight.state import COMPUTING, DATABASES, django_machines
 
 _NEW = "Write the addresses of {name}, a new machine, into hosts.yml. "
@@ -28,12 +29,7 @@ def app_machine(evidence: Evidence, part: Part) -> Change:
     site = evidence.site
     machines = django_machines(evidence)
     spares = [name for name in site.duties.get("app", ()) if name not in machines]
-    tier = edits.tier(site, "app_servers")
-    if tier and spares:
-        name, made = spares[0], tier
-    else:
-        name, more = edits.machine_for(site, "app")
-        made = [*tier, *more]
+    name, made = _further(site, "app_servers", "app", spares)
     changed = []
     for one in evidence.parts:
         if not set(one.machines) & set(machines):
@@ -91,12 +87,7 @@ def replica(evidence: Evidence, part: Part) -> Change:
     site = evidence.site
     placed = {name for names in site.services.values() for name in names}
     spares = [name for name in site.duties.get("db", ())[1:] if name not in placed]
-    tier = edits.tier(site, "replicas")
-    if tier and spares:
-        name, made = spares[0], tier
-    else:
-        name, more = edits.machine_for(site, "db")
-        made = [*tier, *more]
+    name, made = _further(site, "replicas", "db", spares)
     reads = evidence.database.reads_share
     count = len(evidence.database.replicas)
     changed = [
@@ -151,6 +142,17 @@ def raised_quota(evidence: Evidence, part: Part, place: Place) -> Change:
     )
     new = part.bound.scaled(factor)
     return priced(predicted(change, evidence, [(part, new)]), 0.0)
+
+
+def _further(
+    site: SiteFacts, tier: str, duty: str, spares: Sequence[str]
+) -> tuple[str, Sequence[Edit]]:
+    """A machine for a tier, and the edits: a spare one with the duty, where the tier is off."""
+    switched = edits.tier(site, tier)
+    if switched and spares:
+        return spares[0], switched
+    name, more = edits.machine_for(site, duty)
+    return name, [*switched, *more]
 
 
 def _addresses(made: Sequence[Edit], name: str) -> str:
