@@ -110,4 +110,4 @@ def plan_again(plan: dict[str, Any], load: Load, change: Change | None) -> dict[
         after = load.knee * change.gain.value
     start = load.knee * BELOW
     last = max(after * ABOVE, load.knee * ABOVE) if after else None
-    return values | {"start": start, "last": last, "search": False}
+    return values | {"start": start, "last": last}

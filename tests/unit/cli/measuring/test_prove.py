@@ -43,7 +43,7 @@ def test_prove_repeats_the_load_and_writes_the_ledger(
     assert "10.0 → 20.0 requests/s: 2.00 (1.94 to 2.06) times as many" in done.stdout
     assert "last prediction: error 0%" in done.stdout
     assert (load.plan.start, load.plan.last, load.plan.seconds) == (6.4, 25, 60)
-    assert (load.plan.search, load.profile.name) == (False, "p")
+    assert (load.plan.search, load.profile.name) == (True, "p")
     [entry] = store.ledger()
     assert (entry["outcome"], entry["before"]) == ("confirmed", "20261101-000000-aaaa")
     assert entry["after"] == store.names()[-1]
@@ -78,5 +78,5 @@ def test_what_proves_nothing_is_not_in_the_ledger(
 
 def test_plan_without_a_prediction_goes_up_to_the_limit() -> None:
     load = Load(profile="p", steps=[], knee=10.0)
-    assert plan_again(PLAN, load, None) == PLAN | {"start": 8.0, "last": None, "search": False}
+    assert plan_again(PLAN, load, None) == PLAN | {"start": 8.0, "last": None, "search": True}
     assert plan_again(PLAN | {"only_rate": 5.0}, load, ADVICE.change)["only_rate"] == 5.0
