@@ -8,6 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+try:
+    from _blake2 import blake2b  # hashlib's, without OpenSSL, which takes three MiB
+except ImportError:
+    from hashlib import blake2b
+
 from espalier_machine.insight import mask
 
 LOG = Path("/var/log/nginx/access.log")
@@ -126,10 +131,8 @@ def request(line: bytes, salt: str) -> list[Any] | None:
     if told:
         # The header's time in the database is without connecting; a Request's is with it.
         times[2] += _number(told.get("connecting", ""))
-    import hashlib  # with OpenSSL: three MiB, and needed at the end only
-
-    # hashlib's own salt has 16 bytes at most; this is the same with any.
-    key = hashlib.blake2b(f"{salt}{host}{uri}".encode(), digest_size=8).hexdigest()
+    # Its own salt has 16 bytes at most; this is the same with any.
+    key = blake2b(f"{salt}{host}{uri}".encode(), digest_size=8).hexdigest()
     cache = found.get("cache", "")
     return [
         t,
