@@ -123,13 +123,14 @@ class Machines:
         self.home.mkdir(parents=True, exist_ok=True)
         folder = self.home / "machines"
         folder.mkdir(exist_ok=True)
-        (folder / "hosts.yml").write_text(hosts_text([], self._all(), {}, self._variables()))
+        # Of another name than a site's: nothing is computed from it.
+        (folder / "machines.yml").write_text(hosts_text([], self._all(), {}, self._variables()))
         run(sys.executable, "-m", "espalier.lab", "up", "-i", str(folder))
 
     def down(self) -> None:
         """Remove them."""
         folder = self.home / "machines"
-        if (folder / "hosts.yml").exists():
+        if (folder / "machines.yml").exists():
             run(sys.executable, "-m", "espalier.lab", "down", "-i", str(folder))
 
     def _all(self) -> dict[str, dict[str, Any]]:
