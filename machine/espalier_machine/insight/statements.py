@@ -56,7 +56,8 @@ def query(version: tuple[int, ...], schema: str) -> str:
     """Totals by statement of this database, without texts: those are read from a file of the disk.
 
     `version` is the extension's: 1.10 comes with PostgreSQL 15, 1.11 with 17, and a database that
-    was upgraded keeps its own. Statements within functions are of those that call them.
+    was upgraded keeps its own. Statements within functions are of those that call them. Those of
+    the administrator, as whom this program asks, are not the site's.
     """
     read = "shared_blk_read_time" if version >= (1, 11) else "blk_read_time"
     top = "AND toplevel" if version >= (1, 9) else ""
@@ -66,7 +67,7 @@ SELECT queryid, sum(calls), sum({took}) / 1000, sum(rows), sum(shared_blks_hit),
        sum(shared_blks_read), sum({read}) / 1000
 FROM {schema}.pg_stat_statements(false)
 WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) {top}
-  AND queryid IS NOT NULL
+  AND queryid IS NOT NULL AND userid <> (SELECT oid FROM pg_roles WHERE rolname = current_user)
 GROUP BY queryid
 """
 
