@@ -41,8 +41,8 @@ NOTES: Sequence[Ask] = (
 COMPUTE: Sequence[Ask] = ({"path": "/compute/?ms=15&of={1..100000}"},)
 ROWS: Sequence[Ask] = ({"path": "/rows/?shape={0..5}&of={1..100000}"},)
 BOTH: Sequence[Ask] = ({"path": "/both/?ms=15&shape={0..5}&of={1..100000}"},)
-LISTS: Sequence[Ask] = ({"path": "/list/?n=40&from={1..1000}"},)
-FINDS: Sequence[Ask] = ({"path": "/find/?n={1..20000}"},)
+LISTS: Sequence[Ask] = ({"path": "/list/?n=40&from={1..1000}&of={1..100000}"},)
+FINDS: Sequence[Ask] = ({"path": "/find/?n={1..20000}&of={1..100000}"},)
 WRITES: Sequence[Ask] = ({"path": "/entry/?rows=500", "method": "POST"},)
 
 
@@ -126,7 +126,7 @@ TRIALS: Sequence[Trial] = (
     Trial(
         "06",
         "cold data in little memory",
-        {"nursery": ({"path": "/wide/?n=50&of=60000&from={1..60000}"},)},
+        {"nursery": ({"path": "/wide/?n=50&of=60000&from={1..60000}&visit={1..100000}"},)},
         lambda m, s: processors.cold_data(m, 16, by(s, 96, 80, 64)),
         topology="split",
         rows=(60_000, 6400),
@@ -193,7 +193,7 @@ TRIALS: Sequence[Trial] = (
     Trial(
         "14",
         "a query for every row of a page",
-        {"nursery": ({"path": "/list/?n={N}&from={1..1000}"},)},
+        {"nursery": ({"path": "/list/?n={N}&from={1..1000}&of={1..100000}"},)},
     ),
     Trial(
         "15",
