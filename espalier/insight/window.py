@@ -10,6 +10,7 @@ from espalier.insight.figures import mean
 from espalier.insight.readings import Sample
 from espalier.insight.recording import Load, Recording, Request, Step
 
+NEARLY = 0.95  # of what a site answered at most
 WARM_UP = 15.0  # seconds of a load without steps that do not count
 # Of production: fewer requests, or less time, show nothing that repeats. [to be calibrated]
 LEAST_REQUESTS = 200
@@ -187,7 +188,11 @@ def _failed(steps: Sequence[Step], last: Step | None) -> Step | None:
     if last is None:
         return failed[0] if failed else None
     above = [step for step in failed if step.offered > last.offered]
-    return min(above, key=lambda step: step.offered, default=None)
+    # A step can fail by bursts, while more is answered at a higher rate. What is full is seen at
+    # the lowest of the rates at which about the most was answered.
+    most = max((step.achieved for step in above), default=0.0)
+    full = [step for step in above if step.achieved >= NEARLY * most]
+    return min(full, key=lambda step: step.offered, default=None)
 
 
 def _invalid(load: Load) -> str:

@@ -182,3 +182,17 @@ def test_a_machine_that_left_before_the_site_failed_is_named() -> None:
     assert found.facts["silent"] == []
     assert found.beyond
     assert found.beyond.facts["silent"] == ["app1"]
+
+
+def test_the_end_is_where_the_most_was_answered_not_where_bursts_made_it_slow() -> None:
+    made = ladder(10, 20, 40, 80)
+    assert made.load
+    lowest, bursts, full, beyond = (
+        step.model_copy(update={"passed": step.offered == 10, "answered": answered, "failed": 0})
+        for step, answered in zip(made.load.steps, (600, 1000, 2000, 2050), strict=True)
+    )
+    steps = [lowest, bursts, full, beyond]
+    found = choose(made.model_copy(update={"load": made.load.model_copy(update={"steps": steps})}))
+
+    assert found.step is not None and found.step.offered == 10
+    assert found.failed is not None and found.failed.offered == 40
