@@ -246,6 +246,7 @@ TRIALS: Sequence[Trial] = (
         "two parts that are full at the same rate",
         {"nursery": BOTH},
         lambda m, s: processors.equal_parts(m, "/both/?ms=15", by(s, 0.4, 0.3, 0.2)),
+        rows=(80_000, 96),
     ),
     Trial(
         "23",
