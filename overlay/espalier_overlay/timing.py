@@ -32,6 +32,7 @@ from espalier_overlay.times import Times, current, run_queue_wait
 HEADER = "X-Espalier-Timing"
 FILE = "/run/espalier-insight/on"
 LOOK_EVERY = 1.0  # seconds between two looks for the file
+FRESH = 10.0  # seconds; who records touches it each second, and may be killed
 SAMPLE_EVERY = 50  # requests
 
 logger = logging.getLogger("espalier.timing")
@@ -57,10 +58,16 @@ class Switch:
         now = self._clock()
         if now >= self._next:
             self._next = now + LOOK_EVERY
-            self._on = self._always or os.path.exists(self._file)
+            self._on = self._always or self._is_fresh()
             if self._on:
                 _guarded(_prepare)
         return self._on
+
+    def _is_fresh(self) -> bool:
+        try:
+            return time.time() - os.stat(self._file).st_mtime < FRESH
+        except OSError:
+            return False
 
 
 def _prepare() -> None:

@@ -1,7 +1,9 @@
 """What a request took, and where, as its header tells it; and that nobody notices it otherwise."""
 
 import json
+import os
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -107,6 +109,14 @@ def test_the_file_is_looked_for_once_a_second(tmp_path: Path) -> None:
     assert switch.is_on()
     now[0] = 102.0
     assert not switch.is_on()
+
+
+def test_a_file_that_nobody_keeps_fresh_is_of_one_that_was_killed(tmp_path: Path) -> None:
+    file = tmp_path / "on"
+    file.touch()
+    assert Switch({}, str(file)).is_on()
+    os.utime(file, (time.time() - 11, time.time() - 11))
+    assert not Switch({}, str(file)).is_on()
 
 
 def test_the_environment_alone_turns_it_on_for_ever(tmp_path: Path) -> None:

@@ -1,51 +1,33 @@
-"""The file that tells Django's overlay to time its requests: it is there while one records."""
+"""The file that tells Django's overlay to time its requests, while it is fresh: one records."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 DIRECTORY = Path("/run/espalier-insight")
-_MARK = "recorder-"
 
 
 @contextlib.contextmanager
-def raised(directory: Path = DIRECTORY, proc: Path = Path("/proc")) -> Iterator[None]:
-    """Keep `on` in the directory; of two that record at once, the last one removes it.
+def raised(directory: Path = DIRECTORY) -> Iterator[Callable[[], None]]:
+    """Keep `on` in the directory; gives what is to be called each second, to keep it fresh.
 
-    Each has a file with its process number there. One that was killed is not counted.
+    A recorder that was killed leaves a file that nobody keeps fresh; of two that record at once,
+    one makes it anew within a second of the other's end.
     """
-    directory.mkdir(mode=0o755, parents=True, exist_ok=True)
-    directory.chmod(0o755)  # whatever the umask is
-    mine = directory / f"{_MARK}{os.getpid()}"
-    with _locked(directory):
-        mine.touch(mode=0o644)
-        flag = directory / "on"
-        flag.touch(mode=0o644)
-        flag.chmod(0o644)
-    try:
-        yield
-    finally:
-        with _locked(directory):
-            mine.unlink(missing_ok=True)
-            others = 0
-            for path in directory.glob(f"{_MARK}*"):
-                if (proc / path.name.removeprefix(_MARK)).exists():
-                    others += 1
-                else:
-                    path.unlink(missing_ok=True)
-            if not others:
-                flag.unlink(missing_ok=True)
+    flag = directory / "on"
 
+    def refresh() -> None:
+        if not flag.exists():
+            directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+            directory.chmod(0o755)  # whatever the umask is
+            flag.touch(mode=0o644)
+            flag.chmod(0o644)
+        flag.touch()
 
-@contextlib.contextmanager
-def _locked(directory: Path) -> Iterator[None]:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    refresh()
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield refresh
     finally:
-        os.close(descriptor)
+        flag.unlink(missing_ok=True)

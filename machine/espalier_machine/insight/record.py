@@ -76,13 +76,13 @@ def emit(line: dict[str, Any]) -> None:
 def record(options: Options, seconds: float, stop: Stop) -> None:
     """Record for so many seconds, or until somebody asks for the end; then print the end lines."""
     began = time.monotonic()
-    with flag.raised():
+    with flag.raised() as refresh:
         machine = Machine(options)
         log = Log() if options.requests else None
         try:
             machine.begin_statements()
             emit({"machine": machine.facts()})
-            _samples(machine, began + seconds, stop, emit)
+            _samples(machine, began + seconds, stop, emit, refresh)
             _end(machine, log, options, began)
         except Gone:
             # Nothing more to print, also not by the interpreter as it ends.
@@ -92,7 +92,11 @@ def record(options: Options, seconds: float, stop: Stop) -> None:
 
 
 def _samples(
-    machine: Machine, end: float, stop: Stop, emit: Callable[[dict[str, Any]], None]
+    machine: Machine,
+    end: float,
+    stop: Stop,
+    emit: Callable[[dict[str, Any]], None],
+    refresh: Callable[[], None],
 ) -> None:
     machine.sample(time.time(), 1.0)  # what counters are compared with
     last = time.monotonic()
@@ -113,6 +117,7 @@ def _samples(
         if not left:
             now = time.monotonic()
             emit({"sample": machine.sample(time.time(), now - last)})
+            refresh()
             last, asked = now, False
             second.advance()
             if now >= end - 0.05:

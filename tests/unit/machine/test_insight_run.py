@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ RUN = """
 import pathlib, sys
 from espalier_machine.insight import cli, flag, log
 assert ".pyz/" in cli.__file__
-flag.raised.__wrapped__.__defaults__ = (pathlib.Path(sys.argv[1]) / "flag", pathlib.Path("/proc"))
+flag.raised.__wrapped__.__defaults__ = (pathlib.Path(sys.argv[1]) / "flag",)
 log.Log.__init__.__defaults__ = (pathlib.Path(sys.argv[1]) / "access.log",)
 sys.exit(cli.main(sys.argv[2:]))
 """
@@ -163,21 +164,32 @@ def test_of_two_the_last_one_takes_the_flag_down(start: Start, tmp_path: Path) -
     processes = [start(), start()]
     for process in processes:
         first_sample(process)
-    for process, is_left in zip(processes, (True, False), strict=True):
-        process.terminate()
-        rest(process)
-        assert (tmp_path / "flag/on").exists() == is_left
+    processes[0].terminate()
+    rest(processes[0])
+    # The other one makes it anew with its next second.
+    end = time.monotonic() + 10
+    while not (tmp_path / "flag/on").exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    processes[1].terminate()
+    rest(processes[1])
+    assert not (tmp_path / "flag/on").exists()
 
 
-def test_killed_one_is_forgotten_by_the_next(start: Start, tmp_path: Path) -> None:
+def test_flag_is_kept_fresh_until_one_is_killed(start: Start, tmp_path: Path) -> None:
     killed = start()
     first_sample(killed)
+    flag_file = tmp_path / "flag/on"
+    os.utime(flag_file, (0, 0))
+    end = time.monotonic() + 10
+    while flag_file.stat().st_mtime < time.time() - 5:
+        assert time.monotonic() < end
+        time.sleep(0.05)
     killed.kill()
     killed.communicate()
-    assert (tmp_path / "flag/on").exists()
-    with flag.raised(tmp_path / "flag"):
-        pass
-    assert list((tmp_path / "flag").iterdir()) == []
+    os.utime(flag_file, (0, 0))
+    time.sleep(1.5)
+    assert flag_file.stat().st_mtime == 0
 
 
 def test_flag_is_readable_by_djangos_user_whatever_the_umask(tmp_path: Path) -> None:
