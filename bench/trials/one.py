@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.run import ROOT
 from bench.trials.asking import answer, sent
 from bench.trials.catalogue import Trial, requests
 from bench.trials.edits import EditError, apply_edits
@@ -60,7 +61,9 @@ def run_trial(
         round(found.get("seconds", 0.0), 1),
     )
     write(result, folder)
-    (folder / f"{result.name}.txt").write_text(log_of(machines)[began_log:])
+    # Without the directory in which it was run.
+    log = log_of(machines)[began_log:].replace(f"{ROOT}/", "")
+    (folder / f"{result.name}.txt").write_text(log)
     return result
 
 
