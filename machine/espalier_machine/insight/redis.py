@@ -76,11 +76,23 @@ class Client:
             raise RedisError(str(error) or "no answer") from None
 
     def _connect(self) -> None:
-        config = read_text(self._config)
+        own = self._config.with_name(
+            f"insight-{self._config.name}"
+        )  # redis reads it with the other
+        config = read_text(self._config) + read_text(own)
         self._buffer = b""
         self._socket = socket.create_connection(place(config), _PATIENCE)
-        if secret := password(config):
+        secret = password(config)
+        if not secret:
+            return
+        try:
             self._ask("AUTH", USER, secret)
+        except RedisError:
+            self.close()
+            raise RedisError(
+                "it runs since before it was given a user for this, and has it from its next start "
+                "on"
+            ) from None
 
     def _ask(self, *words: str) -> Any:
         assert self._socket

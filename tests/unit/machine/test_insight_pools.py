@@ -49,20 +49,21 @@ def render(role: str, directory: Path, port: int) -> Path:
         text = text.replace(f"dir {folder}", f"dir {directory}")
     file = directory / f"{role}.conf"
     file.write_text(text)
+    own = environment.get_template("insight.conf.j2").render(known)
+    file.with_name(f"insight-{file.name}").write_text(own)
     return file
 
 
 @contextlib.contextmanager
-def running(role: str, directory: Path) -> Iterator[Path]:
+def running(role: str, directory: Path, *, is_of_before: bool = False) -> Iterator[Path]:
     config = render(role, directory, free_port())
-    process = subprocess.Popen(["redis-server", str(config)], stdout=subprocess.DEVNULL)
+    own = [] if is_of_before else ["--include", str(config.with_name(f"insight-{config.name}"))]
+    process = subprocess.Popen(["redis-server", str(config), *own], stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 10
         while True:
-            with contextlib.suppress(RedisError):
-                client = Client(config)
-                client.ask("INFO")
-                client.close()
+            with contextlib.suppress(OSError):
+                socket.create_connection(place(config.read_text()), 2).close()
                 break
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -70,6 +71,16 @@ def running(role: str, directory: Path) -> Iterator[Path]:
     finally:
         process.terminate()
         process.wait()
+
+
+def test_redis_that_runs_since_before_is_asked_again_after_its_next_start(tmp_path: Path) -> None:
+    with running("redis", tmp_path, is_of_before=True) as config:
+        errors: list[str] = []
+        assert Redis("redis", config, errors).figures(1.0) is None
+        assert errors == [
+            "redis was not asked for a while: it runs since before it was given a user for this, "
+            "and has it from its next start on."
+        ]
 
 
 def as_project(config: Path) -> Client:
