@@ -158,11 +158,11 @@ TRIALS: Sequence[Trial] = (
         "09",
         "few connections allowed",
         {"nursery": ({"path": "/hot/?ms=1", "method": "POST"}, *FINDS)},
-        lambda m, s: database.is_set(m, "max_connections", 12),
+        lambda m, s: database.is_set(m, "max_connections", 24),
         topology="split",
         inputs=lambda s: {
             "vps1": {"django_workers": 4, "django_threads": 8},
-            "db1": {"postgresql_max_connections": by(s, 12, 10, 8)},
+            "db1": {"postgresql_max_connections": by(s, 24, 20, 16)},
         },
     ),
     Trial(
