@@ -28,7 +28,7 @@ from espalier.load.visitors import Load
 ADDRESS = "198.18.8.11"
 PAGES, ROUNDS = 1_000, 10
 MARK = "/run/espalier-insight/on"
-PROJECT = {"directory": "examples/orchard", "settings": "orchard.settings"}
+PROJECT = {"directory": str(ROOT / "examples/orchard"), "settings": "orchard.settings"}
 
 
 def switch(on: bool) -> None:
