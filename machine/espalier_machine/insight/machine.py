@@ -44,7 +44,9 @@ class Machine:
         for service in self.services.values():
             service.look()
         self.postgresql = (
-            Postgresql(options.database, self.errors) if options.has("postgresql") else None
+            Postgresql(options.database, self.errors)
+            if options.has("postgresql_primary", "postgresql_replica")
+            else None
         )
         self.pgbouncer = Pgbouncer(self.errors) if options.has("pgbouncer") else None
         self._redis = (

@@ -35,7 +35,7 @@ class Options(NamedTuple):
 
     def has(self, *services: str) -> bool:
         """Whether one of these services is to run here."""
-        return any(name.startswith(services) for name in self.units)
+        return not self.units.keys().isdisjoint(services)
 
 
 _FORMS: dict[str, type] = {

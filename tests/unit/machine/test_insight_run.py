@@ -223,6 +223,10 @@ def test_options_of_a_newer_control_machine_are_read() -> None:
     found = parse('{"project": "shop", "new": 1, "units": {"pgbouncer": ["pgbouncer.service"]}}')
     assert found.database == "shop"
     assert found.has("pgbouncer") and not found.has("redis", "queue")
+    # The entrance of a tunnel to redis is no redis.
+    assert not parse('{"project": "shop", "units": {"redis_tunnel": ["haproxy.service"]}}').has(
+        "redis"
+    )
 
 
 def test_recording_takes_its_share_of_the_machine_at_most(start: Start) -> None:
