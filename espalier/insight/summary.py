@@ -102,6 +102,9 @@ def utilisation(recording: Recording) -> list[Utilisation]:
             _part(f"processor of {name}", machine, [s.processor.busy for s in machine.samples]),
             _part(f"disk of {name}", machine, [s.disk.busy for s in machine.samples], 1.0),
         ]
+        for service, quota in machine.quotas.items():
+            used = [s.services[service].cpu for s in machine.samples if service in s.services]
+            found.append(_part(f"quota of {service} on {name}", machine, used, quota))
         sessions = [s.postgresql.connections for s in machine.samples if s.postgresql]
         if name in site.services.get("postgresql_primary", ()):
             found.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from espalier.insight.readings import Postgresql, Processor, Sample
+from espalier.insight.readings import Postgresql, Processor, Sample, Service
 from espalier.insight.summary import summarise
 from espalier.measuring.words import summary_lines
 from tests.unit.measuring.recordings import BEGAN, SITE, recording, request
@@ -82,3 +82,16 @@ def test_availability_is_not_rounded_up() -> None:
     failed = [request(1, status=502)]
     lines = summary_lines(summarise(recording(requests=[request(1)] * 40_000 + failed)))
     assert "AVAILABILITY   99.99% of 40001 requests" in lines
+
+
+def test_utilisation_of_a_service_with_a_quota_is_of_that() -> None:
+    made = recording(requests=[request(1)])
+    samples = [
+        Sample(t=BEGAN + at + 1, dt=1, services={"django": Service(cpu=0.12)}) for at in range(60)
+    ]
+    machine = made.machines["vps1"].model_copy(
+        update={"samples": samples, "quotas": {"django": 0.3}}
+    )
+    made = made.model_copy(update={"machines": {"vps1": machine}})
+    found = {one.part: one.mean for one in summarise(made).utilisation}
+    assert found["quota of django on vps1"] == pytest.approx(0.4)
