@@ -8,6 +8,7 @@ from math import sqrt
 
 from espalier.insight.figures import percentile
 from espalier.insight.recording import Step
+from espalier.insight.words import duration
 from espalier.load.sender import ABANDONED, Outcome
 
 SLOWER = 3.0  # p95 against that of the lowest rate
@@ -87,8 +88,8 @@ def reason(step: Step, due: Sequence[Outcome], lowest: Step | None) -> str:
         return f"{failed / len(due):.1%} of the requests failed (most: {most})"
     if lowest and step.p95 > SLOW and step.p95 > SLOWER * lowest.p95:
         return (
-            f"p95 is {step.p95 * 1000:.0f} ms, more than {SLOWER:g} times that of "
-            f"{lowest.offered:g} requests/s ({lowest.p95 * 1000:.0f} ms)"
+            f"p95 is {duration(step.p95)}, more than {SLOWER:g} times that of "
+            f"{lowest.offered:g} requests/s ({duration(lowest.p95)})"
         )
     if step.p95 > WORST:
         return f"p95 is {step.p95:.1f} s"
@@ -154,5 +155,5 @@ def disturbs(outcomes: Sequence[Outcome], now: float) -> str:
         return ""
     before, after = percentile(first, 0.95), percentile(last, 0.95)
     if after > NOTICED and after > 2 * before:
-        return f"p95 went from {before * 1000:.0f} ms to {after * 1000:.0f} ms"
+        return f"p95 went from {duration(before)} to {duration(after)}"
     return ""

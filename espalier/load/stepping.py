@@ -9,6 +9,7 @@ from typing import Protocol
 
 from espalier.insight.recording import Load, Step
 from espalier.insight.window import is_late
+from espalier.insight.words import duration
 from espalier.load.judging import disturbs, step_of, suffering
 from espalier.load.processes import RATE, Senders
 from espalier.load.profile import Profile
@@ -121,7 +122,7 @@ def drive(
                 update={"passed": False, "why": "the requests were sent too late", "late": True}
             )
             invalid = (
-                f"At {rate:g} requests/s the load itself was {step.lag * 1000:.0f} ms late: the "
+                f"At {rate:g} requests/s the load itself was {duration(step.lag)} late: the "
                 "machine that sends it is too slow or too busy."
             )
         rates.add(step)
