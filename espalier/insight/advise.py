@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from espalier.insight import thresholds as at
 from espalier.insight.advice import Advice, Change, Place, Remedy, Verdict
 from espalier.insight.edits import merged
 from espalier.insight.evidence import Evidence, Interval
@@ -161,7 +162,8 @@ def _others(choice: Choice, changes: Sequence[Change], findings: Sequence[Findin
     result: list[Change] = []
     seen = [_key(first)] if first else []
     for change in rest:
-        if _key(change) not in seen and change.remedy != Remedy.SMALLER:
+        gains_nothing = change.gain is not None and change.gain.value < at.WORTH_NAMING
+        if _key(change) not in seen and change.remedy != Remedy.SMALLER and not gains_nothing:
             seen.append(_key(change))
             result.append(change)
     return result

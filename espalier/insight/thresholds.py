@@ -17,6 +17,8 @@ MARGIN = 1.15
 STRONG = 0.50
 # What is cheap and specific (an index, a view, a pool's size) goes before hardware from here on.
 REASON_GAIN = 1.15  # Trials
+# Another change is named from here on: less is nothing that a person would see.
+WORTH_NAMING = 1.05
 # A bootstrap knows nothing of what was not measured.
 MOST_CERTAIN = 0.99
 # A site stops below its lowest bound: at this share of it where its limit was not met, at the

@@ -323,3 +323,12 @@ def test_a_statement_is_named_only_where_the_database_takes_a_share_of_the_time(
 
     assert [one.remedy for one in advise(idle).others] == []
     assert [one.remedy for one in advise(asked).others] == [Remedy.CODE]
+
+
+def test_what_gains_nothing_is_not_named_beside_the_change() -> None:
+    """To take 2% of its work from a full machine gains nothing that a person would see."""
+    remedies = [
+        [one.remedy for one in advise(shared(django, 1 - django)).others] for django in (0.7, 0.98)
+    ]
+
+    assert [Remedy.SPLIT_MACHINES in named for named in remedies] == [True, False]
