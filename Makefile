@@ -91,10 +91,10 @@ diagrams: .venv/.installed  ## draw those of the docs anew
 #   default         10       a site that the version before has made is taken over under traffic (3 of them), verified, broken, retired
 #   short-release   6        a few releases under traffic; a control machine that is killed; site.yml against a release
 #   smoke           4        what a person types, for what the last issues changed: tests/smoke
-#   insight-smoke   9        a site that lacks nothing, and one with half a core: load, advice, edit, proof
+#   insight-smoke   7        a site that lacks nothing, and one with half a core: load, advice, edit, proof
 #   heavy           4 to 22  one of HEAVY, chosen by the count of commits: reach 4, front_door and frontend 5, pgbouncer 7, lockout 9, integrations and requirements 10, queue,
 #                            redis and replicas 11, app_servers, wagtail, internet, backup.data 13, debian12 14, backup.failures and climb 18, release 15,
-#                            taken_over and insight.loops 20, backup.machines 22; large and small 12
+#                            insight.loops 16, taken_over 20, backup.machines 22; large and small 12
 PARTS := lint unit default short-release smoke insight-smoke heavy
 # Scenario@Debian; of `backup` and `insight`, a group of their steps. Over so many commits as there are entries, CI runs each of them.
 HEAVY := backup.data@debian-13 backup.failures@debian-12 backup.machines@debian-13 backup.data@debian-12 backup.failures@debian-13 \
