@@ -30,7 +30,8 @@ VERSIONS = {"TLS 1.2": ssl.TLSVersion.TLSv1_2, "TLS 1.3": ssl.TLSVersion.TLSv1_3
 
 def processor_time(address: str) -> float:
     """Return the seconds of processor time that nginx, Django and PostgreSQL have taken so far."""
-    every = "for pid in $(pgrep -u www-data,orchard,postgres); do cat /proc/$pid/stat; done"
+    # A process may end between the two.
+    every = "for pid in $(pgrep -u www-data,orchard,postgres); do cat /proc/$pid/stat; done; true"
     said = over_ssh(address, every)
     # User and system time, its own and of children that have ended, in hundredths of a second.
     times = (line.rpartition(")")[2].split()[11:15] for line in said.splitlines())
